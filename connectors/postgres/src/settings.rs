@@ -1,0 +1,84 @@
+//! What the project says of a PostgreSQL system.
+
+use std::path::PathBuf;
+use std::time::Duration;
+use syncline_core::Secret;
+
+/// How to reach one PostgreSQL database, and the limits of reading and writing it.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Host name, address, or the directory of a unix socket (begins with `/`).
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Database.
+    pub database: String,
+    /// Role.
+    pub user: String,
+    /// Its password, where one is asked for.
+    pub password: Option<Secret>,
+    /// Whether and how to use TLS.
+    pub tls: Tls,
+    /// Name of the replication slot.
+    pub slot: String,
+    /// Name of the publication.
+    pub publication: String,
+    /// How long to try to connect.
+    pub connect_timeout: Duration,
+    /// Longest time a statement of the sink may take; `None` for no limit.
+    pub statement_timeout: Option<Duration>,
+    /// Connections that copy at the same time during a snapshot.
+    pub snapshot_connections: usize,
+    /// Rows a snapshot chunk should have, about.
+    pub snapshot_chunk_rows: u64,
+    /// Most rows of one batch.
+    pub batch_rows_max: usize,
+    /// Most bytes of one batch's values.
+    pub batch_bytes_max: usize,
+    /// Where streamed transactions in progress are spilled to.
+    pub spill_directory: PathBuf,
+    /// How often an idle source is nudged forward by a logical message.
+    pub heartbeat: Duration,
+    /// Most WAL, in bytes, the source may hold back for us before capture says so as a problem.
+    pub wal_bytes_max: Option<u64>,
+}
+
+/// Whether and how to use TLS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tls {
+    /// Never.
+    Disable,
+    /// Always, without checking the certificate.
+    Require,
+    /// Always; the certificate must be good for the host name, by these roots or the system's.
+    VerifyFull {
+        /// A file of PEM certificates to trust instead of the system's.
+        roots: Option<PathBuf>,
+    },
+}
+
+impl Settings {
+    /// Settings with the defaults for everything but where the database is.
+    #[must_use]
+    pub fn new(host: &str, port: u16, database: &str, user: &str) -> Self {
+        Self {
+            host: host.into(),
+            port,
+            database: database.into(),
+            user: user.into(),
+            password: None,
+            tls: Tls::Disable,
+            slot: "syncline".into(),
+            publication: "syncline".into(),
+            connect_timeout: Duration::from_secs(10),
+            statement_timeout: None,
+            snapshot_connections: 2,
+            snapshot_chunk_rows: 100_000,
+            batch_rows_max: 8192,
+            batch_bytes_max: 8 << 20,
+            spill_directory: std::env::temp_dir(),
+            heartbeat: Duration::from_secs(10),
+            wal_bytes_max: None,
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The durable middle: a log of entries by topic.
+//!
+//! ```text
+//!  append ──▶ accepted ──▶ durable ──▶ readable
+//!               │             └ `Appended::durable` resolves with the offset after the entries
+//!               └ order is fixed
+//! ```
+
+use crate::{Boundary, Entry, Result};
+use async_trait::async_trait;
+use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::sync::Arc;
+
+/// A named sequence of entries. All names are spelled here.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Topic(Arc<str>);
+
+impl Topic {
+    /// What a system committed: `changes.<system>`.
+    #[must_use]
+    pub fn changes(system: &crate::SystemName) -> Self {
+        Self(format!("changes.{system}").into())
+    }
+
+    /// Golden changes of an entity: `entity.<name>`.
+    #[must_use]
+    pub fn entity(name: &str) -> Self {
+        Self(format!("entity.{name}").into())
+    }
+
+    /// The name, safe as a directory name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Who reads: each keeps its own progress and is waited for by trimming.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ReaderName(Arc<str>);
+
+impl ReaderName {
+    /// What writes one topic to one system: `apply/<system>/<topic>`.
+    #[must_use]
+    pub fn apply(system: &crate::SystemName, topic: &Topic) -> Self {
+        Self(format!("apply/{system}/{topic}").into())
+    }
+
+    /// What turns one topic into entity changes: `resolve/<topic>`.
+    #[must_use]
+    pub fn resolve(topic: &Topic) -> Self {
+        Self(format!("resolve/{topic}").into())
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ReaderName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A place in a topic: the number of entries before it.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Offset(pub u64);
+
+impl fmt::Display for Offset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// An entry at its offset.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// Where it is.
+    pub offset: Offset,
+    /// What it says; shared with other readers.
+    pub entry: Arc<Entry>,
+}
+
+/// Accepted, not yet durable.
+pub struct Appended {
+    /// The offset after the last entry.
+    pub next: Offset,
+    /// Resolves with `next` once all entries up to it would survive a crash.
+    pub durable: BoxFuture<'static, Result<Offset>>,
+}
+
+/// The durable end of a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tail {
+    /// The offset that the next entry gets.
+    pub next: Offset,
+    /// The last boundary, kept even when trimming took its entry; `None` in a topic that never had
+    /// one.
+    pub boundary: Option<Boundary>,
+    /// Whether entries follow that boundary: a transaction that is not whole.
+    pub open: bool,
+}
+
+/// Keeps entries by topic until every reader has passed them.
+///
+/// Guarantees: one writer a topic; entries are read in the order they were appended, only once
+/// durable, each exactly once from any offset; a topic exists from its first use; errors after
+/// which durability is in doubt poison the log: every later call fails with `Corrupt`.
+#[async_trait]
+pub trait ChangeLog: Send + Sync {
+    /// Appends entries in order. Waits while more than the allowed bytes are not yet durable.
+    async fn append(&self, topic: &Topic, entries: Vec<Entry>) -> Result<Appended>;
+
+    /// Reads durable entries from an offset on: at least one, waiting for it, and no more than
+    /// about `bytes_max` in memory. Cancel-safe.
+    ///
+    /// # Errors
+    /// `Corrupt` where the offset was trimmed away or lies beyond the end.
+    async fn read(&self, topic: &Topic, from: Offset, bytes_max: usize) -> Result<Vec<Record>>;
+
+    /// The durable end.
+    async fn tail(&self, topic: &Topic) -> Result<Tail>;
+
+    /// Where a reader is; `None` for one that was never seen on this topic.
+    async fn progress(&self, reader: &ReaderName, topic: &Topic) -> Result<Option<Offset>>;
+
+    /// Records that a reader is done with everything before `next`, which may not go back. The
+    /// first call registers the reader. Durable when it returns.
+    async fn commit(&self, reader: &ReaderName, topic: &Topic, next: Offset) -> Result<()>;
+
+    /// Drops what every registered reader has passed and the retention settings allow; returns the
+    /// first offset still there.
+    async fn trim(&self, topic: &Topic) -> Result<Offset>;
+}
+
+/// Small durable notes by name, replaced whole: how far a snapshot is, what a slot was made on.
+pub trait Checkpoints: Send + Sync {
+    /// The note last saved under this name.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt` when it can't be read whole.
+    fn load(&self, name: &str) -> Result<Option<Vec<u8>>>;
+
+    /// Replaces the note; durable when it returns, and never half-written.
+    ///
+    /// # Errors
+    /// `Unavailable` when it can't be written; the former note stands.
+    fn save(&self, name: &str, note: &[u8]) -> Result<()>;
+}
