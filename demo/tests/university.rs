@@ -37,7 +37,7 @@ async fn count(university: &University, system: System, question: &str) -> Resul
 #[tokio::test]
 async fn has_the_size_and_the_variety_asked_for() -> Result<()> {
     let cluster = cluster()?;
-    let size = Size::divided_by(20);
+    let size = Size::scaled(0.05);
     let university = University::build(&cluster, &cluster, size).await?;
     for (system, question, expected) in [
         (System::Sis, "SELECT count(*) FROM students", size.students),
@@ -60,7 +60,7 @@ async fn has_the_size_and_the_variety_asked_for() -> Result<()> {
 #[tokio::test]
 async fn the_oracle_sees_every_difference_and_no_other() -> Result<()> {
     let cluster = cluster()?;
-    let university = University::build(&cluster, &cluster, Size::divided_by(50)).await?;
+    let university = University::build(&cluster, &cluster, Size::scaled(0.02)).await?;
     fill_targets(&university).await?;
     let report = verify(&university).await?;
     assert!(report.is_equal(), "{report}");
@@ -89,7 +89,7 @@ async fn the_oracle_sees_every_difference_and_no_other() -> Result<()> {
 #[tokio::test]
 async fn a_parked_key_may_differ_and_is_counted() -> Result<()> {
     let cluster = cluster()?;
-    let university = University::build(&cluster, &cluster, Size::divided_by(100)).await?;
+    let university = University::build(&cluster, &cluster, Size::scaled(0.01)).await?;
     fill_targets(&university).await?;
     let finance = university.connect(System::Finance).await?;
     finance
@@ -116,7 +116,7 @@ async fn a_parked_key_may_differ_and_is_counted() -> Result<()> {
 #[tokio::test]
 async fn traffic_keeps_its_rate_and_changes_every_source_table() -> Result<()> {
     let cluster = cluster()?;
-    let university = University::build(&cluster, &cluster, Size::divided_by(20)).await?;
+    let university = University::build(&cluster, &cluster, Size::scaled(0.05)).await?;
     let options = TrafficOptions { rows_per_second: 3000, ..TrafficOptions::default() };
     let traffic = Traffic::start(&university, options).await?;
     let started = tokio::time::Instant::now();

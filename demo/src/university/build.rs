@@ -92,16 +92,17 @@ impl Size {
         enrolments: 400_000,
     };
 
-    /// The full size divided; departments stay.
+    /// The full size times a factor, but no less than makes sense; departments stay.
     #[must_use]
-    pub fn divided_by(divisor: u32) -> Self {
+    pub fn scaled(factor: f64) -> Self {
+        let scaled = |full: u32, least: u32| ((f64::from(full) * factor) as u32).max(least);
         Self {
-            students: (Self::FULL.students / divisor).max(100),
+            students: scaled(Self::FULL.students, 100),
             // Managers are the first 20.
-            employees: (Self::FULL.employees / divisor).max(40),
+            employees: scaled(Self::FULL.employees, 40),
             departments: Self::FULL.departments,
-            courses: (Self::FULL.courses / divisor).max(40),
-            enrolments: (Self::FULL.enrolments / divisor).max(400),
+            courses: scaled(Self::FULL.courses, 40),
+            enrolments: scaled(Self::FULL.enrolments, 400),
         }
     }
 }

@@ -234,7 +234,7 @@ mod tests {
 
     fn draw(seed: u64) -> Vec<String> {
         let options = TrafficOptions { seed, ..TrafficOptions::default() };
-        let mut draw = Draw::new(options, 1, Size::divided_by(100));
+        let mut draw = Draw::new(options, 1, Size::scaled(0.01));
         (0..200).map(|_| draw.act(SIS)).collect()
     }
 
