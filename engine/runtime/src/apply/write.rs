@@ -28,9 +28,13 @@ pub(super) struct Writing<'a> {
     commits: Vec<(i64, u32)>,
     /// Rows written since the last commit.
     written: Written,
-    /// Everything before it is committed.
+    /// Everything before it is done: at the target, or not for it.
     next: Offset,
+    /// Everything before it is done as the target's own progress says.
+    committed: Offset,
     committed_at: i64,
+    /// When the target's progress was last committed.
+    last_commit: Instant,
     /// Rows of a transaction that is not whole were written.
     open: bool,
     /// How often parked rows were looked at.
@@ -57,7 +61,9 @@ impl<'a> Writing<'a> {
             commits: Vec::new(),
             written: Written::default(),
             next,
+            committed: next,
             committed_at,
+            last_commit: Instant::now(),
             open: false,
             tick: 0,
             told_log: Instant::now(),
@@ -88,12 +94,14 @@ impl<'a> Writing<'a> {
         }
     }
 
-    /// Gives up what is not committed and tells the log how far the target is.
+    /// Gives up what is not whole and tells the log how far the target is.
     pub(super) async fn close(mut self) -> Result<()> {
         if self.open {
             self.sink.rollback().await?;
+        } else if self.committed < self.next {
+            self.commit_progress().await?;
         }
-        self.lane.log.commit(&self.lane.reader, &self.lane.topic, self.next).await
+        self.lane.log.commit(&self.lane.reader, &self.lane.topic, self.committed).await
     }
 
     async fn on_step(&mut self, prepared: Prepared) -> Result<()> {
@@ -194,18 +202,35 @@ impl<'a> Writing<'a> {
         if let Some(boundary) = commit.boundary {
             self.committed_at = boundary.committed_at;
         }
-        let progress = Progress {
-            topic: self.lane.topic.clone(),
-            next: commit.next,
-            committed_at: self.committed_at,
-        };
-        self.write_parked().await?;
-        self.sink.commit(&progress).await?;
-        self.open = false;
         self.next = commit.next;
-        self.count_commit();
+        if self.must_commit() {
+            self.write_parked().await?;
+            self.commit_progress().await?;
+        }
         self.count_progress().await?;
         self.tell_log().await
+    }
+
+    /// What was not for this target needs no commit of its own, only one now and then so that the log
+    /// can be trimmed.
+    fn must_commit(&self) -> bool {
+        self.open
+            || !self.parking.changes().is_empty()
+            || self.last_commit.elapsed() >= self.lane.settings.trim_interval
+    }
+
+    async fn commit_progress(&mut self) -> Result<()> {
+        let progress = Progress {
+            topic: self.lane.topic.clone(),
+            next: self.next,
+            committed_at: self.committed_at,
+        };
+        self.sink.commit(&progress).await?;
+        self.open = false;
+        self.committed = self.next;
+        self.last_commit = Instant::now();
+        self.count_commit();
+        Ok(())
     }
 
     /// Writes what was set aside and taken back; stops the lane where there is too much of it.
@@ -253,7 +278,7 @@ impl<'a> Writing<'a> {
             return Ok(());
         }
         self.told_log = Instant::now();
-        self.lane.log.commit(&self.lane.reader, &self.lane.topic, self.next).await
+        self.lane.log.commit(&self.lane.reader, &self.lane.topic, self.committed).await
     }
 
     /// Tries parked rows again: the cause may be gone, or a person asked for it.
@@ -269,6 +294,7 @@ impl<'a> Writing<'a> {
         if due.is_empty() {
             return Ok(());
         }
+        self.open = true;
         for row in due {
             self.retry_row(row).await?;
         }
