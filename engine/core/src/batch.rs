@@ -1,7 +1,7 @@
 //! Many changes of one table as Arrow columns: the unit of all work.
 
 use crate::{ColumnMask, Presence, TableSchema};
-use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow_buffer::ScalarBuffer;
 use arrow_schema::ArrowError;
 use std::ops::Range;
@@ -108,6 +108,15 @@ impl ChangeBatch {
         Ok(Self { schema, columns, ops, ordinals, transactions, presence })
     }
 
+    /// A batch without rows.
+    #[must_use]
+    pub fn empty(schema: Arc<TableSchema>) -> Self {
+        let columns = RecordBatch::new_empty(schema.arrow().clone());
+        let presence = Presence::all(schema.columns().len());
+        let (ops, ordinals) = (ScalarBuffer::from(Vec::new()), ScalarBuffer::from(Vec::new()));
+        Self { schema, columns, ops, ordinals, transactions: Vec::new(), presence }
+    }
+
     /// The table and its columns.
     #[must_use]
     pub fn schema(&self) -> &Arc<TableSchema> {
@@ -172,10 +181,20 @@ impl ChangeBatch {
             .flat_map(|run| std::iter::repeat_n(&run.transaction, run.rows as usize))
     }
 
-    /// Memory that the value columns hold, in bytes.
+    /// Commit time of the first row, in µs since 1970 UTC; `None` for a snapshot's rows, which
+    /// have none of their own, and where there is no row.
+    #[must_use]
+    pub fn first_streamed(&self) -> Option<i64> {
+        let first = self.transactions.first()?;
+        (self.op(0) != Op::Snapshot).then_some(first.transaction.committed_at)
+    }
+
+    /// Size of the rows in bytes: of the values themselves, whatever larger memory a slice or a
+    /// batch read from the log shares with others.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.columns.get_array_memory_size() + self.len() * 5
+        let size = |column: &ArrayRef| column.to_data().get_slice_memory_size().unwrap_or(0);
+        self.columns.columns().iter().map(size).sum::<usize>() + self.len() * 5
     }
 
     /// The rows at these places, in their order.
