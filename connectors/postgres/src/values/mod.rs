@@ -1,0 +1,3 @@
+//! Values between Arrow and PostgreSQL.
+
+pub(crate) mod encode;
