@@ -1,2 +1,5 @@
-//! placeholder
+//! The binary `syncline`.
+mod problem;
+mod project;
+mod render;
 fn main() {}
