@@ -1,6 +1,6 @@
 //! The writing half of a lane: steps → rows, parked rows and progress in one transaction.
 
-use super::{Lane, Mapped, Prepared, Step, prepare::run_transform};
+use super::{Lane, Mapped, Prepared, Step, run_transform};
 use crate::Shutdown;
 use crate::chunk::Commit;
 use crate::isolate::{self, MappedRows};
