@@ -54,8 +54,10 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  syncline lock\n  syncline lock && git diff syncline.lock")]
     Lock,
     /// Check every mapping against the tables of both its ends.
-    #[command(after_help = "Examples:\n  syncline check            against syncline.lock, offline\n  \
-        syncline check --live     against the systems, and show what changed since the lock")]
+    #[command(
+        after_help = "Examples:\n  syncline check            against syncline.lock, offline\n  \
+        syncline check --live     against the systems, and show what changed since the lock"
+    )]
     Check(Check),
     /// Show real rows going into a mapping and what comes out.
     #[command(after_help = "Examples:\n  syncline preview person/from_sis.sql --rows 5")]

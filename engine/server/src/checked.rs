@@ -78,13 +78,13 @@ fn into_problem(found: Diagnostic, files: &[TextFile]) -> Problem {
             syncline_core::Severity::Warning | syncline_core::Severity::Ok => Severity::Warning,
         },
         message: found.message,
-        place: Some(Place {
+        place: Some(Box::new(Place {
             file: found.file,
             line,
             column: found.column as usize,
             length: found.length as usize,
             excerpt,
-        }),
+        })),
         detail: found.detail,
         hint: found.hint,
     }

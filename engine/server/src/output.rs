@@ -29,6 +29,18 @@ impl Output {
         let _ = out.write_all(shown.as_bytes()).and_then(|()| out.flush());
     }
 
+    /// Prints a result that is worded already.
+    pub(crate) fn text(self, text: &str) {
+        let mut out = std::io::stdout().lock();
+        let line_end = if text.ends_with('\n') { "" } else { "\n" };
+        let _ = write!(out, "{text}{line_end}").and_then(|()| out.flush());
+    }
+
+    /// Whether results are JSON.
+    pub(crate) fn is_json(self) -> bool {
+        self.json
+    }
+
     /// Prints what is going on, for a person who waits.
     pub(crate) fn progress(self, text: &str) {
         if !self.json {

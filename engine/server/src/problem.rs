@@ -44,6 +44,23 @@ impl From<Kind> for Exit {
     }
 }
 
+impl Exit {
+    /// From the word for an error's kind; a bug where there is no such kind.
+    pub(crate) fn of_word(kind: &str) -> Self {
+        const KINDS: [Kind; 7] = [
+            Kind::Unavailable,
+            Kind::Rejected,
+            Kind::Config,
+            Kind::Corrupt,
+            Kind::Fenced,
+            Kind::Closed,
+            Kind::Internal,
+        ];
+        let known = KINDS.into_iter().find(|known| known.as_str() == kind);
+        known.map_or(Self::Internal, Self::from)
+    }
+}
+
 impl Termination for Exit {
     fn report(self) -> ExitCode {
         ExitCode::from(self as u8)
@@ -108,7 +125,7 @@ pub(crate) struct Problem {
     pub(crate) message: String,
     /// Where.
     #[serde(flatten)]
-    pub(crate) place: Option<Place>,
+    pub(crate) place: Option<Box<Place>>,
     /// The facts.
     pub(crate) detail: Option<String>,
     /// What mends it.
@@ -129,7 +146,7 @@ impl Problem {
 
     /// Says where it is.
     pub(crate) fn at(mut self, place: Place) -> Self {
-        self.place = Some(place);
+        self.place = Some(Box::new(place));
         self
     }
 

@@ -4,10 +4,11 @@ use super::Context;
 use crate::checked::{self, Checked};
 use crate::problem::{Exit, Outcome, Problem};
 use crate::project::{Lock, Project};
+use crate::wiring::tables_of;
 use futures::future::join_all;
 use serde::Serialize;
 use std::fmt::Write as _;
-use syncline_core::{Finding, Severity, SystemName, TableName};
+use syncline_core::{Finding, Severity, SystemName};
 use syncline_mappings::Mapping;
 
 #[derive(Serialize)]
@@ -38,8 +39,7 @@ pub(crate) async fn run(context: &Context) -> Outcome<Exit> {
     });
     let report = Report { project: problems, systems: join_all(asked).await };
     let worst = report.systems.iter().flat_map(|s| &s.findings).map(|f| f.severity).max();
-    let is_well =
-        worst != Some(Severity::Error) && !report.project.iter().any(Problem::is_error);
+    let is_well = worst != Some(Severity::Error) && !report.project.iter().any(Problem::is_error);
     context.output.result(&report, to_text);
     Ok(if is_well { Exit::Ok } else { Exit::Findings })
 }
@@ -53,24 +53,6 @@ fn mappings_of(project: &Project) -> (Vec<Mapping>, Vec<Problem>) {
         }
         Err(failure) => (checked::check(project, &Lock::default()).mappings, failure.problems),
     }
-}
-
-/// What the mappings read and write in one system.
-pub(crate) fn tables_of(
-    mappings: &[Mapping],
-    system: &SystemName,
-) -> (Vec<TableName>, Vec<TableName>) {
-    let of_system = |names: Vec<&TableName>| {
-        let mut names: Vec<TableName> =
-            names.into_iter().filter(|name| name.system() == Some(system)).cloned().collect();
-        names.sort();
-        names.dedup();
-        names
-    };
-    (
-        of_system(mappings.iter().map(|mapping| &mapping.reads).collect()),
-        of_system(mappings.iter().map(|mapping| &mapping.writes).collect()),
-    )
 }
 
 fn unreachable(error: syncline_core::Error) -> Finding {

@@ -40,7 +40,7 @@ pub(crate) fn run(context: &Context, explain: &Explain) -> Outcome<Exit> {
 fn report(mapping: &Mapping) -> Report {
     let columns = mapping.columns.iter().map(|column| Column {
         target: column.target.clone(),
-        data_type: column.data_type.to_string(),
+        data_type: column.data_type.clone(),
         expression: column.expression.clone(),
         inputs: column.inputs.clone(),
     });

@@ -64,8 +64,7 @@ async fn rows_of(
             Problem::new(format!("nothing writes the entity {name}"))
                 .hint(format!("write a mapping that begins INSERT INTO {name}"))
         })?;
-        let rows =
-            Box::pin(rows_of(project, lock, mappings, &feeding.reads, limit)).await?;
+        let rows = Box::pin(rows_of(project, lock, mappings, &feeding.reads, limit)).await?;
         return Ok(feeding.transform.transform(&rows)?.rows);
     };
     let settings = project.postgres(system)?.ok_or_else(|| {

@@ -94,9 +94,7 @@ fn column_changes(before: &[Column], after: &[Column]) -> Vec<Change> {
                 format!("column {}", column.id),
                 format!("column {} (dropped and added again)", other.id),
             )),
-            Some(other) => {
-                Some(Change::Altered(column.name.clone(), told, column_text(&other)))
-            }
+            Some(other) => Some(Change::Altered(column.name.clone(), told, column_text(&other))),
         }
     });
     let added = after

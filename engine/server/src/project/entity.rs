@@ -2,10 +2,10 @@
 
 use super::document::{Document, Section};
 use super::settings::is_name;
+use super::types::entity_type;
 use crate::problem::{Place, Problem, did_you_mean};
 use std::sync::Arc;
 use syncline_core::{Column, TableName, TableSchema};
-use syncline_postgres::entity_type;
 
 /// The name of the file in the entity's folder.
 pub(crate) const FILE: &str = "entity.toml";
@@ -106,8 +106,20 @@ fn find_key(head: &Section<'_>, key: &[String], fields: &mut [Column]) -> Option
 
 fn unknown_type(native: &str) -> Problem {
     const COMMON: [&str; 14] = [
-        "text", "integer", "bigint", "smallint", "boolean", "numeric(10,2)", "date", "time",
-        "timestamp", "timestamptz", "uuid", "bytea", "jsonb", "double precision",
+        "text",
+        "integer",
+        "bigint",
+        "smallint",
+        "boolean",
+        "numeric(10,2)",
+        "date",
+        "time",
+        "timestamp",
+        "timestamptz",
+        "uuid",
+        "bytea",
+        "jsonb",
+        "double precision",
     ];
     Problem::new(format!("unknown type {native:?}"))
         .detail(format!("types are PostgreSQL's: {}, and their arrays", COMMON.join(", ")))

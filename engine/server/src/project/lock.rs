@@ -21,7 +21,9 @@ use arrow_schema::DataType;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use syncline_core::{CatalogTable, Column, ForeignKey, Identity, SystemName, TableName, TableSchema};
+use syncline_core::{
+    CatalogTable, Column, ForeignKey, Identity, SystemName, TableName, TableSchema,
+};
 use toml_edit::{Key, Value};
 
 /// The name of the file.
@@ -95,7 +97,7 @@ fn write_table(text: &mut String, table: &CatalogTable) {
     let _ = writeln!(text, "identity = {}", quoted(identity_word(table.identity)));
     let lines = columns.iter().map(column_line).collect::<String>();
     let _ = writeln!(text, "columns = [\n{lines}]");
-    write_block(text, "unique", table.unique.iter().map(|columns| list(columns)));
+    write_block(text, "unique", table.unique.iter().map(list));
     write_block(text, "foreign_keys", table.foreign_keys.iter().map(foreign_key_line));
     let enums = table.enums.iter().map(|(column, labels)| {
         format!("{{ column = {}, labels = {} }}", quoted(column), list(labels))
@@ -272,9 +274,8 @@ impl LockedTable {
 
 impl LockedColumn {
     fn into_column(self, table: &TableName) -> Result<Column, String> {
-        let data_type = parse_arrow(&self.arrow).ok_or_else(|| {
-            format!("{table}.{}: {:?} is no Arrow type", self.name, self.arrow)
-        })?;
+        let data_type = parse_arrow(&self.arrow)
+            .ok_or_else(|| format!("{table}.{}: {:?} is no Arrow type", self.name, self.arrow))?;
         Ok(Column {
             name: self.name,
             id: self.id,

@@ -9,7 +9,8 @@ use super::values::Surroundings;
 use crate::problem::{Exit, Failure, Outcome, Problem, did_you_mean};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use syncline_core::SystemName;
+use std::sync::Arc;
+use syncline_core::{SystemName, TableSchema};
 use syncline_mappings::{Catalog, Entity as MappedEntity, Options, SqlFile};
 
 /// A project as its files say it.
@@ -28,9 +29,17 @@ pub(crate) struct Project {
 impl Project {
     /// Reads all files of a project; what is wrong in any of them is told at once.
     pub(crate) fn open(directory: &Path) -> Outcome<Self> {
-        let directory = directory.canonicalize().map_err(|error| {
-            Failure::io(format!("can't open {}", directory.display()), &error)
-        })?;
+        Self::open_with(directory, [])
+    }
+
+    /// As [`Project::open`], with variables that go before those of the environment.
+    pub(crate) fn open_with(
+        directory: &Path,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Outcome<Self> {
+        let directory = directory
+            .canonicalize()
+            .map_err(|error| Failure::io(format!("can't open {}", directory.display()), &error))?;
         let text = read_text(&directory, &directory.join(settings::FILE))?.text;
         let settings = Settings::parse(&text);
         let state = settings.as_ref().map_or(".syncline".into(), |settings| settings.state.clone());
@@ -42,18 +51,13 @@ impl Project {
                 mappings: files.mappings,
                 cases: files.cases,
                 entities,
-                from: Surroundings::of_process(&directory),
+                from: Surroundings::of_process(&directory, variables),
             }),
             (settings, entities) => {
                 let problems = settings.err().into_iter().chain(entities.err()).flatten();
                 Err(Failure::config(problems.collect()))
             }
         }
-    }
-
-    /// The project directory.
-    pub(crate) fn directory(&self) -> &Path {
-        &self.from.directory
     }
 
     /// Where the log and the checkpoints rest.
@@ -77,9 +81,7 @@ impl Project {
     }
 
     /// The settings of all PostgreSQL systems.
-    pub(crate) fn all_postgres(
-        &self,
-    ) -> Outcome<Vec<(SystemName, syncline_postgres::Settings)>> {
+    pub(crate) fn all_postgres(&self) -> Outcome<Vec<(SystemName, syncline_postgres::Settings)>> {
         let mut found = Vec::new();
         let mut problems = Vec::new();
         for name in self.settings.systems.keys() {
@@ -126,11 +128,15 @@ impl Project {
     /// What mappings may name: the tables of a lock and the project's entities.
     pub(crate) fn catalog(&self, lock: &Lock) -> Catalog {
         let entities = self.entities.iter().map(|entity| {
-            let mapped =
-                MappedEntity { schema: entity.schema.clone(), file: entity.file.clone() };
+            let mapped = MappedEntity { schema: entity.schema.clone(), file: entity.file.clone() };
             (entity.name(), mapped)
         });
         Catalog { tables: lock.tables.clone(), entities: entities.collect() }
+    }
+
+    /// The entities' fields and keys.
+    pub(crate) fn entity_schemas(&self) -> impl Iterator<Item = Arc<TableSchema>> {
+        self.entities.iter().map(|entity| entity.schema.clone())
     }
 
     /// The mappings as `check` takes them.
@@ -152,9 +158,10 @@ fn read_entities(files: &[TextFile]) -> Result<Vec<Entity>, Vec<Problem>> {
         match Entity::parse(&file.path, &file.text) {
             Ok(entity) => {
                 if let Some(other) = entities.get(&entity.name()) {
-                    let wrong = Problem::new(format!("entity {:?} is declared twice", entity.name()))
-                        .at(entity.place)
-                        .detail(format!("first in {}", other.file));
+                    let wrong =
+                        Problem::new(format!("entity {:?} is declared twice", entity.name()))
+                            .at(entity.place)
+                            .detail(format!("first in {}", other.file));
                     problems.push(wrong);
                 } else {
                     entities.insert(entity.name(), entity);

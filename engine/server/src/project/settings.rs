@@ -1,8 +1,8 @@
 //! `syncline.toml`: what the project is called, where its state rests, and its systems.
 
 use super::document::{Document, Section, Value, Wrong};
+use super::limits::{log_settings, runtime_settings};
 use super::systems::System;
-use super::values::ByteSize;
 use crate::problem::{Place, Problem};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -25,16 +25,11 @@ pub(crate) struct Settings {
     /// Where `/status`, `/metrics` and `/health` are served.
     pub(crate) listen: SocketAddr,
     /// The log's limits.
-    pub(crate) log: LogLimits,
+    pub(crate) log: syncline_log::Settings,
+    /// The loops' limits.
+    pub(crate) runtime: syncline_runtime::Settings,
     /// The systems by name.
     pub(crate) systems: BTreeMap<SystemName, System>,
-}
-
-/// Limits of the embedded log. Defaults: `docs/operations.md`.
-#[derive(Debug, Clone)]
-pub(crate) struct LogLimits {
-    /// A segment file is closed once it is this large.
-    pub(crate) segment_bytes: ByteSize,
 }
 
 impl Settings {
@@ -62,7 +57,8 @@ impl Settings {
             section.finish();
             address
         });
-        let log = LogLimits::from_section(root.section("log").as_ref());
+        let log = log_settings(root.section("log").as_ref());
+        let runtime = runtime_settings(root.section("runtime").as_ref());
         let systems = root.required_section("systems").map(|section| read_systems(&section));
         let (name, time_zone) = project?;
         Some(Self {
@@ -71,6 +67,7 @@ impl Settings {
             state: state.unwrap_or_else(default_state),
             listen: listen.unwrap_or(default_listen().0),
             log,
+            runtime,
             systems: systems?,
         })
     }
@@ -105,17 +102,6 @@ pub(crate) fn is_name(name: &str) -> bool {
         character.is_ascii_lowercase() || character.is_ascii_digit() || character == '_'
     };
     name.starts_with(|first: char| first.is_ascii_lowercase()) && name.chars().all(allowed)
-}
-
-impl LogLimits {
-    fn from_section(section: Option<&Section<'_>>) -> Self {
-        let mut limits = Self { segment_bytes: ByteSize(64 << 20) };
-        if let Some(section) = section {
-            limits.segment_bytes = section.or("segment_bytes", limits.segment_bytes);
-            section.finish();
-        }
-        limits
-    }
 }
 
 /// An address to listen on.

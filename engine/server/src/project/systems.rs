@@ -4,6 +4,7 @@
 //! that `check` and `explain` work where the passwords are not.
 
 use super::document::{Section, Value, Wrong};
+use super::limits::{positive, set};
 use super::values::{ByteSize, Port, Surroundings, Text};
 use crate::problem::{Place, Problem, did_you_mean};
 use std::path::PathBuf;
@@ -188,34 +189,13 @@ impl Limits {
     }
 
     fn apply(&self, settings: &mut postgres::Settings) {
-        fn set<T: Clone>(setting: &mut T, said: Option<&T>) {
-            if let Some(said) = said {
-                setting.clone_from(said);
-            }
-        }
-        set(&mut settings.connect_timeout, self.connect_timeout.as_ref());
-        set(&mut settings.snapshot_connections, self.snapshot_connections.as_ref());
-        set(&mut settings.snapshot_chunk_rows, self.snapshot_chunk_rows.as_ref());
-        set(&mut settings.batch_rows_max, self.batch_rows_max.as_ref());
-        set(&mut settings.heartbeat, self.heartbeat.as_ref());
-        if let Some(ByteSize(bytes)) = self.batch_bytes_max {
-            settings.batch_bytes_max = usize::try_from(bytes).unwrap_or(usize::MAX);
-        }
+        set(&mut settings.connect_timeout, self.connect_timeout);
+        set(&mut settings.snapshot_connections, self.snapshot_connections);
+        set(&mut settings.snapshot_chunk_rows, self.snapshot_chunk_rows);
+        set(&mut settings.batch_rows_max, self.batch_rows_max);
+        set(&mut settings.batch_bytes_max, self.batch_bytes_max.map(ByteSize::in_memory));
+        set(&mut settings.heartbeat, self.heartbeat);
         settings.statement_timeout = self.statement_timeout.or(settings.statement_timeout);
-        settings.wal_bytes_max =
-            self.wal_bytes_max.map(|ByteSize(bytes)| bytes).or(settings.wal_bytes_max);
+        settings.wal_bytes_max = self.wal_bytes_max.map(|it| it.0).or(settings.wal_bytes_max);
     }
-}
-
-/// A limit that would stop everything at 0.
-fn positive<T: Value + PartialOrd + Default>(
-    section: &Section<'_>,
-    key: &'static str,
-) -> Option<T> {
-    let value: T = section.optional(key)?;
-    if value <= T::default() {
-        section.report(key, Problem::new(format!("{}.{key} must be more than 0", section.name())));
-        return None;
-    }
-    Some(value)
 }

@@ -12,7 +12,9 @@ use crate::render;
 use arrow_schema::{DataType, Field, Fields, IntervalUnit, TimeUnit};
 use std::fs;
 use std::sync::Arc;
-use syncline_core::{CatalogTable, Column, ForeignKey, Identity, SystemName, TableName, TableSchema};
+use syncline_core::{
+    CatalogTable, Column, ForeignKey, Identity, SystemName, TableName, TableSchema,
+};
 
 const GOOD: &str = r#"[project]
 name = "university"
@@ -216,7 +218,8 @@ fn hidden_folders_and_the_state_directory_are_not_looked_into() {
         fs::write(directory.path().join(folder).join("case.toml"), "").expect("written");
     }
     let project = Project::open(directory.path()).expect("the project is good");
-    let paths = |files: &[super::TextFile]| files.iter().map(|f| f.path.clone()).collect::<Vec<_>>();
+    let paths =
+        |files: &[super::TextFile]| files.iter().map(|f| f.path.clone()).collect::<Vec<_>>();
     assert_eq!(paths(&project.mappings), ["person/a.sql", "person/tests/a.sql"]);
     assert_eq!(paths(&project.cases), ["person/tests/case.toml"]);
 }

@@ -17,11 +17,16 @@ pub(crate) struct Surroundings {
 }
 
 impl Surroundings {
-    /// Those of this process.
-    pub(crate) fn of_process(directory: &Path) -> Self {
-        let variables = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        Self { directory: directory.to_owned(), variables: variables.collect() }
+    /// Those of this process, and variables that go before the environment's.
+    pub(crate) fn of_process(
+        directory: &Path,
+        first: impl IntoIterator<Item = (String, String)>,
+    ) -> Self {
+        let environment = std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
+        let variables = environment.chain(first).collect();
+        Self { directory: directory.to_owned(), variables }
     }
 }
 
@@ -206,6 +211,13 @@ impl Value for Duration {
 /// A number of bytes, written `"64MiB"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(crate) struct ByteSize(pub(crate) u64);
+
+impl ByteSize {
+    /// As a size of memory; what is larger than memory can be is as good as no limit.
+    pub(crate) fn in_memory(self) -> usize {
+        usize::try_from(self.0).unwrap_or(usize::MAX)
+    }
+}
 
 impl Value for ByteSize {
     fn read(value: &DeValue<'_>, _: &Place) -> Result<Self, Wrong> {

@@ -84,9 +84,8 @@ fn is_needed(target: &CatalogTable, column: &Column) -> bool {
 
 /// The source's column of the same name and Arrow type.
 fn like<'s>(source: &'s CatalogTable, target: &Column) -> Option<&'s Column> {
-    let same = |column: &&Column| {
-        column.name == target.name && column.data_type == target.data_type
-    };
+    let same =
+        |column: &&Column| column.name == target.name && column.data_type == target.data_type;
     source.schema.columns().iter().find(same)
 }
 

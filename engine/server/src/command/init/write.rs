@@ -59,8 +59,7 @@ pub(crate) async fn run(context: &Context, init: Init) -> Outcome<Exit> {
 fn parse_addresses(systems: &[String]) -> Outcome<Vec<Address>> {
     let mut addresses: Vec<Address> = Vec::new();
     for text in systems {
-        let address =
-            Address::parse(text).map_err(|problem| Failure::new(Exit::Usage, problem))?;
+        let address = Address::parse(text).map_err(|problem| Failure::new(Exit::Usage, problem))?;
         if addresses.iter().any(|other| other.name == address.name) {
             let wrong = Problem::new(format!("--system {} is given twice", address.name));
             return Err(Failure::new(Exit::Usage, wrong));
