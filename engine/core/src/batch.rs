@@ -1,7 +1,7 @@
 //! Many changes of one table as Arrow columns: the unit of all work.
 
 use crate::{ColumnMask, Presence, TableSchema};
-use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow_buffer::ScalarBuffer;
 use arrow_schema::ArrowError;
 use std::ops::Range;
@@ -189,10 +189,12 @@ impl ChangeBatch {
         (self.op(0) != Op::Snapshot).then_some(first.transaction.committed_at)
     }
 
-    /// Memory that the value columns hold, in bytes.
+    /// Size of the rows in bytes: of the values themselves, whatever larger memory a slice or a
+    /// batch read from the log shares with others.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.columns.get_array_memory_size() + self.len() * 5
+        let size = |column: &ArrayRef| column.to_data().get_slice_memory_size().unwrap_or(0);
+        self.columns.columns().iter().map(size).sum::<usize>() + self.len() * 5
     }
 
     /// The rows at these places, in their order.

@@ -48,7 +48,7 @@ impl Entry {
         }
     }
 
-    /// Memory it holds, in bytes.
+    /// Its size, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         match &self.body {

@@ -1,1 +1,5 @@
-//! placeholder
+//! The durable middle.
+
+mod memory;
+
+pub use memory::MemoryLog;

@@ -6,7 +6,7 @@
 //! Order of effects: golden changes durable → parked rows noted → progress committed. A crash between
 //! repeats the same golden changes, which is harmless.
 
-use crate::apply::{Mapped, Prepared, Preparing, Step};
+use crate::apply::{Mapped, Prepared, Preparing, Step, run_transform};
 use crate::parking::Parking;
 use crate::rejoin::settle_source;
 use crate::status::{LoopState, StateCell};
@@ -66,7 +66,10 @@ impl Attempt for Resolve {
             next: from,
             open: BTreeMap::new(),
         };
-        let outcome = resolving.run(steps, shutdown).await;
+        let outcome = match resolving.retry_parked().await {
+            Ok(()) => resolving.run(steps, shutdown).await,
+            Err(error) => Err(error),
+        };
         task.abort();
         outcome
     }
@@ -112,6 +115,28 @@ impl Resolving<'_> {
                 },
             }
         }
+    }
+
+    /// Tries parked rows again, once: only another mapping makes anything else of them.
+    async fn retry_parked(&mut self) -> Result<()> {
+        let boundary = self.resolve.log.tail(&self.resolve.topic).await?.boundary;
+        let mut entries: BTreeMap<Topic, Vec<Entry>> = BTreeMap::new();
+        for row in self.parking.rows().cloned().collect::<Vec<_>>() {
+            let named =
+                |(transform, ..): &&(Arc<dyn Transform>, _, _)| transform.name() == row.key.mapping;
+            let Some((transform, topic, entity)) = self.resolve.transforms.iter().find(named)
+            else {
+                continue;
+            };
+            let output = run_transform(transform, &row.image).await?;
+            if output.rejected.is_empty() {
+                let body = Body::Rows(golden(&output.rows, entity)?);
+                entries.entry(topic.clone()).or_default().push(Entry { body, boundary: None });
+                self.parking.settle(row.key);
+            }
+        }
+        self.append(entries, boundary).await?;
+        self.commit(self.next).await
     }
 
     async fn on_step(&mut self, prepared: Prepared) -> Result<()> {

@@ -1,5 +1,7 @@
 //! The three loops together, on a log in memory.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it says")]
+
 mod support;
 
 use std::sync::atomic::Ordering;
