@@ -37,4 +37,6 @@ pub use pipeline::{
 };
 pub use settings::Settings;
 pub use shutdown::{Shutdown, ShutdownTrigger, shutdown};
-pub use status::{CaptureStatus, LaneStatus, Latency, LoopState, MappingStatus, Registry, Status};
+pub use status::{
+    CaptureStatus, LaneStatus, Latency, LoopState, MappingStatus, Registry, SnapshotStatus, Status,
+};

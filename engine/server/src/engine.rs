@@ -1,0 +1,100 @@
+//! The engine in this process: started, watched, told to stop.
+
+use crate::live::{ADDRESS_FILE, Observer, Reading, Report, Watching, caught_up, serve};
+use crate::problem::{Exit, Failure, Outcome, Problem};
+use crate::project::Project;
+use crate::wiring::{Wired, wire};
+use futures::future::join_all;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use syncline_core::SystemName;
+use syncline_log::EmbeddedLog;
+use syncline_postgres::Settings;
+use syncline_runtime::{ShutdownTrigger, run, shutdown};
+use tokio::task::JoinHandle;
+
+/// A running engine. Dropping it tells it to stop.
+pub(crate) struct Engine {
+    /// Where it serves.
+    pub(crate) address: SocketAddr,
+    watching: Watching,
+    trigger: ShutdownTrigger,
+    ended: JoinHandle<syncline_core::Result<()>>,
+    log: Arc<EmbeddedLog>,
+    readers: Vec<Reading>,
+    sources: BTreeMap<SystemName, Settings>,
+    _address_file: AddressFile,
+}
+
+/// The file that tells `status` where to ask; gone with the engine.
+struct AddressFile(PathBuf);
+
+impl Drop for AddressFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+impl Engine {
+    /// Starts the project's engine in the background.
+    pub(crate) async fn start(project: &Project) -> Outcome<Self> {
+        let Wired { pipeline, log, mappings, readers, sources } = wire(project)?;
+        let registry = pipeline.registry();
+        let observer = Observer::new(&project.settings.name, registry.clone(), mappings);
+        let watching = observer.spawn();
+        let address = serve(project.settings.listen, watching.clone(), registry).await?;
+        let file = project.state().join(ADDRESS_FILE);
+        std::fs::write(&file, address.to_string())
+            .map_err(|error| Failure::io(format!("can't write {}", file.display()), &error))?;
+        let (trigger, told) = shutdown();
+        let ended = tokio::spawn(run(pipeline, told));
+        Ok(Self {
+            address,
+            watching,
+            trigger,
+            ended,
+            log,
+            readers,
+            sources,
+            _address_file: AddressFile(file),
+        })
+    }
+
+    /// Reports as they come.
+    pub(crate) fn watch(&self) -> Watching {
+        self.watching.clone()
+    }
+
+    /// Waits until everything committed by now is at its target.
+    pub(crate) async fn catch_up(&self) -> Outcome<Arc<Report>> {
+        let asked = self.sources.iter().map(|(system, settings)| async move {
+            let mark = syncline_postgres::mark(system, settings).await?;
+            Ok::<_, syncline_core::Error>((system.clone(), mark))
+        });
+        let marks = join_all(asked).await.into_iter().collect::<Result<BTreeMap<_, _>, _>>()?;
+        caught_up(self.watch(), self.log.as_ref(), &marks, &self.readers).await
+    }
+
+    /// Waits for the end, which comes by itself only when no loop is left running.
+    pub(crate) async fn ended(&mut self) -> Outcome<()> {
+        outcome((&mut self.ended).await)
+    }
+
+    /// Lets every loop finish what it does and waits, within the project's `drain_timeout`.
+    pub(crate) async fn stop(self) -> Outcome<()> {
+        self.trigger.trigger();
+        outcome(self.ended.await)
+    }
+}
+
+fn outcome(ended: Result<syncline_core::Result<()>, tokio::task::JoinError>) -> Outcome<()> {
+    match ended {
+        Ok(outcome) => Ok(outcome?),
+        Err(panic) => {
+            let wrong = Problem::new("the engine panicked").detail(panic.to_string());
+            Err(Failure::new(Exit::Internal, wrong))
+        }
+    }
+}
