@@ -1,11 +1,15 @@
 //! The running engine, as it is seen from outside.
 
+mod ask;
 mod caught_up;
 mod observe;
 mod report;
 mod serve;
+#[cfg(test)]
+mod tests;
 mod text;
 
+pub(crate) use ask::ask;
 pub(crate) use caught_up::{Reading, caught_up};
 pub(crate) use observe::{Observer, WatchedMapping, Watching};
 pub(crate) use report::Report;
