@@ -417,7 +417,10 @@ fn free_port() -> Result<u16> {
 }
 
 /// Asks again and again until the condition holds or the deadline is past.
-fn wait_until(deadline: Duration, mut condition: impl FnMut() -> Result<bool>) -> Result<()> {
+pub(crate) fn wait_until(
+    deadline: Duration,
+    mut condition: impl FnMut() -> Result<bool>,
+) -> Result<()> {
     let started = Instant::now();
     while !condition()? {
         if started.elapsed() > deadline {

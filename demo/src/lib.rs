@@ -7,10 +7,12 @@
 
 mod binaries;
 mod cluster;
+mod program;
 mod university;
 
 pub use binaries::Binaries;
 pub use cluster::{Access, Cluster, ClusterOptions, Durability};
+pub use program::{Program, Running, processor_time};
 pub use university::{
     Difference, Expectation, Size, System, TableReport, Traffic, TrafficOptions, TrafficReport,
     University, VerifyReport, expectations, verify, verify_table,

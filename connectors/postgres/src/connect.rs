@@ -2,7 +2,7 @@
 //! forms of values the same everywhere.
 
 use crate::settings::{Settings, Tls};
-use crate::sqlstate;
+use crate::sink::sqlstate;
 use crate::tls;
 use futures::future::BoxFuture;
 use rustls::ClientConfig;

@@ -1,0 +1,386 @@
+//! The SQL that writes one mapping's columns to one table. Pure: catalog and schema in, text out.
+//!
+//! Rows travel as one array parameter a column, so that a statement takes any number of rows
+//! without meeting the limit on parameters, and is prepared once:
+//!
+//! ```sql
+//! UPDATE "public"."users" AS t SET "name" = u.c1
+//! FROM pg_catalog.unnest($1::bigint[], $2::text[]) AS u(c0, c1) WHERE t."id" = u.c0
+//! ```
+
+use super::target::{TargetColumn, TargetTable, quoted};
+use crate::values::encode::Form;
+use std::fmt::Write as _;
+use syncline_core::{Column, ColumnMask, Error, Kind, Result, TableSchema};
+
+/// `text`, which every value can be sent as.
+const TEXT_OID: u32 = 25;
+
+/// How the columns of one schema go to one table.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    /// The table's name as SQL.
+    pub(crate) table: String,
+    /// Its columns in the schema's order.
+    pub(crate) columns: Vec<PlannedColumn>,
+    /// Indexes of the key's columns.
+    pub(crate) key: Vec<usize>,
+    /// Whether a key column may be null: then no index finds a row again.
+    pub(crate) nullable_key: bool,
+    /// Whether the server must be told to take our identity values.
+    overrides_identity: bool,
+}
+
+/// One column of a plan.
+#[derive(Debug, Clone)]
+pub(crate) struct PlannedColumn {
+    /// Its name as SQL.
+    pub(crate) sql: String,
+    /// How its values are sent.
+    pub(crate) form: Form,
+    /// The type of the elements of its array parameter.
+    pub(crate) element: u32,
+    /// That type as SQL.
+    element_sql: String,
+    /// What the server must turn the element into, where it must.
+    cast: Option<String>,
+    /// Whether an update may set it: an identity that is always generated can't be.
+    settable: bool,
+    nullable: bool,
+}
+
+impl PlannedColumn {
+    /// Fits a mapping's column to the target's of that name.
+    fn fit(column: &Column, target: &TargetTable) -> Result<Self> {
+        let Some(found) = target.columns.iter().find(|found| found.name == column.name) else {
+            let missing = format!("table {} has no column {:?}", target.sql, column.name);
+            return Err(Error::new(Kind::Config, missing)
+                .hint("add the column to the table, or take it out of the mapping"));
+        };
+        if found.generated {
+            let computed = format!("column {:?} of {} is generated", column.name, target.sql);
+            return Err(Error::new(Kind::Config, computed).hint("take it out of the mapping"));
+        }
+        let TargetColumn { pg_type, .. } = found;
+        let Some(form) = Form::choose(&column.data_type, pg_type) else {
+            let (from, to) = (&column.data_type, &pg_type.sql);
+            let unfit = format!("column {:?} of {} can't take {from}", column.name, target.sql);
+            return Err(Error::new(Kind::Config, unfit)
+                .detail(format!("it is {to}, and values could be lost on the way"))
+                .hint(format!("cast it in the mapping, such as CAST({} AS ...)", column.name)));
+        };
+        let (element, element_sql, cast) = if form.is_binary() {
+            (pg_type.oid, pg_type.sql.clone(), None)
+        } else {
+            (TEXT_OID, "pg_catalog.text".into(), Some(pg_type.sql.clone()))
+        };
+        Ok(Self {
+            sql: quoted(&column.name),
+            form,
+            element,
+            element_sql,
+            cast,
+            settable: !found.identity_always,
+            nullable: found.nullable,
+        })
+    }
+}
+
+impl Plan {
+    /// Fits a mapping's schema to the table it writes.
+    ///
+    /// # Errors
+    /// `Config` when the table lacks a column or a unique index on the key, or a type doesn't fit.
+    pub(crate) fn new(schema: &TableSchema, target: &TargetTable) -> Result<Self> {
+        let columns = schema
+            .columns()
+            .iter()
+            .map(|column| PlannedColumn::fit(column, target))
+            .collect::<Result<Vec<_>>>()?;
+        let key = schema.key().to_vec();
+        let named = |&index: &usize| schema.columns().get(index).map(|column| column.name.as_str());
+        let key_names: Vec<&str> = key.iter().filter_map(named).collect();
+        let is_key = |unique: &Vec<String>| {
+            unique.len() == key_names.len()
+                && unique.iter().all(|name| key_names.contains(&name.as_str()))
+        };
+        if key.is_empty() || !target.unique.iter().any(is_key) {
+            return Err(no_key(schema, target, &key_names));
+        }
+        let overrides_identity = columns.iter().any(|column| !column.settable);
+        let nullable_key =
+            key.iter().any(|&index| columns.get(index).is_some_and(|column| column.nullable));
+        let table = target.sql.clone();
+        Ok(Self { table, columns, key, nullable_key, overrides_identity })
+    }
+
+    /// Every column.
+    pub(crate) fn all(&self) -> Vec<usize> {
+        (0..self.columns.len()).collect()
+    }
+
+    /// Whether rows can go by `COPY` in binary.
+    pub(crate) fn copies_binary(&self) -> bool {
+        self.columns.iter().all(|column| column.form.is_binary())
+    }
+
+    /// `COPY … FROM STDIN` of all columns.
+    pub(crate) fn copy(&self) -> String {
+        let format = if self.copies_binary() { "binary" } else { "text" };
+        format!("COPY {} ({}) FROM STDIN (FORMAT {format})", self.table, self.names(&self.all()))
+    }
+
+    /// Sets these columns where the key is there; `None` where there is nothing to set.
+    pub(crate) fn update(&self, columns: &[usize]) -> Option<String> {
+        let settable: Vec<&PlannedColumn> = self.settable(columns).map(|(_, column)| column).collect();
+        if settable.is_empty() {
+            return None;
+        }
+        let set = self
+            .settable(columns)
+            .map(|(index, column)| format!("{} = {}", column.sql, column.value(index)))
+            .collect::<Vec<_>>();
+        let (table, set, rows) = (&self.table, set.join(", "), self.rows(columns));
+        Some(format!("UPDATE {table} AS t SET {set} FROM {rows} WHERE {}", self.same_key()))
+    }
+
+    /// Inserts whole rows, or where the key is there makes them so.
+    pub(crate) fn insert_or_update(&self) -> String {
+        self.insert(None)
+    }
+
+    /// The same for those rows alone whose key isn't there as the statement begins.
+    pub(crate) fn insert_missing(&self) -> String {
+        let present = format!("SELECT FROM {} AS t WHERE {}", self.table, self.same_key());
+        self.insert(Some(&present))
+    }
+
+    fn insert(&self, unless: Option<&str>) -> String {
+        let columns = self.all();
+        let names = self.names(&columns);
+        let values = self
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(index, column)| column.value(index))
+            .collect::<Vec<_>>();
+        let mut sql = format!("INSERT INTO {} AS t ({names}) ", self.table);
+        if self.overrides_identity {
+            sql.push_str("OVERRIDING SYSTEM VALUE ");
+        }
+        let _ = write!(sql, "SELECT {} FROM {}", values.join(", "), self.rows(&columns));
+        if let Some(present) = unless {
+            let _ = write!(sql, " WHERE NOT EXISTS ({present})");
+        }
+        if self.nullable_key {
+            // NULLs never conflict, so the condition above is all there is.
+            return sql;
+        }
+        let set = self
+            .settable(&columns)
+            .map(|(_, column)| format!("{0} = excluded.{0}", column.sql))
+            .collect::<Vec<_>>();
+        let _ = write!(sql, " ON CONFLICT ({}) DO ", self.names(&self.key));
+        if set.is_empty() {
+            sql.push_str("NOTHING");
+        } else {
+            let _ = write!(sql, "UPDATE SET {}", set.join(", "));
+        }
+        sql
+    }
+
+    /// Deletes by key.
+    pub(crate) fn delete(&self) -> String {
+        let (table, keys) = (&self.table, self.rows(&self.key));
+        format!("DELETE FROM {table} AS t USING {keys} WHERE {}", self.same_key())
+    }
+
+    /// Counts the keys that are not there.
+    pub(crate) fn count_missing(&self) -> String {
+        let (table, keys, same) = (&self.table, self.rows(&self.key), self.same_key());
+        format!(
+            "SELECT pg_catalog.count(*) FROM {keys} \
+             WHERE NOT EXISTS (SELECT FROM {table} AS t WHERE {same})"
+        )
+    }
+
+    /// The names, as SQL, of the columns that a mask lacks.
+    pub(crate) fn lacking(&self, mask: &ColumnMask) -> String {
+        let names = self.columns.iter().enumerate().filter(|(index, _)| !mask.has(*index));
+        names.map(|(_, column)| column.sql.as_str()).collect::<Vec<_>>().join(", ")
+    }
+
+    fn settable<'a>(
+        &'a self,
+        columns: &'a [usize],
+    ) -> impl Iterator<Item = (usize, &'a PlannedColumn)> {
+        columns
+            .iter()
+            .filter(|index| !self.key.contains(index))
+            .filter_map(|&index| Some((index, self.columns.get(index)?)))
+            .filter(|(_, column)| column.settable)
+    }
+
+    fn names(&self, columns: &[usize]) -> String {
+        let names = columns.iter().filter_map(|&index| self.columns.get(index));
+        names.map(|column| column.sql.as_str()).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The rows of the parameters: `unnest(…) AS u(c0, …)`, named by the columns' indexes.
+    fn rows(&self, columns: &[usize]) -> String {
+        let (mut arrays, mut names) = (Vec::new(), Vec::new());
+        for (parameter, &index) in columns.iter().enumerate() {
+            let element = self.columns.get(index).map_or("", |column| &column.element_sql);
+            arrays.push(format!("${}::{element}[]", parameter + 1));
+            names.push(format!("c{index}"));
+        }
+        format!("pg_catalog.unnest({}) AS u({})", arrays.join(", "), names.join(", "))
+    }
+
+    fn same_key(&self) -> String {
+        let same = self.key.iter().filter_map(|&index| {
+            let column = self.columns.get(index)?;
+            let equals = if column.nullable { "IS NOT DISTINCT FROM" } else { "=" };
+            Some(format!("t.{} {equals} {}", column.sql, column.value(index)))
+        });
+        same.collect::<Vec<_>>().join(" AND ")
+    }
+}
+
+impl PlannedColumn {
+    /// The value of the column with this index in a row of parameters.
+    fn value(&self, index: usize) -> String {
+        match &self.cast {
+            None => format!("u.c{index}"),
+            Some(to) => format!("u.c{index}::{to}"),
+        }
+    }
+}
+
+fn no_key(schema: &TableSchema, target: &TargetTable, key: &[&str]) -> Error {
+    let table = &target.sql;
+    if key.is_empty() {
+        return Error::new(Kind::Config, format!("{} has no key to write by", schema.name()))
+            .hint(format!("ALTER TABLE {table} ADD PRIMARY KEY (...)"));
+    }
+    let columns = key.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ");
+    Error::new(Kind::Config, format!("{table} has no unique index on ({columns})"))
+        .detail("rows are found again by their key; the index may be neither partial nor deferrable")
+        .hint(format!("CREATE UNIQUE INDEX ON {table} ({columns})"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::values::encode::PgType;
+    use arrow_schema::DataType;
+    use syncline_core::{SystemName, TableName};
+
+    fn target_column(name: &str, oid: u32, sql: &str) -> TargetColumn {
+        let pg_type = PgType { oid, name: sql.into(), sql: sql.into(), is_enum: false };
+        TargetColumn {
+            name: name.into(),
+            pg_type,
+            nullable: false,
+            generated: false,
+            identity_always: false,
+        }
+    }
+
+    fn target() -> TargetTable {
+        TargetTable {
+            oid: 1,
+            sql: "\"s\".\"t\"".into(),
+            columns: vec![
+                target_column("id", 20, "bigint"),
+                target_column("no\"te", 25, "text"),
+                target_column("ip", 869, "inet"),
+            ],
+            unique: vec![vec!["id".into()]],
+            parents: Vec::new(),
+            children: Vec::new(),
+            deferrable: false,
+        }
+    }
+
+    fn schema(columns: &[(&str, DataType)], key: Vec<usize>) -> TableSchema {
+        let columns = columns
+            .iter()
+            .map(|(name, data_type)| Column {
+                name: (*name).into(),
+                id: 0,
+                data_type: data_type.clone(),
+                native_type: String::new(),
+                nullable: true,
+                has_default: false,
+                generated: false,
+            })
+            .collect();
+        TableSchema::new(TableName::table(&SystemName::new("lms"), "s", "t"), 1, columns, key)
+    }
+
+    fn plan(target: &TargetTable) -> Result<Plan> {
+        let columns =
+            [("id", DataType::Int64), ("no\"te", DataType::Utf8), ("ip", DataType::Utf8)];
+        Plan::new(&schema(&columns, vec![0]), target)
+    }
+
+    #[test]
+    fn an_update_names_only_the_columns_that_changed() {
+        let plan = plan(&target()).unwrap();
+        assert_eq!(
+            plan.update(&[0, 2]).unwrap(),
+            "UPDATE \"s\".\"t\" AS t SET \"ip\" = u.c2::inet \
+             FROM pg_catalog.unnest($1::bigint[], $2::pg_catalog.text[]) AS u(c0, c2) \
+             WHERE t.\"id\" = u.c0"
+        );
+        assert_eq!(plan.update(&[0]), None);
+    }
+
+    #[test]
+    fn names_are_quoted_wherever_they_stand() {
+        let plan = plan(&target()).unwrap();
+        assert_eq!(
+            plan.copy(),
+            "COPY \"s\".\"t\" (\"id\", \"no\"\"te\", \"ip\") FROM STDIN (FORMAT text)"
+        );
+        assert!(plan.insert_or_update().ends_with(
+            " ON CONFLICT (\"id\") DO UPDATE SET \"no\"\"te\" = excluded.\"no\"\"te\", \
+             \"ip\" = excluded.\"ip\""
+        ));
+    }
+
+    #[test]
+    fn an_identity_that_is_always_generated_is_overridden_and_never_set() {
+        let mut target = target();
+        target.columns[1].identity_always = true;
+        let plan = plan(&target).unwrap();
+        assert!(plan.insert_missing().contains(") OVERRIDING SYSTEM VALUE SELECT "));
+        assert!(!plan.update(&[0, 1, 2]).unwrap().contains("SET \"no"));
+    }
+
+    #[test]
+    fn a_key_that_may_be_null_is_compared_so_that_null_finds_null() {
+        let mut target = target();
+        target.columns[0].nullable = true;
+        let plan = plan(&target).unwrap();
+        assert!(plan.delete().ends_with("WHERE t.\"id\" IS NOT DISTINCT FROM u.c0"));
+        assert!(!plan.insert_missing().contains("ON CONFLICT"));
+    }
+
+    #[test]
+    fn what_does_not_fit_says_so_with_what_mends_it() {
+        let error = |target: &TargetTable| plan(target).unwrap_err();
+        let mut no_index = target();
+        no_index.unique = vec![vec!["id".into(), "ip".into()]];
+        let refused = error(&no_index);
+        assert_eq!(refused.to_string(), "\"s\".\"t\" has no unique index on (\"id\")");
+        assert_eq!(refused.hint_text(), Some("CREATE UNIQUE INDEX ON \"s\".\"t\" (\"id\")"));
+        let mut generated = target();
+        generated.columns[2].generated = true;
+        assert_eq!(error(&generated).hint_text(), Some("take it out of the mapping"));
+        let mut narrow = target();
+        narrow.columns[0] = target_column("id", 23, "integer");
+        assert_eq!(error(&narrow).kind(), Kind::Config);
+    }
+}
