@@ -1,6 +1,8 @@
 //! The engine in this process: started, watched, told to stop.
 
-use crate::live::{ADDRESS_FILE, Observer, Reading, Report, Watching, caught_up, serve};
+use crate::live::{
+    ADDRESS_FILE, Observer, Reading, Report, Served, Watching, caught_up, serve,
+};
 use crate::problem::{Exit, Failure, Outcome, Problem};
 use crate::project::Project;
 use crate::wiring::{Wired, wire};
@@ -9,7 +11,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use syncline_core::SystemName;
+use syncline_core::{SystemName, Topic};
 use syncline_log::EmbeddedLog;
 use syncline_postgres::Settings;
 use syncline_runtime::{ShutdownTrigger, run, shutdown};
@@ -44,7 +46,13 @@ impl Engine {
         let registry = pipeline.registry();
         let observer = Observer::new(&project.settings.name, registry.clone(), mappings);
         let watching = observer.spawn();
-        let address = serve(project.settings.listen, watching.clone(), registry).await?;
+        let served = Served {
+            watching: watching.clone(),
+            registry,
+            checkpoints: log.clone(),
+            captured: sources.keys().map(Topic::changes).collect(),
+        };
+        let address = serve(project.settings.listen, served).await?;
         let file = project.state().join(ADDRESS_FILE);
         std::fs::write(&file, address.to_string())
             .map_err(|error| Failure::io(format!("can't write {}", file.display()), &error))?;

@@ -2,11 +2,10 @@
 
 use super::caught_up::caught_up;
 use super::report::{CaptureReport, Report};
-use super::{ADDRESS_FILE, Observer, ask, serve};
+use super::{ADDRESS_FILE, Observer, Served, ask, serve};
 use crate::clock::SystemClock;
 use crate::problem::Exit;
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use syncline_core::{Body, Boundary, ChangeLog, Entry, Position, ReaderName, SystemName, Topic};
@@ -17,26 +16,31 @@ use tokio::time::timeout;
 
 const SOON: Duration = Duration::from_secs(10);
 
-fn empty_pipeline(state: &Path) -> Pipeline {
-    let log = EmbeddedLog::open(&state.join("log"), syncline_log::Settings::default());
-    let log = Arc::new(log.expect("the log opens"));
+fn empty_pipeline(log: &Arc<EmbeddedLog>) -> Pipeline {
     let plan = Plan {
         sources: Vec::new(),
         sinks: Vec::new(),
         entities: Vec::new(),
         transforms: Vec::new(),
     };
-    Pipeline::new(log.clone(), log, Arc::new(SystemClock), Settings::default(), plan)
+    Pipeline::new(log.clone(), log.clone(), Arc::new(SystemClock), Settings::default(), plan)
         .expect("nothing to do is a plan")
 }
 
 #[tokio::test]
 async fn status_metrics_and_health_are_served_where_the_address_file_says() {
     let state = tempfile::tempdir().expect("a temporary directory");
-    let registry = empty_pipeline(state.path()).registry();
-    let watching = Observer::new("university", registry.clone(), Vec::new()).spawn();
+    let log = EmbeddedLog::open(&state.path().join("log"), syncline_log::Settings::default());
+    let log = Arc::new(log.expect("the log opens"));
+    let registry = empty_pipeline(&log).registry();
+    let served = Served {
+        watching: Observer::new("university", registry.clone(), Vec::new()).spawn(),
+        registry,
+        checkpoints: log,
+        captured: vec![Topic::changes(&SystemName::new("sis"))],
+    };
     let listen = "127.0.0.1:0".parse().expect("an address");
-    let address = serve(listen, watching, registry).await.expect("it serves");
+    let address = serve(listen, served).await.expect("it serves");
     std::fs::write(state.path().join(ADDRESS_FILE), address.to_string()).expect("written");
 
     let status = ask(state.path(), "/status", "application/json").await.expect("an answer");
@@ -48,6 +52,8 @@ async fn status_metrics_and_health_are_served_where_the_address_file_says() {
     assert!(metrics.contains("# TYPE syncline_loop_up gauge"), "{metrics}");
     let health = ask(state.path(), "/health", "*/*").await.expect("an answer");
     assert!(health.contains("\"well\":true"), "{health}");
+    let parked = ask(state.path(), "/parked", "*/*").await.expect("an answer");
+    assert_eq!(parked, "[]");
     let missing = ask(state.path(), "/nothing", "*/*").await.expect_err("no such page");
     assert_eq!(missing.exit, Exit::Unavailable);
 }
