@@ -1,12 +1,19 @@
 //! PostgreSQL as source and sink.
 
 mod catalog;
+mod note;
+mod publication;
 mod rows;
 mod settings;
+mod slot;
+mod snapshot;
+mod source;
+mod stream;
 mod tls;
 mod values;
 mod wire;
 
 pub use catalog::{count, inspect, sample};
 pub use settings::{Settings, Tls};
+pub use source::PostgresSource;
 pub use values::{NUMERIC_NAN, arrow_type};

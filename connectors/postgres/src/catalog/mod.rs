@@ -2,7 +2,7 @@
 
 mod read;
 
-pub(crate) use read::{Relation, RelationColumn, base_types, read_tables};
+pub(crate) use read::{Relation, base_types, read_tables};
 
 use crate::rows::{Change, Field, RowBatch};
 use crate::settings::Settings;
