@@ -7,7 +7,7 @@ use crate::live::{ADDRESS_FILE, SetAside, ask, before_entities};
 use crate::problem::{Exit, Failure, Outcome, Problem};
 use crate::project::Project;
 use crate::render::{self, Align, table};
-use crate::wiring::open_log;
+use crate::state::State;
 use serde::Serialize;
 use syncline_core::{SystemName, Topic};
 use syncline_postgres::{ParkedRow, Settings, drop_parked, list_parked, replay_parked};
@@ -72,12 +72,12 @@ fn of_target(system: &SystemName, row: ParkedRow) -> SetAside {
 
 /// What the running process knows, since the state is its; where none runs, the state itself.
 async fn in_state(project: &Project) -> Outcome<Vec<SetAside>> {
-    let state = project.state();
-    if !state.exists() {
+    let directory = project.state();
+    if !directory.exists() {
         return Ok(Vec::new());
     }
-    if state.join(ADDRESS_FILE).exists()
-        && let Ok(answer) = ask(&state, "/parked", "application/json").await
+    if directory.join(ADDRESS_FILE).exists()
+        && let Ok(answer) = ask(&directory, "/parked", "application/json").await
     {
         return serde_json::from_str(&answer).map_err(|error| {
             let wrong = Problem::new("the running Syncline's answer can't be understood")
@@ -86,9 +86,9 @@ async fn in_state(project: &Project) -> Outcome<Vec<SetAside>> {
             Failure::new(Exit::Unavailable, wrong)
         });
     }
-    let log = open_log(project)?;
+    let state = State::open(project)?;
     let topics: Vec<Topic> = project.settings.systems.keys().map(Topic::changes).collect();
-    before_entities(log.as_ref(), &topics)
+    before_entities(state.log.as_ref(), &topics)
 }
 
 async fn replay(context: &Context, project: &Project, rows: &ParkedRows) -> Outcome<Exit> {
