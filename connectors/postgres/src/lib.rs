@@ -1,10 +1,12 @@
 //! PostgreSQL as source and sink.
 
 mod catalog;
+mod connect;
 mod note;
 mod publication;
 mod rows;
 mod settings;
+mod sink;
 mod slot;
 mod snapshot;
 mod source;
@@ -15,5 +17,6 @@ mod wire;
 
 pub use catalog::{count, inspect, sample};
 pub use settings::{Settings, Tls};
+pub use sink::{ParkedRow, PostgresSink, drop_parked, list_parked, replay_parked};
 pub use source::PostgresSource;
 pub use values::{NUMERIC_NAN, arrow_type};
