@@ -15,7 +15,7 @@ mod tls;
 mod values;
 mod wire;
 
-pub use catalog::{count, inspect, sample};
+pub use catalog::{count, current_commit, inspect, sample};
 pub use settings::{Settings, Tls};
 pub use sink::{ParkedRow, PostgresSink, drop_parked, list_parked, replay_parked};
 pub use source::PostgresSource;

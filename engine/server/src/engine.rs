@@ -1,16 +1,18 @@
 //! The engine in this process: started, watched, told to stop.
 
-use crate::live::{ADDRESS_FILE, Observer, Reading, Report, Watching, caught_up, serve};
+use crate::live::{
+    ADDRESS_FILE, Observer, Reading, Report, Served, Watching, caught_up, serve,
+};
 use crate::problem::{Exit, Failure, Outcome, Problem};
 use crate::project::Project;
+use crate::state::State;
 use crate::wiring::{Wired, wire};
 use futures::future::join_all;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use syncline_core::SystemName;
-use syncline_log::EmbeddedLog;
+use syncline_core::{SystemName, Topic};
 use syncline_postgres::Settings;
 use syncline_runtime::{ShutdownTrigger, run, shutdown};
 use tokio::task::JoinHandle;
@@ -22,10 +24,11 @@ pub(crate) struct Engine {
     watching: Watching,
     trigger: ShutdownTrigger,
     ended: JoinHandle<syncline_core::Result<()>>,
-    log: Arc<EmbeddedLog>,
     readers: Vec<Reading>,
     sources: BTreeMap<SystemName, Settings>,
+    // Dropped in this order: the address goes before the state is another's.
     _address_file: AddressFile,
+    state: State,
 }
 
 /// The file that tells `status` where to ask; gone with the engine.
@@ -40,12 +43,18 @@ impl Drop for AddressFile {
 impl Engine {
     /// Starts the project's engine in the background.
     pub(crate) async fn start(project: &Project) -> Outcome<Self> {
-        let Wired { pipeline, log, mappings, readers, sources } = wire(project)?;
+        let Wired { pipeline, state, mappings, readers, sources } = wire(project)?;
         let registry = pipeline.registry();
         let observer = Observer::new(&project.settings.name, registry.clone(), mappings);
         let watching = observer.spawn();
-        let address = serve(project.settings.listen, watching.clone(), registry).await?;
-        let file = project.state().join(ADDRESS_FILE);
+        let served = Served {
+            watching: watching.clone(),
+            registry,
+            checkpoints: state.log.clone(),
+            captured: sources.keys().map(Topic::changes).collect(),
+        };
+        let address = serve(project.settings.listen, served).await?;
+        let file = state.directory.join(ADDRESS_FILE);
         std::fs::write(&file, address.to_string())
             .map_err(|error| Failure::io(format!("can't write {}", file.display()), &error))?;
         let (trigger, told) = shutdown();
@@ -55,10 +64,10 @@ impl Engine {
             watching,
             trigger,
             ended,
-            log,
             readers,
             sources,
             _address_file: AddressFile(file),
+            state,
         })
     }
 
@@ -74,7 +83,7 @@ impl Engine {
             Ok::<_, syncline_core::Error>((system.clone(), mark))
         });
         let marks = join_all(asked).await.into_iter().collect::<Result<BTreeMap<_, _>, _>>()?;
-        caught_up(self.watch(), self.log.as_ref(), &marks, &self.readers).await
+        caught_up(self.watch(), self.state.log.as_ref(), &marks, &self.readers).await
     }
 
     /// Waits for the end, which comes by itself only when no loop is left running.

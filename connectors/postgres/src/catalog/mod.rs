@@ -77,6 +77,20 @@ pub async fn count(system: &SystemName, settings: &Settings, table: &TableSchema
     .await
 }
 
+/// How far the server's log is now, as a [`syncline_core::Position`]'s commit: all that was committed
+/// before this call is before it.
+///
+/// # Errors
+/// As [`inspect`].
+pub async fn current_commit(settings: &Settings) -> Result<u64> {
+    on_connection(settings, |connection| {
+        let here = "CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() \
+                    ELSE pg_current_wal_lsn() END";
+        connection.query_one(&format!("SELECT pg_wal_lsn_diff({here}, '0/0')::bigint"))?.parse(0)
+    })
+    .await
+}
+
 /// Runs blocking work on a connection of its own, off the waiting threads.
 pub(crate) async fn on_connection<T: Send + 'static>(
     settings: &Settings,

@@ -6,7 +6,7 @@ mod doctor;
 mod explain;
 mod init;
 mod lock;
-//mod parked;
+mod parked;
 mod plan;
 mod preview;
 mod run;
