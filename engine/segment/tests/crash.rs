@@ -3,8 +3,10 @@
 
 use proptest::prelude::*;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use syncline_segment::{
-    Error, Frame, HEADER, Segment, Writer, load_note, recover, save_note, sync_directory,
+    Disk, Error, Frame, HEADER, RealDisk, Segment, Writer, load_note, recover, save_note,
+    sync_directory,
 };
 use tempfile::TempDir;
 
@@ -13,6 +15,10 @@ struct Sample {
     directory: TempDir,
     bytes: Vec<u8>,
     groups: Vec<usize>,
+}
+
+fn real() -> Arc<dyn Disk> {
+    Arc::new(RealDisk)
 }
 
 fn path(directory: &TempDir) -> PathBuf {
@@ -25,7 +31,7 @@ fn payload(number: u64) -> Vec<u8> {
 
 fn sample() -> Sample {
     let directory = TempDir::new().unwrap();
-    let mut writer = Writer::create(&path(&directory), 7, b"header").unwrap();
+    let mut writer = Writer::create(&real(), &path(&directory), 7, b"header").unwrap();
     let mut groups = Vec::new();
     for group in [vec![1, 2], vec![3], vec![4, 5, 6]] {
         groups.push(writer.end() as usize);
@@ -45,7 +51,7 @@ fn recovered(bytes: &[u8], directory: &TempDir) -> Result<Vec<u64>, Error> {
     let path = path(directory);
     std::fs::write(&path, bytes).unwrap();
     let mut frames = Vec::new();
-    let recovered = recover::<Error>(&path, |frame| {
+    let recovered = recover::<Error>(&real(), &path, |frame| {
         frames.push(frame);
         Ok(())
     })?;
@@ -66,7 +72,7 @@ fn is_as_written(frame: &Frame) -> bool {
 #[test]
 fn frames_come_back_however_little_is_read_at_a_time() {
     let directory = TempDir::new().unwrap();
-    let mut writer = Writer::create(&path(&directory), 0, b"").unwrap();
+    let mut writer = Writer::create(&real(), &path(&directory), 0, b"").unwrap();
     let large = vec![9; 100_000];
     writer.push(1, 1, &[b"ab", b"", b"c"]);
     writer.push_owned(2, 2, b"front", large.clone());
@@ -131,7 +137,7 @@ fn a_byte_flipped_anywhere_is_found_out() {
 fn writing_goes_on_behind_what_was_recovered() {
     let Sample { directory, bytes, .. } = sample();
     std::fs::write(path(&directory), &bytes[..bytes.len() - 5]).unwrap();
-    let mut writer = recover::<Error>(&path(&directory), |_| Ok(())).unwrap().writer;
+    let mut writer = recover::<Error>(&real(), &path(&directory), |_| Ok(())).unwrap().writer;
     writer.push(1, 6, &[&payload(6)]);
     writer.flush().unwrap();
     writer.sync().unwrap();
@@ -146,7 +152,7 @@ fn writing_goes_on_behind_what_was_recovered() {
 fn a_segment_inside_a_torn_frame_is_not_taken_for_frames() {
     let Sample { directory, bytes, .. } = sample();
     let outer = TempDir::new().unwrap();
-    let mut writer = Writer::create(&path(&outer), 7, b"header").unwrap();
+    let mut writer = Writer::create(&real(), &path(&outer), 7, b"header").unwrap();
     writer.push(1, 1, &[&bytes]);
     writer.flush().unwrap();
     let mut torn = std::fs::read(path(&outer)).unwrap();
@@ -184,7 +190,7 @@ fn a_note_is_replaced_whole_or_not_at_all() {
 #[test]
 fn a_directory_that_is_gone_is_no_reason_to_panic() {
     let gone = Path::new("/nonexistent/syncline");
-    assert!(matches!(Writer::create(&gone.join("x"), 0, b""), Err(Error::Write { .. })));
+    assert!(matches!(Writer::create(&real(), &gone.join("x"), 0, b""), Err(Error::Write { .. })));
     assert!(matches!(sync_directory(gone), Err(Error::Write { .. })));
     assert!(matches!(Segment::open(&gone.join("x")), Err(Error::Read { .. })));
 }
