@@ -28,6 +28,7 @@
 //! everything from then on. The exception is a full disk: nothing of that write counts, the file
 //! is cut back to what was durable, and the writer can go on.
 
+mod disk;
 mod error;
 mod frame;
 mod note;
@@ -35,6 +36,7 @@ mod reader;
 mod recovery;
 mod writer;
 
+pub use disk::{Disk, RealDisk};
 pub use error::Error;
 pub use frame::{Frame, HEADER};
 pub use note::{load_note, save_note};

@@ -1,14 +1,16 @@
 //! Small files that are replaced whole: a segment with nothing but its header.
 
-use crate::{Error, Segment, Writer};
+use crate::{Disk, Error, RealDisk, Segment, Writer};
 use std::path::Path;
+use std::sync::Arc;
 
 /// Replaces the note in this file; durable when it returns, and never half-written.
 ///
 /// # Errors
 /// `NoRoom` or `Write`; unless the rename itself is in doubt, the former note stands.
 pub fn save_note(path: &Path, note: &[u8]) -> Result<(), Error> {
-    Writer::create(path, 0, note).map(drop)
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    Writer::create(&disk, path, 0, note).map(drop)
 }
 
 /// The note in this file; `None` when there is no such file.

@@ -1,8 +1,9 @@
 //! Finds the last valid frame after a crash, and tells a torn end from damage.
 
 use crate::frame::{ALIGNMENT, HEAD_BYTES, Head, PREAMBLE_BYTES};
-use crate::{Error, Frame, Segment, Writer};
+use crate::{Disk, Error, Frame, Segment, Writer};
 use std::path::Path;
+use std::sync::Arc;
 
 /// How much is read at a time.
 const READ_BYTES: usize = 1 << 20;
@@ -23,6 +24,7 @@ pub struct Recovered {
 /// `Damaged` where a frame that was durable is no longer valid; whatever `visit` returns; `Read`
 /// and `Write` where the system refuses.
 pub fn recover<E: From<Error>>(
+    disk: &Arc<dyn Disk>,
     path: &Path,
     mut visit: impl FnMut(Frame) -> Result<(), E>,
 ) -> Result<Recovered, E> {
@@ -45,7 +47,7 @@ pub fn recover<E: From<Error>>(
     {
         return Err(damage.into());
     }
-    let writer = Writer::resume(path, end)?;
+    let writer = Writer::resume(disk, path, end)?;
     Ok(Recovered { writer, torn_bytes: length - end })
 }
 

@@ -1,10 +1,11 @@
 //! Appends frames: staged in memory, written at once, synced on demand.
 
-use crate::Error;
 use crate::frame::{HEAD_BYTES, HEADER, Head, PREAMBLE_BYTES, preamble};
+use crate::{Disk, Error};
 use std::fs::{self, File, OpenOptions};
-use std::io::{IoSlice, Seek, SeekFrom, Write};
+use std::io::{self, IoSlice, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A part at least this long is written from where it lies instead of being copied.
 const COPY_BYTES_MAX: usize = 16 << 10;
@@ -15,6 +16,7 @@ const COPY_BYTES_MAX: usize = 16 << 10;
 /// [`Error::NoRoom`] every call fails with [`Error::Poisoned`].
 #[derive(Debug)]
 pub struct Writer {
+    disk: Arc<dyn Disk>,
     file: File,
     path: PathBuf,
     pieces: Vec<Vec<u8>>,
@@ -30,11 +32,16 @@ impl Writer {
     ///
     /// # Errors
     /// `NoRoom` or `Write`.
-    pub fn create(path: &Path, number: u64, header: &[u8]) -> Result<Self, Error> {
+    pub fn create(
+        disk: &Arc<dyn Disk>,
+        path: &Path,
+        number: u64,
+        header: &[u8],
+    ) -> Result<Self, Error> {
         let new = path.with_added_extension("new");
         let write = || -> Result<Self, Error> {
             let file = File::create(&new).map_err(Error::write("create", &new))?;
-            let mut writer = Self::at(file, path, 0);
+            let mut writer = Self::at(disk, file, path, 0);
             writer.pieces.push(preamble());
             writer.staged = PREAMBLE_BYTES;
             writer.push(HEADER, number, &[header]);
@@ -52,20 +59,20 @@ impl Writer {
     ///
     /// # Errors
     /// `Write` when the file can't be opened or cut.
-    pub(crate) fn resume(path: &Path, length: u64) -> Result<Self, Error> {
+    pub(crate) fn resume(disk: &Arc<dyn Disk>, path: &Path, length: u64) -> Result<Self, Error> {
         let open = OpenOptions::new().write(true).open(path);
         let file = open.map_err(Error::write("open", path))?;
-        let mut writer = Self::at(file, path, length);
+        let mut writer = Self::at(disk, file, path, length);
         writer.cut()?;
         Ok(writer)
     }
 
-    fn at(file: File, path: &Path, length: u64) -> Self {
-        let (path, pieces) = (path.to_owned(), Vec::new());
+    fn at(disk: &Arc<dyn Disk>, file: File, path: &Path, length: u64) -> Self {
         Self {
+            disk: disk.clone(),
             file,
-            path,
-            pieces,
+            path: path.to_owned(),
+            pieces: Vec::new(),
             synced: length,
             written: length,
             staged: length,
@@ -115,7 +122,7 @@ impl Writer {
     pub fn flush(&mut self) -> Result<(), Error> {
         self.check()?;
         let pieces = std::mem::take(&mut self.pieces);
-        let written = write_all(&mut self.file, &pieces).map_err(Error::write("write", &self.path));
+        let written = self.write_all(&pieces).map_err(Error::write("write", &self.path));
         match written {
             Ok(()) => {
                 self.written = self.staged;
@@ -136,11 +143,26 @@ impl Writer {
     /// may or may not be there.
     pub fn sync(&mut self) -> Result<(), Error> {
         self.check()?;
-        if let Err(source) = self.file.sync_data() {
+        if let Err(source) = self.disk.sync(&self.file) {
             let (doing, path) = ("sync", self.path.clone());
             return Err(self.poison(Error::Write { doing, path, source }));
         }
         self.synced = self.written;
+        Ok(())
+    }
+
+    fn write_all(&mut self, pieces: &[Vec<u8>]) -> io::Result<()> {
+        let pieces = pieces.iter().filter(|piece| !piece.is_empty());
+        let mut slices: Vec<_> = pieces.map(|piece| IoSlice::new(piece)).collect();
+        let mut left = &mut slices[..];
+        while !left.is_empty() {
+            match self.disk.write(&mut self.file, left) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(bytes) => IoSlice::advance_slices(&mut left, bytes),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
         Ok(())
     }
 
@@ -195,21 +217,6 @@ impl Writer {
     }
 }
 
-fn write_all(file: &mut File, pieces: &[Vec<u8>]) -> std::io::Result<()> {
-    let mut slices: Vec<_> =
-        pieces.iter().filter(|piece| !piece.is_empty()).map(|piece| IoSlice::new(piece)).collect();
-    let mut left = &mut slices[..];
-    while !left.is_empty() {
-        match file.write_vectored(left) {
-            Ok(0) => return Err(std::io::ErrorKind::WriteZero.into()),
-            Ok(bytes) => IoSlice::advance_slices(&mut left, bytes),
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
 /// Makes a directory and those above it; their names are durable when it returns.
 ///
 /// # Errors
@@ -220,7 +227,7 @@ pub fn create_directory(path: &Path) -> Result<(), Error> {
     }
     create_directory(parent(path))?;
     match fs::create_dir(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
             Err(Error::write("create", path)(error))
         }
         Ok(()) | Err(_) => sync_directory(parent(path)),

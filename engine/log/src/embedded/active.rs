@@ -5,7 +5,7 @@ use super::index::{Index, Places};
 use super::topic::Topic;
 use std::collections::HashSet;
 use std::sync::Arc;
-use syncline_segment::{Error, Writer, create_directory};
+use syncline_segment::{Disk, Error, Writer, create_directory};
 
 /// A topic's last segment.
 #[derive(Debug)]
@@ -22,14 +22,14 @@ impl Active {
     ///
     /// # Errors
     /// `NoRoom`: as if it was never tried. Else the disk is in doubt.
-    pub(super) fn begin(topic: &Arc<Topic>) -> Result<Self, Error> {
+    pub(super) fn begin(disk: &Arc<dyn Disk>, topic: &Arc<Topic>) -> Result<Self, Error> {
         create_directory(&topic.directory)?;
         let header = {
             let view = topic.view();
             Header::new(topic.name.as_str(), &view.tail, &view.readers)
         };
         let path = segment_path(&topic.directory, header.first);
-        let file = Writer::create(&path, header.first, &format::encode(&header))?;
+        let file = Writer::create(disk, &path, header.first, &format::encode(&header))?;
         let places = Places::known(file.end());
         let index = Arc::new(Index::new(header, path, file.end(), places));
         topic.view().segments.push_back(index.clone());

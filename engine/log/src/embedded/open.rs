@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use syncline_core::codec::decode_head;
 use syncline_core::{Error, Kind, Offset, ReaderName, Result, Tail, Topic as TopicName};
-use syncline_segment::{Frame, HEADER, Segment, create_directory, recover};
+use syncline_segment::{Disk, Frame, HEADER, RealDisk, Segment, create_directory, recover};
 
 /// The log in one directory. Dropping it writes what was accepted and lets go of the directory.
 #[derive(Debug)]
@@ -39,6 +39,14 @@ impl EmbeddedLog {
     /// impossible; `Corrupt` when bytes that were durable are damaged; `Unavailable` when the
     /// directory can't be read or written.
     pub fn open(directory: &Path, settings: Settings) -> Result<Self> {
+        Self::open_on(Arc::new(RealDisk), directory, settings)
+    }
+
+    /// As [`EmbeddedLog::open`], on a disk that may fail on purpose.
+    ///
+    /// # Errors
+    /// As [`EmbeddedLog::open`].
+    pub fn open_on(disk: Arc<dyn Disk>, directory: &Path, settings: Settings) -> Result<Self> {
         settings.check()?;
         create_directory(directory).map_err(unusable)?;
         let lock = DirectoryLock::take(directory)?;
@@ -47,12 +55,12 @@ impl EmbeddedLog {
         }
         let (mut topics, mut active) = (Vec::new(), HashMap::new());
         for path in list(&topics_directory(directory))? {
-            let (topic, segment) = open_topic(path)?;
+            let (topic, segment) = open_topic(&disk, path)?;
             topics.push(topic.clone());
             active.extend(segment.map(|segment| (topic.name.clone(), segment)));
         }
         let shared = Arc::new(Shared::new(directory.to_owned(), settings, topics));
-        let writer = LogWriter { shared: shared.clone(), active };
+        let writer = LogWriter { shared: shared.clone(), disk, active };
         let writer = std::thread::Builder::new()
             .name("syncline-log".into())
             .spawn(move || writer.run())
@@ -74,7 +82,7 @@ impl Drop for EmbeddedLog {
     }
 }
 
-fn open_topic(directory: PathBuf) -> Result<(Arc<Topic>, Option<Active>)> {
+fn open_topic(disk: &Arc<dyn Disk>, directory: PathBuf) -> Result<(Arc<Topic>, Option<Active>)> {
     let name = topic_name(&directory)?;
     let mut firsts = Vec::new();
     for path in list(&directory)? {
@@ -93,7 +101,7 @@ fn open_topic(directory: PathBuf) -> Result<(Arc<Topic>, Option<Active>)> {
     }
     let path = segment_path(&directory, last);
     let mut recovery = Recovery::default();
-    let recovered = recover(&path, |frame| recovery.see(&name, &path, &frame))?;
+    let recovered = recover(disk, &path, |frame| recovery.see(&name, &path, &frame))?;
     if recovered.torn_bytes > 0 {
         let bytes = recovered.torn_bytes;
         tracing::warn!(topic = %name, bytes, "cut off what a crash left half-written");

@@ -8,12 +8,13 @@ use super::topic::Topic;
 use std::collections::HashMap;
 use std::sync::Arc;
 use syncline_core::Topic as TopicName;
-use syncline_segment::Error;
+use syncline_segment::{Disk, Error};
 
 /// What the writer thread owns.
 #[derive(Debug)]
 pub(super) struct LogWriter {
     pub(super) shared: Arc<Shared>,
+    pub(super) disk: Arc<dyn Disk>,
     pub(super) active: HashMap<TopicName, Active>,
 }
 
@@ -79,7 +80,7 @@ impl LogWriter {
         let segment_bytes = self.shared.settings.segment_bytes;
         let current = self.active.get(&topic.name);
         if current.is_none_or(|active| active.is_full(segment_bytes)) {
-            self.active.insert(topic.name.clone(), Active::begin(topic)?);
+            self.active.insert(topic.name.clone(), Active::begin(&self.disk, topic)?);
         }
         Ok(self.active.get_mut(&topic.name).expect("inserted above"))
     }
