@@ -1,6 +1,7 @@
 //! PostgreSQL as source and sink.
 
 mod catalog;
+mod doctor;
 mod note;
 mod publication;
 mod rows;
@@ -14,6 +15,7 @@ mod values;
 mod wire;
 
 pub use catalog::{count, inspect, sample};
+pub use doctor::doctor;
 pub use settings::{Settings, Tls};
 pub use source::PostgresSource;
 pub use values::{NUMERIC_NAN, arrow_type};

@@ -13,7 +13,7 @@
 //! them out too), and TRUNCATE of a single partition (the server does not publish it when changes
 //! go by the root's name).
 
-use crate::catalog::{Relation, read_tables};
+use crate::catalog::{Relation, qualified, read_tables};
 use crate::note::{Note, SnapshotStage, Stage, TableNote};
 use crate::publication::{self, Published};
 use crate::settings::Settings;
@@ -24,8 +24,8 @@ use crate::wire::{Connection, Purpose, ServerIdentity, SlotCreated};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 use syncline_core::{
-    Body, Boundary, Captured, Entry, Error, Kind, Outlet, Position, Result, Resume, Source,
-    SystemName, TableName,
+    Body, Boundary, Captured, Entry, Error, Identity, Kind, Outlet, Position, Result, Resume,
+    Source, SystemName, TableName,
 };
 
 /// Longest wait for the log to make a note durable before a slot is made.
@@ -139,6 +139,9 @@ impl Capture<'_> {
             let relation = found.remove(name).ok_or_else(|| missing_table(name))?;
             if let Some(known) = note.and_then(|note| note.table(name)) {
                 self.check_same_table(known, &relation, published.contains_key(name))?;
+            }
+            if relation.table.identity == Identity::Nothing && !published.contains_key(name) {
+                return Err(no_identity(name, &qualified(name, self.system)?));
             }
             relations.push(relation);
         }
@@ -276,6 +279,14 @@ fn table_notes(note: &Note, wanted: &[Wanted]) -> Vec<TableNote> {
 fn missing_table(name: &TableName) -> Error {
     Error::new(Kind::Config, format!("{name} does not exist"))
         .hint("correct the mapping, or run `syncline lock` to see what is there")
+}
+
+/// Publishing such a table makes its updates and deletes fail for everyone. Where someone published
+/// it already that was his decision; ours it never is.
+fn no_identity(name: &TableName, table: &str) -> Error {
+    Error::new(Kind::Config, format!("{name} has no replica identity"))
+        .detail("publishing it would make its updates and deletes fail at the source")
+        .hint(format!("ALTER TABLE {table} REPLICA IDENTITY FULL, or give it a primary key"))
 }
 
 fn unknown_slot(system: &SystemName, slot: &str) -> Error {

@@ -4,6 +4,13 @@ mod cluster;
 mod model;
 mod recorder;
 
+mod catalog;
+mod columns;
+mod doctor;
+mod login;
+mod recovery;
 mod snapshot;
+mod speed;
 mod stream;
+mod transactions;
 mod types;
