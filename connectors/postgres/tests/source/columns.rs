@@ -7,6 +7,9 @@ use crate::recorder::{Recorder, State};
 use crate::stream::{settle, streaming};
 use syncline_core::{Report, TableSchema};
 
+/// Name, attribute number, type.
+type Described = (&'static str, i32, &'static str);
+
 fn latest(state: &State) -> TableSchema {
     TableSchema::clone(state.batches(&table("t")).last().unwrap().schema())
 }
@@ -21,7 +24,7 @@ fn columns_keep_their_identity_through_every_kind_of_change() {
     let database = Cluster::shared().database();
     database.run("CREATE TABLE t (id int PRIMARY KEY, a text, b int)");
     let (recorder, running) = streaming(&database, &[table("t")]);
-    let steps: &[(&str, &[(&str, i32, &str)])] = &[
+    let steps: &[(&str, &[Described])] = &[
         ("SELECT", &[("id", 1, "integer"), ("a", 2, "text"), ("b", 3, "integer")]),
         (
             "ALTER TABLE t ADD c numeric(10,2)",

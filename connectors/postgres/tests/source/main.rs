@@ -1,5 +1,7 @@
 //! The PostgreSQL source against a real server, which this binary starts for itself.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic; its helpers are not marked as tests")]
+
 mod cluster;
 mod model;
 mod recorder;

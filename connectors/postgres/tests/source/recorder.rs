@@ -168,6 +168,13 @@ impl Recorder {
         Running { recorder: self.clone(), thread: Some(thread) }
     }
 
+    /// Runs a source until it streams.
+    pub(crate) fn start_and_stop(self: &Arc<Self>, settings: &Settings, tables: &[TableName]) {
+        let running = self.start(settings, tables);
+        self.wait("streaming", State::is_streaming);
+        running.stop();
+    }
+
     /// Runs a source until it fails.
     pub(crate) fn failure(self: &Arc<Self>, settings: &Settings, tables: &[TableName]) -> Error {
         let mut running = self.start(settings, tables);

@@ -245,3 +245,41 @@ fn a_server_that_stops_is_waited_for_and_lets_go_at_once() {
     running.stop();
     assert!(recorder.with(|state| state.boundary()) > Some(Position::default()));
 }
+
+#[test]
+fn a_table_taken_up_again_is_copied_again() {
+    let database = Cluster::shared().database();
+    database.run("CREATE TABLE other (id int PRIMARY KEY)");
+    let recorder = stopped(&database);
+    recorder.start_and_stop(&database.settings(), &[table("other")]);
+    database.run("INSERT INTO t VALUES (2, 'unseen')");
+    let tables = [table("t"), table("other")];
+    let running = recorder.start(&database.settings(), &tables);
+    settle(&database, &recorder);
+    running.stop();
+    recorder.with(|state| {
+        assert_eq!(fold(state, &table("t"), Missing::Refuse), now(&database, &table("t")));
+    });
+}
+
+#[test]
+fn a_slot_that_waits_for_an_open_transaction_can_be_told_to_stop() {
+    let cluster = Cluster::start(&[]);
+    let database = cluster.database();
+    database.run("CREATE TABLE t (id int PRIMARY KEY)");
+    let writer = database.client();
+    writer.run("BEGIN; INSERT INTO t VALUES (1)");
+    let recorder = Recorder::new();
+    let running = recorder.start(&database.settings(), &[table("t")]);
+    recorder.wait("a notice", |state| {
+        state.reports.iter().any(|report| {
+            matches!(report, syncline_core::Report::Notice(text) if text.contains("open transactions"))
+        })
+    });
+    running.stop();
+    writer.run("COMMIT");
+    let running = recorder.start(&database.settings(), &[table("t")]);
+    settle(&database, &recorder);
+    running.stop();
+    assert_eq!(recorder.with(|state| fold(state, &table("t"), Missing::Refuse)).len(), 1);
+}

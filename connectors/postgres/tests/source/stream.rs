@@ -270,3 +270,20 @@ fn what_the_server_retains_is_reported() {
     });
     running.stop();
 }
+
+#[test]
+fn an_idle_source_is_nudged_by_a_message() {
+    let database = Cluster::shared().database();
+    database.run("CREATE TABLE t (id int PRIMARY KEY)");
+    database.run("SELECT pg_create_logical_replication_slot('witness', 'test_decoding')");
+    let (_recorder, running) = streaming(&database, &[table("t")]);
+    let beats = "SELECT count(*) FROM pg_logical_slot_peek_changes('witness', NULL, NULL) \
+                 WHERE data LIKE '%prefix: syncline.heartbeat%'";
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while database.value(beats) == "0" {
+        assert!(std::time::Instant::now() < deadline, "no heartbeat");
+        std::thread::park_timeout(std::time::Duration::from_millis(50));
+    }
+    running.stop();
+    database.run("SELECT pg_drop_replication_slot('witness')");
+}
