@@ -2,6 +2,7 @@
 
 mod catalog;
 mod connect;
+mod doctor;
 mod note;
 mod publication;
 mod rows;
@@ -16,6 +17,7 @@ mod values;
 mod wire;
 
 pub use catalog::{count, current_commit, inspect, sample};
+pub use doctor::doctor;
 pub use settings::{Settings, Tls};
 pub use sink::{ParkedRow, PostgresSink, drop_parked, list_parked, replay_parked};
 pub use source::PostgresSource;

@@ -13,7 +13,7 @@
 //! them out too), and TRUNCATE of a single partition (the server does not publish it when changes
 //! go by the root's name).
 
-use crate::catalog::{Relation, read_tables};
+use crate::catalog::{Relation, qualified, read_tables};
 use crate::note::{Note, SnapshotStage, Stage, TableNote};
 use crate::publication::{self, Published};
 use crate::settings::Settings;
@@ -24,12 +24,16 @@ use crate::wire::{Connection, Purpose, ServerIdentity, SlotCreated};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 use syncline_core::{
-    Body, Boundary, Captured, Entry, Error, Kind, Outlet, Position, Result, Resume, Source,
-    SystemName, TableName,
+    Body, Boundary, Captured, Entry, Error, Identity, Kind, Outlet, Position, Report, Result,
+    Resume, Source, SystemName, TableName,
 };
 
 /// Longest wait for the log to make a note durable before a slot is made.
 const DURABLE_WAIT_MAX: Duration = Duration::from_secs(60);
+/// How often a wait for the server asks whether it should stop.
+const TICK: Duration = Duration::from_millis(200);
+/// How long before the operator is told what is waited for.
+const TICKS_BEFORE_NOTICE: u32 = 10;
 /// How often a wait looks again.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
@@ -106,9 +110,14 @@ impl Capture<'_> {
             }
             note => self.make_slot(&mut replication, note, resume.position, &server, slot)?,
         };
-        begin.note.tables = table_notes(&begin.note, &wanted);
+        let tables = table_notes(&begin.note, &wanted);
+        if begin.note.tables != tables {
+            // What is captured no longer is noted at once: taken up again, it is copied again.
+            begin.note.tables = tables;
+            self.emit(Vec::new(), Some(&begin.note))?;
+        }
         let note = snapshot::run(self, begin.note, &wanted, begin.position, &begin.view)?;
-        self.outlet.report(syncline_core::Report::Streaming);
+        self.outlet.report(Report::Streaming);
         stream::run(self, replication, note, &wanted, begin.position)
     }
 
@@ -139,6 +148,9 @@ impl Capture<'_> {
             let relation = found.remove(name).ok_or_else(|| missing_table(name))?;
             if let Some(known) = note.and_then(|note| note.table(name)) {
                 self.check_same_table(known, &relation, published.contains_key(name))?;
+            }
+            if relation.table.identity == Identity::Nothing && !published.contains_key(name) {
+                return Err(no_identity(name, &qualified(name, self.system)?));
             }
             relations.push(relation);
         }
@@ -220,22 +232,45 @@ impl Capture<'_> {
             (None, None) => {
                 let epoch = position.map_or(1, |last| last.epoch + 1);
                 let note = Note::creating(&server.system_identifier, server.timeline, name, epoch);
-                self.announce(&note, server)?;
+                self.announce(replication, &note, server)?;
                 note
             }
         };
-        self.check_stop()?;
-        let SlotCreated { consistent_point, snapshot } = replication.create_slot(name)?;
+        let SlotCreated { consistent_point, snapshot } = self.create_slot(replication)?;
         let position = Position { epoch: note.epoch, commit: consistent_point.0, ordinal: 0 };
         note.timeline = server.timeline;
         note.stage = Stage::Ready { consistent_point: consistent_point.0 };
         Ok(Begin { note, position, view: View::Exported(snapshot) })
     }
 
+    /// Makes the slot. The server waits for transactions that are open, which may take long and is
+    /// said then.
+    fn create_slot(&self, replication: &mut Connection) -> Result<SlotCreated> {
+        replication.set_tick(Some(TICK))?;
+        let mut ticks = 0;
+        let created = replication.create_slot(&self.settings.slot, &mut || {
+            ticks += 1;
+            if ticks == TICKS_BEFORE_NOTICE {
+                let text = format!("{} waits for open transactions to end", self.system);
+                self.outlet.report(Report::Notice(text));
+            }
+            self.check_stop()
+        })?;
+        replication.set_tick(None)?;
+        Ok(created)
+    }
+
     /// Makes the note durable, and waits until it is.
-    fn announce(&self, note: &Note, server: &ServerIdentity) -> Result<()> {
+    fn announce(
+        &self,
+        replication: &mut Connection,
+        note: &Note,
+        server: &ServerIdentity,
+    ) -> Result<()> {
         let position = Position { epoch: note.epoch, commit: server.wal_end.0, ordinal: 0 };
-        self.emit(vec![nothing(position, 0)], Some(note))?;
+        let clock = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+        let at = replication.query_one(clock)?.parse(0)?;
+        self.emit(vec![nothing(position, at)], Some(note))?;
         let began = Instant::now();
         while self.outlet.released().is_none_or(|released| released < position) {
             self.check_stop()?;
@@ -276,6 +311,14 @@ fn table_notes(note: &Note, wanted: &[Wanted]) -> Vec<TableNote> {
 fn missing_table(name: &TableName) -> Error {
     Error::new(Kind::Config, format!("{name} does not exist"))
         .hint("correct the mapping, or run `syncline lock` to see what is there")
+}
+
+/// Publishing such a table makes its updates and deletes fail for everyone. Where someone published
+/// it already that was his decision; ours it never is.
+fn no_identity(name: &TableName, table: &str) -> Error {
+    Error::new(Kind::Config, format!("{name} has no replica identity"))
+        .detail("publishing it would make its updates and deletes fail at the source")
+        .hint(format!("ALTER TABLE {table} REPLICA IDENTITY FULL, or give it a primary key"))
 }
 
 fn unknown_slot(system: &SystemName, slot: &str) -> Error {

@@ -44,7 +44,7 @@ pub async fn sample(
     on_connection(settings, move |connection| {
         let columns = column_list(&schema);
         let sql = format!("COPY (SELECT {columns} FROM {from} LIMIT {limit}) TO STDOUT");
-        connection.start_copy(&sql)?;
+        connection.start_copy(&sql, &mut || Ok(()))?;
         let mut rows = RowBatch::new(schema);
         let transaction = Transaction { epoch: 0, commit: 0, committed_at: 0 };
         loop {

@@ -17,7 +17,7 @@ impl Table<'_> {
     /// Reads a chunk and emits it; the last batch carries the note that it is done.
     pub(super) fn read(&self, connection: &mut Connection, task: Task) -> Result<()> {
         connection.set_tick(Some(TICK))?;
-        connection.start_copy(&self.sql(task)?)?;
+        connection.start_copy(&self.sql(task)?, &mut || self.capture.check_stop())?;
         let settings = self.capture.settings;
         let mut rows = RowBatch::new(self.schema.clone());
         let mut ordinal = 0_u32;

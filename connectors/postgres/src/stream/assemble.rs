@@ -10,6 +10,9 @@ use crate::rows::{Change, Field, RowBatch};
 use std::sync::Arc;
 use syncline_core::{Body, Boundary, Entry, Result, TableName, TableSchema};
 
+/// Most entries that are kept before they are handed over.
+const ENTRIES_MAX: usize = 64;
+
 /// Most rows and bytes before a batch is handed over.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
@@ -111,6 +114,7 @@ impl Assembly {
     pub(super) fn take(&mut self, transaction_open: bool) -> Result<Vec<Entry>> {
         self.seal()?;
         let mut entries = std::mem::take(&mut self.sealed);
+        self.full = false;
         let boundary = if transaction_open { None } else { self.committed.take() };
         match (entries.last_mut(), boundary) {
             (Some(last), _) => {
@@ -133,7 +137,8 @@ impl Assembly {
                 self.sealed.push(Entry { body: Body::Rows(batch.finish()?), boundary: None });
             }
         }
-        (self.rows, self.bytes, self.full) = (0, 0, false);
+        (self.rows, self.bytes) = (0, 0);
+        self.full = self.sealed.len() >= ENTRIES_MAX;
         Ok(())
     }
 }

@@ -16,6 +16,8 @@ const READS_OF_BACKLOG: u32 = 8;
 const BACKLOG_BYTES: usize = 8 << 10;
 /// Shortest time between two hand-overs, unless a batch is full.
 const HAND_OVER_EVERY: Duration = Duration::from_millis(2);
+/// The same while the server has a backlog: larger batches are cheaper all the way down.
+const HAND_OVER_EVERY_IN_BACKLOG: Duration = Duration::from_millis(20);
 
 /// The rhythm of one stream.
 #[derive(Debug)]
@@ -46,7 +48,11 @@ impl Pace {
 
     /// How long what is there may wait for more; zero when it is due.
     pub(super) fn linger(&self, now: Instant) -> Duration {
-        (self.handed_over + HAND_OVER_EVERY).saturating_duration_since(now)
+        let every = match self.pause() {
+            Some(_) => HAND_OVER_EVERY_IN_BACKLOG,
+            None => HAND_OVER_EVERY,
+        };
+        (self.handed_over + every).saturating_duration_since(now)
     }
 
     /// What was there has been handed over.

@@ -46,8 +46,10 @@ pub(crate) fn next_revision(previous: &TableSchema, now: TableSchema) -> TableSc
 struct Known {
     oid: u32,
     schema: Arc<TableSchema>,
-    /// What the stream will say if nothing changed since the catalog was read.
+    /// What the stream says while nothing changes.
     expected: Option<Vec<SentColumn>>,
+    /// Whether the stream described it in this session.
+    described: bool,
     identity: Vec<bool>,
 }
 
@@ -58,6 +60,8 @@ pub(super) struct Relations<'a> {
     /// Every relation that was described: which table it is, if we want it.
     by_oid: HashMap<u32, Option<usize>>,
     last: (u32, Option<usize>),
+    /// Opened when the catalog is first asked.
+    catalog: Option<Connection>,
 }
 
 /// What a description of a relation means.
@@ -78,10 +82,17 @@ impl<'a> Relations<'a> {
                 oid: wanted.relation.oid,
                 schema: Arc::new(noted.clone()),
                 expected: same.then(|| expected(wanted, noted)),
+                described: false,
                 identity: Vec::new(),
             }
         });
-        Self { capture, known: known.collect(), by_oid: HashMap::new(), last: (0, None) }
+        Self {
+            capture,
+            known: known.collect(),
+            by_oid: HashMap::new(),
+            last: (0, None),
+            catalog: None,
+        }
     }
 
     /// The tables' columns, in the order in which they were asked for.
@@ -137,12 +148,24 @@ impl<'a> Relations<'a> {
             return Err(made_again(self.capture, &name));
         }
         known.identity = message.columns.iter().map(|column| column.identity).collect();
-        // A second description means that something was altered, perhaps a column dropped and
-        // added again under its name: the catalog is asked even if it reads the same.
-        if known.expected.take().is_some_and(|expected| same_columns(&expected, &message)) {
+        let same = known.expected.as_ref().is_some_and(|sent| same_columns(sent, &message));
+        let first = !std::mem::replace(&mut known.described, true);
+        if same && first {
             return Ok(None);
         }
-        let schema = ask_catalog(self.capture, &message, &known.schema)?;
+        let mut catalog = match self.catalog.take() {
+            Some(catalog) => catalog,
+            None => Connection::open(self.capture.settings, Purpose::Query)?,
+        };
+        // A second description means that something was altered, perhaps a column dropped and
+        // added again under its name: it may read the same and not be the same.
+        if same && same_numbers(&mut catalog, &message, &known.schema)? {
+            self.catalog = Some(catalog);
+            return Ok(None);
+        }
+        let schema = ask_catalog(self.capture, &mut catalog, &message, &known.schema)?;
+        self.catalog = Some(catalog);
+        known.expected = Some(message.columns);
         if schema.revision() == known.schema.revision() {
             return Ok(None);
         }
@@ -192,18 +215,35 @@ fn same_columns(expected: &[SentColumn], message: &RelationMessage) -> bool {
         })
 }
 
+/// Whether the catalog has the same attribute numbers as these columns.
+fn same_numbers(
+    catalog: &mut Connection,
+    message: &RelationMessage,
+    known: &TableSchema,
+) -> Result<bool> {
+    let rows = catalog.query(&format!(
+        "SELECT attnum, attname FROM pg_attribute WHERE attrelid = {} AND attnum > 0",
+        message.oid
+    ))?;
+    let mut numbers = HashMap::with_capacity(rows.len());
+    for row in &rows {
+        numbers.insert(row.text(1), row.parse::<i32>(0)?);
+    }
+    Ok(known.columns().iter().all(|column| numbers.get(column.name.as_str()) == Some(&column.id)))
+}
+
 /// Asks the catalog about a relation that reads differently than before.
 fn ask_catalog(
     capture: &Capture<'_>,
+    connection: &mut Connection,
     message: &RelationMessage,
     previous: &TableSchema,
 ) -> Result<TableSchema> {
-    let mut connection = Connection::open(capture.settings, Purpose::Query)?;
     let name = TableName::table(capture.system, &message.schema, &message.table);
-    let now = read_tables(&mut connection, capture.system, Some(&[name]))?
+    let now = read_tables(connection, capture.system, Some(&[name]))?
         .into_iter()
         .find(|relation| relation.oid == message.oid);
-    let base_types = base_types(&mut connection)?;
+    let base_types = base_types(connection)?;
     let list = |of: &dyn Fn(&SentColumn) -> String| {
         message.columns.iter().map(of).collect::<Vec<_>>().join(",")
     };

@@ -144,7 +144,7 @@ impl Drop for Cluster {
 fn launch(directory: &Path, port: u16) -> Child {
     let script = format!(
         "exec 3<&0; {BIN}/postgres -D {0}/data -k {0} -p {port} >>{0}/log 2>&1 3<&- & pid=$!; \
-         (read _ <&3; kill -QUIT $pid 2>/dev/null; rm -rf {0}/*) & watch=$!; \
+         (read _ <&3; kill -QUIT $pid 2>/dev/null; rm -rf {0}) & watch=$!; \
          wait $pid; kill $watch 2>/dev/null",
         directory.display()
     );

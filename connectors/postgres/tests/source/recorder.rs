@@ -5,8 +5,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use syncline_core::{
-    Body, Captured, ChangeBatch, Entry, Error, Outlet, Position, Report, Resume, Source, Stopped,
-    TableName,
+    Body, Captured, ChangeBatch, Entry, Error, Kind, Outlet, Position, Report, Resume, Source,
+    Stopped, TableName,
 };
 use syncline_postgres::{PostgresSource, Settings};
 
@@ -20,6 +20,7 @@ pub(crate) struct State {
     released: Option<Position>,
     stopping: bool,
     finished: bool,
+    retried: Option<Error>,
     emissions: usize,
     crash_at: Option<usize>,
     forget: bool,
@@ -47,6 +48,10 @@ impl State {
         self.reports.iter().any(|report| matches!(report, Report::Streaming))
     }
 
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping
+    }
+
     /// Whether everything committed before this place of the source's log is there.
     pub(crate) fn is_past(&self, wal: u64) -> bool {
         self.is_streaming() && self.boundary().is_some_and(|position| position.commit >= wal)
@@ -70,6 +75,28 @@ impl Recorder {
         let mut state = self.state.lock().unwrap();
         state.emissions = 0;
         state.crash_at = Some(emission);
+    }
+
+    /// Takes an order to crash back.
+    pub(crate) fn never_crash(&self) {
+        self.state.lock().unwrap().crash_at = None;
+    }
+
+    /// Another log with the same content.
+    pub(crate) fn copy(&self) -> Arc<Self> {
+        let state = self.state.lock().unwrap();
+        let copy = State {
+            entries: state.entries.clone(),
+            checkpoint: state.checkpoint.clone(),
+            ..State::default()
+        };
+        Arc::new(Self { state: Mutex::new(copy), changed: Condvar::new() })
+    }
+
+    /// Waits for an error that is tried again, and takes it.
+    pub(crate) fn last_retried(&self) -> Error {
+        self.wait("an error that is tried again", |state| state.retried.is_some());
+        self.state.lock().unwrap().retried.take().unwrap()
     }
 
     /// Counts rows instead of keeping them.
@@ -96,7 +123,7 @@ impl Recorder {
         let deadline = Instant::now() + DEADLINE;
         let mut state = self.state.lock().unwrap();
         while !holds(&state) {
-            assert!(!state.finished, "the source ended before {what}");
+            assert!(!state.finished || state.stopping, "the source ended before {what}");
             let left = deadline.saturating_duration_since(Instant::now());
             assert!(!left.is_zero(), "no {what} in time");
             state = self.changed.wait_timeout(state, left).unwrap().0;
@@ -109,22 +136,43 @@ impl Recorder {
         let whole = state.entries.iter().rposition(|entry| entry.boundary.is_some());
         state.entries.truncate(whole.map_or(0, |last| last + 1));
         state.reports.clear();
-        (state.stopping, state.finished) = (false, false);
+        state.finished = false;
         Resume { position: state.boundary(), checkpoint: state.checkpoint.clone() }
     }
 
     /// Runs a source into this log.
     pub(crate) fn start(self: &Arc<Self>, settings: &Settings, tables: &[TableName]) -> Running {
+        self.state.lock().unwrap().stopping = false;
         let resume = self.resume();
         let mut source = PostgresSource::new(system(), settings.clone(), tables.to_vec());
         let recorder = self.clone();
         let thread = std::thread::spawn(move || {
-            let outcome = source.run(resume, &*recorder);
+            let deadline = Instant::now() + DEADLINE;
+            let mut resume = resume;
+            // As the runtime does: what is only away for now is tried again.
+            let outcome = loop {
+                let outcome = source.run(resume, &*recorder);
+                let away = matches!(&outcome, Err(error) if error.kind() == Kind::Unavailable);
+                if !away || recorder.stopping() || Instant::now() > deadline {
+                    break outcome;
+                }
+                recorder.state.lock().unwrap().retried = outcome.err();
+                recorder.changed.notify_all();
+                std::thread::park_timeout(Duration::from_millis(20));
+                resume = recorder.resume();
+            };
             recorder.state.lock().unwrap().finished = true;
             recorder.changed.notify_all();
             outcome
         });
         Running { recorder: self.clone(), thread: Some(thread) }
+    }
+
+    /// Runs a source until it streams.
+    pub(crate) fn start_and_stop(self: &Arc<Self>, settings: &Settings, tables: &[TableName]) {
+        let running = self.start(settings, tables);
+        self.wait("streaming", State::is_streaming);
+        running.stop();
     }
 
     /// Runs a source until it fails.
@@ -141,6 +189,7 @@ impl Outlet for Recorder {
         state.emissions += 1;
         if state.stopping || state.crash_at.is_some_and(|at| state.emissions >= at) {
             state.stopping = true;
+            self.changed.notify_all();
             return Err(Stopped);
         }
         let rows: usize = captured.entries.iter().map(Entry::rows).sum();
