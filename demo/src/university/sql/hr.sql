@@ -1,9 +1,9 @@
 -- Human resources: the source of departments and of the people who work in them.
 CREATE TABLE departments (
     code text PRIMARY KEY,
-    name text NOT NULL,
-    local_name text,
-    faculty text NOT NULL,
+    name varchar(80) NOT NULL,
+    local_name varchar(80),
+    faculty varchar(80) NOT NULL,
     budget numeric(14,2),
     opened_on date NOT NULL,
     time_zone text NOT NULL,

@@ -6,9 +6,9 @@ CREATE TYPE payment_method AS ENUM ('card', 'transfer', 'direct debit', 'cash');
 
 CREATE TABLE students (
     student_no text PRIMARY KEY,
-    given_name text NOT NULL,
-    family_name text,
-    preferred_name text,
+    given_name varchar(80) NOT NULL,
+    family_name varchar(80),
+    preferred_name varchar(80),
     email text,
     phone text,
     birth_date date,
