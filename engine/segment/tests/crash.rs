@@ -1,5 +1,5 @@
 //! What a crash or a failing disk can leave of a segment, byte by byte.
-#![allow(missing_docs)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use proptest::prelude::*;
 use std::path::{Path, PathBuf};

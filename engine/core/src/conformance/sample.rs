@@ -45,7 +45,7 @@ fn column(name: &str, data_type: DataType, native_type: &str) -> Column {
 pub fn sample_batch(schema: &Arc<TableSchema>, rows: u32, seed: u64) -> ChangeBatch {
     let mut random = Random(seed);
     let mut picks = || (0..rows).map(|_| random.next()).collect::<Vec<_>>();
-    let text = |n: &u64| (n % 5 != 0).then(|| "Žofie é𝄞 ".repeat((n % 7) as usize));
+    let text = |n: &u64| (!n.is_multiple_of(5)).then(|| "Žofie é𝄞 ".repeat((n % 7) as usize));
     let columns = schema.columns().iter().map(|column| -> ArrayRef {
         let picks = picks();
         match column.data_type {
@@ -55,7 +55,7 @@ pub fn sample_batch(schema: &Arc<TableSchema>, rows: u32, seed: u64) -> ChangeBa
             DataType::Decimal128(..) => Arc::new(
                 picks
                     .iter()
-                    .map(|n| (n % 3 != 0).then_some(i128::from(*n)))
+                    .map(|n| (!n.is_multiple_of(3)).then_some(i128::from(*n)))
                     .collect::<Decimal128Array>()
                     .with_data_type(column.data_type.clone()),
             ),

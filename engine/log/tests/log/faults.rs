@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, IoSlice, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use syncline_core::conformance::{same_entry, sample_entry};
 use syncline_core::{Appended, ChangeLog, Kind, Offset, ReaderName, SystemName, Topic};
 use syncline_log::EmbeddedLog;
@@ -16,6 +17,8 @@ use tempfile::TempDir;
 struct FaultyDisk {
     write: Mutex<Option<io::ErrorKind>>,
     sync_fails: AtomicBool,
+    /// Held by a test while nothing may become durable.
+    sync_gate: Mutex<()>,
 }
 
 impl Disk for FaultyDisk {
@@ -28,6 +31,7 @@ impl Disk for FaultyDisk {
     }
 
     fn sync(&self, file: &File) -> io::Result<()> {
+        let _open = self.sync_gate.lock().unwrap();
         match self.sync_fails.load(Ordering::Relaxed) {
             true => Err(io::Error::other("no such luck")),
             false => file.sync_data(),
@@ -73,6 +77,34 @@ impl Run {
     }
 }
 
+async fn is_pending<T>(future: impl Future<Output = T>) -> bool {
+    tokio::time::timeout(Duration::from_millis(30), future).await.is_err()
+}
+
+#[tokio::test]
+#[expect(clippy::await_holding_lock, reason = "the lock is what keeps the disk from syncing")]
+async fn nothing_is_seen_before_it_is_durable_and_appending_waits_for_room() {
+    let run = Run::new().await;
+    let reader = ReaderName::apply(&SystemName::new("lms"), &run.topic);
+    let gate = run.disk.sync_gate.lock().unwrap();
+    let mut appended = run.append(5..8).await;
+    assert_eq!(appended.next, Offset(8));
+    assert!(is_pending(&mut appended.durable).await);
+    assert!(is_pending(run.log.read(&run.topic, Offset(5), 1)).await);
+    assert!(is_pending(run.log.commit(&reader, &run.topic, Offset(1))).await);
+    assert_eq!(run.log.tail(&run.topic).await.unwrap().next, Offset(5));
+    assert_eq!(run.log.progress(&reader, &run.topic).await.unwrap(), None);
+    let mut next = 8;
+    while !is_pending(run.log.append(&run.topic, vec![sample_entry(next)])).await {
+        next += 1;
+        assert!(next < 1000, "what is not durable is bounded");
+    }
+    drop(gate);
+    assert_eq!(appended.durable.await.unwrap(), Offset(8));
+    assert_eq!(run.append(next..next + 1).await.durable.await.unwrap(), Offset(next + 1));
+    assert_eq!(run.after_restart().await, next + 1);
+}
+
 #[tokio::test]
 async fn a_full_disk_loses_nothing_durable_and_appending_goes_on_once_there_is_room() {
     let run = Run::new().await;
@@ -86,6 +118,7 @@ async fn a_full_disk_loses_nothing_durable_and_appending_goes_on_once_there_is_r
     assert_eq!(early.err().unwrap().kind(), Kind::Unavailable, "it would leave a gap");
     assert_eq!(second.durable.await.err().unwrap().kind(), Kind::Unavailable);
     assert_eq!(run.log.tail(&run.topic).await.unwrap().next, Offset(5));
+    // The lost group held the first rows of their schema's second revision.
     assert_eq!(run.append(5..40).await.durable.await.unwrap(), Offset(40));
     assert_eq!(read_all(&run.log, &run.topic, Offset(0)).await.unwrap().len(), 40);
     assert_eq!(run.after_restart().await, 40);
