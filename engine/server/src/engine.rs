@@ -79,7 +79,7 @@ impl Engine {
     /// Waits until everything committed by now is at its target.
     pub(crate) async fn catch_up(&self) -> Outcome<Arc<Report>> {
         let asked = self.sources.iter().map(|(system, settings)| async move {
-            let mark = syncline_postgres::mark(system, settings).await?;
+            let mark = syncline_postgres::current_commit(settings).await?;
             Ok::<_, syncline_core::Error>((system.clone(), mark))
         });
         let marks = join_all(asked).await.into_iter().collect::<Result<BTreeMap<_, _>, _>>()?;

@@ -73,7 +73,11 @@ fn source_settings(
     Ok(settings)
 }
 
-fn plan_sources(sources: &BTreeMap<SystemName, Settings>, mappings: &[Mapping]) -> Vec<SourcePlan> {
+fn plan_sources(
+    sources: &BTreeMap<SystemName, Settings>,
+    mappings: &[Mapping],
+    lock: &Lock,
+) -> Vec<SourcePlan> {
     let plans = sources.iter().map(|(system, settings)| {
         let (tables, _) = tables_of(mappings, system);
         let tables = parents_first(tables, lock);
