@@ -89,7 +89,9 @@ fn system(name: &str, cluster: &Cluster, database: &str) -> String {
 
 /// The apply worker of the subscription.
 pub(crate) async fn apply_worker(native: &Client) -> Result<Option<Pid>> {
-    let row = native.query_one("SELECT max(pid) FROM pg_stat_subscription", &[]).await?;
+    let worker = "SELECT max(pid) FROM pg_stat_subscription
+                  WHERE subname = 'native' AND relid IS NULL";
+    let row = native.query_one(worker, &[]).await?;
     Ok(row.get::<_, Option<i32>>(0).map(Pid::from_raw))
 }
 

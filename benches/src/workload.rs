@@ -30,7 +30,7 @@ pub(crate) struct Workload {
 enum Kind {
     Insert,
     Update,
-    /// Of ten: four inserts, four updates, two deletes.
+    /// Of ten: three inserts, four updates, three deletes; as many rows after as before.
     Mixed,
     /// The whole table, whatever went before.
     Delete,
@@ -89,14 +89,14 @@ impl Workload {
             Kind::Update => update,
             Kind::Mixed => {
                 let new = format!(
-                    "SELECT {rows} + i FROM generate_series(first, {last}) AS i WHERE i % 10 < 4"
+                    "SELECT {rows} + i FROM generate_series(first, {last}) AS i WHERE i % 10 < 3"
                 );
                 let met = format!("{scattered} WHERE i % 10 BETWEEN");
                 format!(
                     "{}
                      UPDATE people SET score = score + 1, updated_at = clock_timestamp()
-                     WHERE id = ANY (ARRAY({met} 4 AND 7));
-                     DELETE FROM people WHERE id = ANY (ARRAY({met} 8 AND 9));",
+                     WHERE id = ANY (ARRAY({met} 3 AND 6));
+                     DELETE FROM people WHERE id = ANY (ARRAY({met} 7 AND 9));",
                     insert(&new)
                 )
             }

@@ -50,6 +50,12 @@ impl Program {
         self
     }
 
+    /// The folder it is in, for a `PATH`.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        self.file.parent().unwrap_or(Path::new("/"))
+    }
+
     /// A command on a project.
     #[must_use]
     pub fn command(&self, project: &Path) -> Command {
