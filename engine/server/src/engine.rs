@@ -23,7 +23,8 @@ pub(crate) struct Engine {
     pub(crate) address: SocketAddr,
     watching: Watching,
     trigger: ShutdownTrigger,
-    ended: JoinHandle<syncline_core::Result<()>>,
+    /// None once its outcome was taken.
+    running: Option<JoinHandle<syncline_core::Result<()>>>,
     readers: Vec<Reading>,
     sources: BTreeMap<SystemName, Settings>,
     // Dropped in this order: the address goes before the state is another's.
@@ -58,12 +59,12 @@ impl Engine {
         std::fs::write(&file, address.to_string())
             .map_err(|error| Failure::io(format!("can't write {}", file.display()), &error))?;
         let (trigger, told) = shutdown();
-        let ended = tokio::spawn(run(pipeline, told));
+        let running = Some(tokio::spawn(run(pipeline, told)));
         Ok(Self {
             address,
             watching,
             trigger,
-            ended,
+            running,
             readers,
             sources,
             _address_file: AddressFile(file),
@@ -79,22 +80,36 @@ impl Engine {
     /// Waits until everything committed by now is at its target.
     pub(crate) async fn catch_up(&self) -> Outcome<Arc<Report>> {
         let asked = self.sources.iter().map(|(system, settings)| async move {
-            let mark = syncline_postgres::mark(system, settings).await?;
+            let mark = syncline_postgres::current_commit(settings).await?;
             Ok::<_, syncline_core::Error>((system.clone(), mark))
         });
         let marks = join_all(asked).await.into_iter().collect::<Result<BTreeMap<_, _>, _>>()?;
         caught_up(self.watch(), self.state.log.as_ref(), &marks, &self.readers).await
     }
 
-    /// Waits for the end, which comes by itself only when no loop is left running.
+    /// Waits until there is no more to do: nothing is read any more, since every capture failed for
+    /// good, or no loop is left running. Cancel-safe.
     pub(crate) async fn ended(&mut self) -> Outcome<()> {
-        outcome((&mut self.ended).await)
+        let mut watching = self.watching.clone();
+        let Some(running) = self.running.as_mut() else { return Ok(()) };
+        tokio::select! { biased;
+            ended = running => {
+                self.running = None;
+                outcome(ended)
+            }
+            report = watching.wait_for(|report| report.is_nothing_read()) => {
+                report.ok().and_then(|report| report.failure()).map_or(Ok(()), Err)
+            }
+        }
     }
 
     /// Lets every loop finish what it does and waits, within the project's `drain_timeout`.
     pub(crate) async fn stop(self) -> Outcome<()> {
         self.trigger.trigger();
-        outcome(self.ended.await)
+        match self.running {
+            Some(running) => outcome(running.await),
+            None => Ok(()),
+        }
     }
 }
 

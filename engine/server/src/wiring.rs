@@ -9,7 +9,6 @@ use crate::state::State;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use syncline_core::{ReaderName, Sink, Source, SystemName, TableName, Topic};
-use syncline_discard::DiscardSink;
 use syncline_mappings::Mapping;
 use syncline_postgres::{PostgresSink, PostgresSource, Settings};
 use syncline_runtime::{EntityPlan, Pipeline, Plan, SinkPlan, SourcePlan};
@@ -66,14 +65,16 @@ fn source_settings(
     let read: BTreeSet<&SystemName> = read.collect();
     let mut settings = BTreeMap::new();
     for system in read {
-        if let Some(found) = project.postgres(system)? {
-            settings.insert(system.clone(), found);
-        }
+        settings.insert(system.clone(), project.postgres(system)?);
     }
     Ok(settings)
 }
 
-fn plan_sources(sources: &BTreeMap<SystemName, Settings>, mappings: &[Mapping]) -> Vec<SourcePlan> {
+fn plan_sources(
+    sources: &BTreeMap<SystemName, Settings>,
+    mappings: &[Mapping],
+    lock: &Lock,
+) -> Vec<SourcePlan> {
     let plans = sources.iter().map(|(system, settings)| {
         let (tables, _) = tables_of(mappings, system);
         let tables = parents_first(tables, lock);
@@ -91,14 +92,11 @@ fn plan_sinks(project: &Project, mappings: &[Mapping]) -> Outcome<Vec<SinkPlan>>
     let written: BTreeSet<&SystemName> = written.collect();
     let mut plans = Vec::new();
     for system in written {
-        let make: Arc<dyn Fn() -> Box<dyn Sink> + Send + Sync> = match project.postgres(system)? {
-            Some(settings) => {
-                let name = system.clone();
-                Arc::new(move || Box::new(PostgresSink::new(name.clone(), settings.clone())))
-            }
-            None => Arc::new(|| Box::new(DiscardSink::new())),
+        let (name, settings) = (system.clone(), project.postgres(system)?);
+        let make = move || -> Box<dyn Sink> {
+            Box::new(PostgresSink::new(name.clone(), settings.clone()))
         };
-        plans.push(SinkPlan { system: system.clone(), make });
+        plans.push(SinkPlan { system: system.clone(), make: Arc::new(make) });
     }
     Ok(plans)
 }

@@ -11,7 +11,7 @@ mod plan;
 mod preview;
 mod run;
 mod status;
-//mod test;
+mod test;
 
 pub(crate) use dispatch::{Context, run};
 pub(crate) use lock::inspect_all;

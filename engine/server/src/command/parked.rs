@@ -37,7 +37,7 @@ async fn list(context: &Context, project: &Project, only: Option<&str>) -> Outco
     match only {
         Some(system) => {
             let system = SystemName::new(system);
-            parked.extend(at_target(&system, &target(project, &system)?).await?);
+            parked.extend(at_target(&system, &project.postgres(&system)?).await?);
         }
         None => {
             parked.extend(in_state(project).await?);
@@ -92,7 +92,7 @@ async fn in_state(project: &Project) -> Outcome<Vec<SetAside>> {
 }
 
 async fn replay(context: &Context, project: &Project, rows: &ParkedRows) -> Outcome<Exit> {
-    let settings = target(project, &SystemName::new(&rows.system))?;
+    let settings = project.postgres(&SystemName::new(&rows.system))?;
     let rows = replay_parked(&settings, None, Some(&rows.mapping), rows.key.as_deref()).await?;
     let text = |changed: &Changed| match changed.rows {
         0 => "no such row is set aside\n".to_owned(),
@@ -103,7 +103,7 @@ async fn replay(context: &Context, project: &Project, rows: &ParkedRows) -> Outc
 }
 
 async fn drop_rows(context: &Context, project: &Project, rows: &ParkedRows) -> Outcome<Exit> {
-    let settings = target(project, &SystemName::new(&rows.system))?;
+    let settings = project.postgres(&SystemName::new(&rows.system))?;
     let mut dropped = 0;
     for row in list_parked(&settings).await? {
         let is_meant =
@@ -118,14 +118,6 @@ async fn drop_rows(context: &Context, project: &Project, rows: &ParkedRows) -> O
     };
     context.output.result(&Changed { rows: dropped }, text);
     Ok(Exit::Ok)
-}
-
-fn target(project: &Project, system: &SystemName) -> Outcome<Settings> {
-    project.postgres(system)?.ok_or_else(|| {
-        Problem::new(format!("{system} keeps no rows that were set aside"))
-            .detail("only PostgreSQL systems do")
-            .into()
-    })
 }
 
 fn to_text(report: &Report) -> String {
