@@ -1,1 +1,3 @@
-//! stub
+//! Suites that every implementation of a contract must pass.
+
+pub mod sink;
