@@ -43,7 +43,7 @@ pub use log::{Appended, ChangeLog, Checkpoints, Offset, ReaderName, Record, Tail
 pub use parked::{ParkKey, Parked, Stage};
 pub use position::Position;
 pub use presence::{ColumnMask, Presence};
-pub use reduce::{Reduced, reduce};
+pub use reduce::{PartialRows, Reduced, reduce};
 pub use secret::Secret;
 pub use sink::{Progress, Sink, TargetChange, Written};
 pub use source::{Captured, Outlet, Report, Resume, Source, Stopped};

@@ -1,92 +1,65 @@
-//! The log in memory: what every log must do, in its shortest form.
+//! The log in memory: what the contract says, and nothing else.
 
+use crate::rules::{advance, check_commit, check_read, lock};
 use async_trait::async_trait;
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use futures::FutureExt;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, Mutex};
+use syncline_core::codec::EntryHead;
 use syncline_core::{
-    Appended, Body, Boundary, ChangeLog, Entry, Error, Kind, Offset, ReaderName, Record, Result,
-    Tail, Topic,
+    Appended, ChangeLog, Checkpoints, Entry, Offset, ReaderName, Record, Result, Tail, Topic,
 };
 use tokio::sync::Notify;
 
-/// A log that is durable as long as the process.
+/// Keeps entries and checkpoints in memory. Durable for as long as the process.
 #[derive(Debug, Default)]
 pub struct MemoryLog {
-    topics: Mutex<HashMap<Topic, Entries>>,
+    topics: Mutex<HashMap<Topic, TopicState>>,
+    notes: Mutex<HashMap<String, Vec<u8>>>,
     appended: Notify,
 }
 
 #[derive(Debug, Default)]
-struct Entries {
+struct TopicState {
     first: u64,
-    entries: Vec<Arc<Entry>>,
-    boundary: Option<Boundary>,
-    open: bool,
-    readers: HashMap<ReaderName, Offset>,
-}
-
-impl Entries {
-    fn next(&self) -> Offset {
-        Offset(self.first + self.entries.len() as u64)
-    }
-
-    fn push(&mut self, entry: Entry) {
-        self.open = match (&entry.body, entry.boundary) {
-            (_, Some(boundary)) => {
-                self.boundary = Some(boundary);
-                false
-            }
-            (Body::Abandoned, None) => false,
-            _ => true,
-        };
-        self.entries.push(Arc::new(entry));
-    }
-
-    fn read(&self, from: Offset, bytes_max: usize) -> Result<Vec<Record>> {
-        if from.0 < self.first || from > self.next() {
-            return Err(Error::new(Kind::Corrupt, "the offset is not in the log").detail(format!(
-                "asked for {from}, there are {} to {}",
-                self.first,
-                self.next()
-            )));
-        }
-        let skip = usize::try_from(from.0 - self.first).unwrap_or(usize::MAX);
-        let mut bytes = 0;
-        let records = self.entries.iter().zip(self.first..).skip(skip).take_while(|(entry, _)| {
-            let before = bytes;
-            bytes += entry.bytes();
-            before == 0 || bytes <= bytes_max
-        });
-        Ok(records
-            .map(|(entry, offset)| Record { offset: Offset(offset), entry: entry.clone() })
-            .collect())
-    }
+    entries: VecDeque<Arc<Entry>>,
+    tail: Tail,
+    readers: BTreeMap<ReaderName, Offset>,
 }
 
 impl MemoryLog {
-    fn topics(&self) -> MutexGuard<'_, HashMap<Topic, Entries>> {
-        self.topics.lock().unwrap_or_else(PoisonError::into_inner)
+    /// An empty log.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Forgets a reader on all topics, so that trimming no longer waits for it.
+    pub fn forget(&self, reader: &ReaderName) {
+        for topic in lock(&self.topics).values_mut() {
+            topic.readers.remove(reader);
+        }
+    }
+
+    fn with<R>(&self, topic: &Topic, see: impl FnOnce(&mut TopicState) -> R) -> R {
+        see(lock(&self.topics).entry(topic.clone()).or_default())
     }
 }
 
 #[async_trait]
 impl ChangeLog for MemoryLog {
     async fn append(&self, topic: &Topic, entries: Vec<Entry>) -> Result<Appended> {
-        let next = {
-            let mut topics = self.topics();
-            let held = topics.entry(topic.clone()).or_default();
-            entries.into_iter().for_each(|entry| held.push(entry));
-            held.next()
-        };
+        let next = self.with(topic, |state| state.append(entries));
         self.appended.notify_waiters();
-        Ok(Appended { next, durable: Box::pin(std::future::ready(Ok(next))) })
+        Ok(Appended { next, durable: async move { Ok(next) }.boxed() })
     }
 
     async fn read(&self, topic: &Topic, from: Offset, bytes_max: usize) -> Result<Vec<Record>> {
         loop {
-            let appended = self.appended.notified();
-            let records =
-                self.topics().entry(topic.clone()).or_default().read(from, bytes_max)?;
+            let mut appended = std::pin::pin!(self.appended.notified());
+            // Order: listen first, then look; an append between the two is not missed.
+            appended.as_mut().enable();
+            let records = self.with(topic, |state| state.read(topic, from, bytes_max))?;
             if !records.is_empty() {
                 return Ok(records);
             }
@@ -95,27 +68,62 @@ impl ChangeLog for MemoryLog {
     }
 
     async fn tail(&self, topic: &Topic) -> Result<Tail> {
-        let mut topics = self.topics();
-        let held = topics.entry(topic.clone()).or_default();
-        Ok(Tail { next: held.next(), boundary: held.boundary, open: held.open })
+        Ok(self.with(topic, |state| state.tail))
     }
 
     async fn progress(&self, reader: &ReaderName, topic: &Topic) -> Result<Option<Offset>> {
-        Ok(self.topics().entry(topic.clone()).or_default().readers.get(reader).copied())
+        Ok(self.with(topic, |state| state.readers.get(reader).copied()))
     }
 
     async fn commit(&self, reader: &ReaderName, topic: &Topic, next: Offset) -> Result<()> {
-        self.topics().entry(topic.clone()).or_default().readers.insert(reader.clone(), next);
-        Ok(())
+        self.with(topic, |state| {
+            let current = state.readers.get(reader).copied();
+            check_commit(reader, topic, current, next, state.tail.next)?;
+            state.readers.insert(reader.clone(), next);
+            Ok(())
+        })
     }
 
     async fn trim(&self, topic: &Topic) -> Result<Offset> {
-        let mut topics = self.topics();
-        let held = topics.entry(topic.clone()).or_default();
-        let passed = held.readers.values().min().map_or(held.first, |offset| offset.0);
-        let gone = usize::try_from(passed.saturating_sub(held.first)).unwrap_or(0);
-        held.entries.drain(..gone.min(held.entries.len()));
-        held.first = passed.max(held.first);
-        Ok(Offset(held.first))
+        Ok(self.with(topic, |state| {
+            let floor = state.readers.values().min().map_or(state.first, |offset| offset.0);
+            while state.first < floor && state.entries.pop_front().is_some() {
+                state.first += 1;
+            }
+            Offset(state.first)
+        }))
+    }
+}
+
+impl TopicState {
+    fn append(&mut self, entries: Vec<Entry>) -> Offset {
+        for entry in entries {
+            advance(&mut self.tail, &EntryHead::of(&entry, 0));
+            self.entries.push_back(Arc::new(entry));
+        }
+        self.tail.next
+    }
+
+    fn read(&self, topic: &Topic, from: Offset, bytes_max: usize) -> Result<Vec<Record>> {
+        check_read(topic, from, Offset(self.first), self.tail.next)?;
+        let mut bytes = 0;
+        let skip = usize::try_from(from.0 - self.first).unwrap_or(usize::MAX);
+        let taken = self.entries.iter().skip(skip).zip(from.0..).take_while(|(entry, _)| {
+            let fits = bytes == 0 || bytes + entry.bytes() <= bytes_max;
+            bytes += entry.bytes();
+            fits
+        });
+        Ok(taken.map(|(entry, at)| Record { offset: Offset(at), entry: entry.clone() }).collect())
+    }
+}
+
+impl Checkpoints for MemoryLog {
+    fn load(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        Ok(lock(&self.notes).get(name).cloned())
+    }
+
+    fn save(&self, name: &str, note: &[u8]) -> Result<()> {
+        lock(&self.notes).insert(name.to_owned(), note.to_vec());
+        Ok(())
     }
 }

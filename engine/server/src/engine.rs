@@ -1,16 +1,18 @@
 //! The engine in this process: started, watched, told to stop.
 
-use crate::live::{ADDRESS_FILE, Observer, Reading, Report, Watching, caught_up, serve};
+use crate::live::{
+    ADDRESS_FILE, Observer, Reading, Report, Served, Watching, caught_up, serve,
+};
 use crate::problem::{Exit, Failure, Outcome, Problem};
 use crate::project::Project;
+use crate::state::State;
 use crate::wiring::{Wired, wire};
 use futures::future::join_all;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use syncline_core::SystemName;
-use syncline_log::EmbeddedLog;
+use syncline_core::{SystemName, Topic};
 use syncline_postgres::Settings;
 use syncline_runtime::{ShutdownTrigger, run, shutdown};
 use tokio::task::JoinHandle;
@@ -21,11 +23,13 @@ pub(crate) struct Engine {
     pub(crate) address: SocketAddr,
     watching: Watching,
     trigger: ShutdownTrigger,
-    ended: JoinHandle<syncline_core::Result<()>>,
-    log: Arc<EmbeddedLog>,
+    /// None once its outcome was taken.
+    running: Option<JoinHandle<syncline_core::Result<()>>>,
     readers: Vec<Reading>,
     sources: BTreeMap<SystemName, Settings>,
+    // Dropped in this order: the address goes before the state is another's.
     _address_file: AddressFile,
+    state: State,
 }
 
 /// The file that tells `status` where to ask; gone with the engine.
@@ -40,25 +44,31 @@ impl Drop for AddressFile {
 impl Engine {
     /// Starts the project's engine in the background.
     pub(crate) async fn start(project: &Project) -> Outcome<Self> {
-        let Wired { pipeline, log, mappings, readers, sources } = wire(project)?;
+        let Wired { pipeline, state, mappings, readers, sources } = wire(project)?;
         let registry = pipeline.registry();
         let observer = Observer::new(&project.settings.name, registry.clone(), mappings);
         let watching = observer.spawn();
-        let address = serve(project.settings.listen, watching.clone(), registry).await?;
-        let file = project.state().join(ADDRESS_FILE);
+        let served = Served {
+            watching: watching.clone(),
+            registry,
+            checkpoints: state.log.clone(),
+            captured: sources.keys().map(Topic::changes).collect(),
+        };
+        let address = serve(project.settings.listen, served).await?;
+        let file = state.directory.join(ADDRESS_FILE);
         std::fs::write(&file, address.to_string())
             .map_err(|error| Failure::io(format!("can't write {}", file.display()), &error))?;
         let (trigger, told) = shutdown();
-        let ended = tokio::spawn(run(pipeline, told));
+        let running = Some(tokio::spawn(run(pipeline, told)));
         Ok(Self {
             address,
             watching,
             trigger,
-            ended,
-            log,
+            running,
             readers,
             sources,
             _address_file: AddressFile(file),
+            state,
         })
     }
 
@@ -70,22 +80,36 @@ impl Engine {
     /// Waits until everything committed by now is at its target.
     pub(crate) async fn catch_up(&self) -> Outcome<Arc<Report>> {
         let asked = self.sources.iter().map(|(system, settings)| async move {
-            let mark = syncline_postgres::mark(system, settings).await?;
+            let mark = syncline_postgres::current_commit(settings).await?;
             Ok::<_, syncline_core::Error>((system.clone(), mark))
         });
         let marks = join_all(asked).await.into_iter().collect::<Result<BTreeMap<_, _>, _>>()?;
-        caught_up(self.watch(), self.log.as_ref(), &marks, &self.readers).await
+        caught_up(self.watch(), self.state.log.as_ref(), &marks, &self.readers).await
     }
 
-    /// Waits for the end, which comes by itself only when no loop is left running.
+    /// Waits until there is no more to do: nothing is read any more, since every capture failed for
+    /// good, or no loop is left running. Cancel-safe.
     pub(crate) async fn ended(&mut self) -> Outcome<()> {
-        outcome((&mut self.ended).await)
+        let mut watching = self.watching.clone();
+        let Some(running) = self.running.as_mut() else { return Ok(()) };
+        tokio::select! { biased;
+            ended = running => {
+                self.running = None;
+                outcome(ended)
+            }
+            report = watching.wait_for(|report| report.is_nothing_read()) => {
+                report.ok().and_then(|report| report.failure()).map_or(Ok(()), Err)
+            }
+        }
     }
 
     /// Lets every loop finish what it does and waits, within the project's `drain_timeout`.
     pub(crate) async fn stop(self) -> Outcome<()> {
         self.trigger.trigger();
-        outcome(self.ended.await)
+        match self.running {
+            Some(running) => outcome(running.await),
+            None => Ok(()),
+        }
     }
 }
 

@@ -16,6 +16,7 @@ mod problem;
 mod project;
 mod render;
 mod signals;
+mod state;
 mod wiring;
 
 use arguments::Arguments;

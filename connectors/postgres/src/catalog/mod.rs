@@ -2,7 +2,7 @@
 
 mod read;
 
-pub(crate) use read::{Relation, RelationColumn, base_types, read_tables};
+pub(crate) use read::{Relation, base_types, read_tables};
 
 use crate::rows::{Change, Field, RowBatch};
 use crate::settings::Settings;
@@ -44,7 +44,7 @@ pub async fn sample(
     on_connection(settings, move |connection| {
         let columns = column_list(&schema);
         let sql = format!("COPY (SELECT {columns} FROM {from} LIMIT {limit}) TO STDOUT");
-        connection.start_copy(&sql)?;
+        connection.start_copy(&sql, &mut || Ok(()))?;
         let mut rows = RowBatch::new(schema);
         let transaction = Transaction { epoch: 0, commit: 0, committed_at: 0 };
         loop {
@@ -73,6 +73,20 @@ pub async fn count(system: &SystemName, settings: &Settings, table: &TableSchema
     let from = qualified(table.name(), system)?;
     on_connection(settings, move |connection| {
         connection.query_one(&format!("SELECT count(*) FROM {from}"))?.parse(0)
+    })
+    .await
+}
+
+/// How far the server's log is now, as a [`syncline_core::Position`]'s commit: all that was committed
+/// before this call is before it.
+///
+/// # Errors
+/// As [`inspect`].
+pub async fn current_commit(settings: &Settings) -> Result<u64> {
+    on_connection(settings, |connection| {
+        let here = "CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() \
+                    ELSE pg_current_wal_lsn() END";
+        connection.query_one(&format!("SELECT pg_wal_lsn_diff({here}, '0/0')::bigint"))?.parse(0)
     })
     .await
 }

@@ -12,6 +12,7 @@ use syncline_core::{
 #[derive(Debug, Clone)]
 pub(crate) struct Relation {
     pub(crate) oid: u32,
+    pub(crate) partitioned: bool,
     pub(crate) table: CatalogTable,
     /// Beside each column of the table's schema.
     pub(crate) columns: Vec<RelationColumn>,
@@ -119,7 +120,7 @@ fn tables_sql(only: Option<&[TableName]>) -> String {
         "SELECT c.oid, n.nspname, c.relname, c.relreplident, CASE c.relkind WHEN 'p' THEN \
          (SELECT coalesce(sum(greatest(l.reltuples, 0)), 0)::bigint FROM pg_partition_tree(c.oid) p \
          JOIN pg_class l ON l.oid = p.relid WHERE p.isleaf) \
-         ELSE greatest(c.reltuples, 0)::bigint END \
+         ELSE greatest(c.reltuples, 0)::bigint END, c.relkind = 'p' \
          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
          WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't' \
          AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'",
@@ -217,7 +218,7 @@ impl Facts {
             enums,
             rows_estimated: row.parse(4)?,
         };
-        Ok(Relation { oid, table, columns: sent })
+        Ok(Relation { oid, partitioned: row.is_true(5), table, columns: sent })
     }
 
     fn column(&self, row: &Row, type_oid: u32, modifier: i32) -> Result<Column> {

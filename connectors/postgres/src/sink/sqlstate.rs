@@ -28,6 +28,20 @@ pub(crate) fn error(failed: impl Into<String>, error: tokio_postgres::Error) -> 
     ours.caused_by(error)
 }
 
+/// A value that must be unique is taken.
+pub(crate) const UNIQUE_VIOLATION: &str = "23505";
+/// What our own statements fail with on purpose, to keep a transaction from committing.
+pub(crate) const DIVISION_BY_ZERO: &str = "22012";
+/// Another holds the lock, and held it for as long as we would wait.
+pub(crate) const LOCK_NOT_AVAILABLE: &str = "55P03";
+/// The role may not do that.
+pub(crate) const INSUFFICIENT_PRIVILEGE: &str = "42501";
+
+/// What an error of the connection means.
+pub(crate) fn kind_of(error: &tokio_postgres::Error) -> Kind {
+    error.code().map_or(Kind::Unavailable, |state| kind(state.code()))
+}
+
 /// The SQLSTATE that an error of ours stands on.
 pub(crate) fn code(error: &Error) -> Option<&str> {
     error.source()?.downcast_ref::<tokio_postgres::Error>()?.code().map(|state| state.code())

@@ -1,10 +1,11 @@
 //! What the target's own catalog says of a table that is written.
 
+use super::order::Node;
 use super::sqlstate;
 use crate::values::encode::PgType;
 use futures::future::try_join4;
 use syncline_core::{Error, Kind, Result};
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
 
 /// A table as the target describes it.
@@ -45,6 +46,11 @@ impl TargetTable {
     /// Whether its rows refer to rows of the same table.
     pub(crate) fn refers_to_itself(&self) -> bool {
         self.parents.contains(&self.oid)
+    }
+
+    /// It and the tables it refers to.
+    pub(crate) fn node(&self) -> Node {
+        Node { oid: self.oid, parents: self.parents.clone() }
     }
 
     /// Whether any foreign key refers to it.
@@ -111,7 +117,9 @@ const FOREIGN_KEYS: &str = "
 /// `Config` when there is no such table.
 pub(crate) async fn describe(client: &Client, schema: &str, table: &str) -> Result<TargetTable> {
     let named = format!("{schema}.{table}");
-    let ask = |query| client.query_typed(query, &[(&schema, Type::TEXT), (&table, Type::TEXT)]);
+    let parameters: [(&(dyn ToSql + Sync), Type); 2] =
+        [(&schema, Type::TEXT), (&table, Type::TEXT)];
+    let ask = |query| client.query_typed(query, &parameters);
     let answers = try_join4(ask(TABLE), ask(COLUMNS), ask(UNIQUE), ask(FOREIGN_KEYS)).await;
     let unreadable = |error| sqlstate::error(format!("can't look at table {named}"), error);
     let (found, columns, unique, foreign_keys) = answers.map_err(unreadable)?;

@@ -297,3 +297,8 @@ fn whole_micros(nanoseconds: i64) -> Result<i64, Unfit> {
         Err(Unfit("an interval is finer than a microsecond"))
     }
 }
+
+/// A `timestamptz` in binary from microseconds since 1970, the nearest it has.
+pub(crate) fn timestamptz(since_1970: i64) -> [u8; 8] {
+    micros(since_1970).unwrap_or(i64::MIN).to_be_bytes()
+}

@@ -52,12 +52,30 @@ pub(crate) enum CopyStep<'a> {
 
 impl Connection {
     /// Runs statements and returns all their rows.
+    ///
+    /// # Errors
+    /// As the server says; `Unavailable` when nothing comes within the tick, where one is set.
     pub(crate) fn query(&mut self, sql: &str) -> Result<Vec<Row>> {
+        let silent = Error::new(Kind::Unavailable, format!("{} is silent", self.server()))
+            .detail("no answer within connect_timeout");
+        let mut silent = Some(silent);
+        self.query_patiently(sql, &mut || silent.take().map_or(Ok(()), Err))
+    }
+
+    /// Runs statements that may wait for others; asks at each tick whether to go on.
+    pub(crate) fn query_patiently(
+        &mut self,
+        sql: &str,
+        on_tick: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<Vec<Row>> {
         self.start(sql)?;
         let mut rows = Vec::new();
         let mut failed = None;
         loop {
-            let frame = self.frame()?;
+            let Some(frame) = self.frame_or_tick()? else {
+                on_tick()?;
+                continue;
+            };
             match frame.tag {
                 b'D' => match row(frame.body) {
                     Some(row) => rows.push(row),
@@ -86,10 +104,15 @@ impl Connection {
         }
     }
 
-    /// Starts `COPY … TO STDOUT`; read it with [`Connection::copy_step`].
-    pub(crate) fn start_copy(&mut self, sql: &str) -> Result<()> {
+    /// Starts `COPY … TO STDOUT`; read it with [`Connection::copy_step`]. Asks at each tick whether
+    /// to go on, as the table may be locked.
+    pub(crate) fn start_copy(
+        &mut self,
+        sql: &str,
+        on_tick: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<()> {
         self.start(sql)?;
-        self.await_tag(b'H')
+        self.await_tag(b'H', on_tick)
     }
 
     /// The next row of the copy. After `Done` or an error the session is ready for the next
@@ -108,7 +131,7 @@ impl Connection {
                 Some(b'N' | b'S') => drop(self.buffered_frame()?),
                 // The end, or an error, which is returned from here.
                 Some(_) => {
-                    self.await_tag(b'Z')?;
+                    self.await_tag(b'Z', &mut || Ok(()))?;
                     return Ok(CopyStep::Done);
                 }
             }
@@ -122,9 +145,16 @@ impl Connection {
     }
 
     /// Reads on to a message with this tag.
-    pub(super) fn await_tag(&mut self, wanted: u8) -> Result<()> {
+    pub(super) fn await_tag(
+        &mut self,
+        wanted: u8,
+        on_tick: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<()> {
         loop {
-            let Some(Frame { tag, body }) = self.frame_or_tick()? else { continue };
+            let Some(Frame { tag, body }) = self.frame_or_tick()? else {
+                on_tick()?;
+                continue;
+            };
             if tag == b'E' {
                 let error = ServerError::parse(body);
                 // Order: the session is ready again before the error is told.

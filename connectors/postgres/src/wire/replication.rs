@@ -46,15 +46,21 @@ impl Connection {
         })
     }
 
-    /// Makes a logical slot for pgoutput and exports the snapshot at its consistent point.
-    pub(crate) fn create_slot(&mut self, slot: &str) -> Result<SlotCreated> {
+    /// Makes a logical slot for pgoutput and exports the snapshot at its consistent point. The server
+    /// waits for all transactions that are open; asks at each tick whether to go on.
+    pub(crate) fn create_slot(
+        &mut self,
+        slot: &str,
+        on_tick: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<SlotCreated> {
         let option = match self.version() >= 150_000 {
             true => "(SNAPSHOT 'export')",
             false => "EXPORT_SNAPSHOT",
         };
         let slot = identifier(slot);
-        let row =
-            self.query_one(&format!("CREATE_REPLICATION_SLOT {slot} LOGICAL pgoutput {option}"))?;
+        let sql = format!("CREATE_REPLICATION_SLOT {slot} LOGICAL pgoutput {option}");
+        let rows = self.query_patiently(&sql, on_tick)?;
+        let row = rows.first().ok_or_else(|| self.unexpected("no row for a new slot"))?;
         Ok(SlotCreated { consistent_point: row.parse(1)?, snapshot: row.text(2).to_owned() })
     }
 
@@ -75,7 +81,7 @@ impl Connection {
             Error::new(Kind::Config, "a slot or publication name has a NUL byte").caused_by(error)
         })?;
         self.send()?;
-        self.await_tag(b'W')
+        self.await_tag(b'W', &mut || Ok(()))
     }
 
     /// Tells the server how far we are.

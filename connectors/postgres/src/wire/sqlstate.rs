@@ -7,8 +7,8 @@ pub(crate) fn kind(code: &str) -> Kind {
     match code {
         // Slot or object in use by another session; lock not available: later it may be free.
         "55006" | "55P03" => Kind::Unavailable,
-        // Not configured for what we ask: wal_level, slot limits, an invalidated slot.
-        "55000" => Kind::Config,
+        // Not configured for what we ask: wal_level, number of slots, an invalidated slot.
+        "55000" | "53400" => Kind::Config,
         // Cancelled by a time-out or an administrator.
         "57014" => Kind::Unavailable,
         // The segment we need was removed.

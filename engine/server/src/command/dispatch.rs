@@ -1,6 +1,6 @@
 //! From the command line to the command.
 
-use super::{check, doctor, explain, init, lock, plan, preview, status};
+use super::{check, doctor, explain, init, lock, parked, plan, preview, status, test};
 use crate::arguments::{Arguments, Command};
 use crate::demo;
 use crate::output::Output;
@@ -33,13 +33,12 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome<Exit> {
         Command::Lock => lock::run(&context).await,
         Command::Check(check) => check::run(&context, &check).await,
         Command::Preview(preview) => preview::run(&context, &preview).await,
-        //        Command::Test(test) => test::run(&context, &test),
+        Command::Test(test) => test::run(&context, &test),
         Command::Explain(explain) => explain::run(&context, &explain),
         Command::Plan => plan::run(&context).await,
         Command::Run(run) => super::run::run(&context, &run).await,
         Command::Status => status::run(&context).await,
-        //        Command::Parked(parked) => parked::run(&context, parked.action).await,
-        Command::Test(_) | Command::Parked(_) => Ok(Exit::Internal),
+        Command::Parked(parked) => parked::run(&context, parked.action).await,
         Command::Doctor => doctor::run(&context).await,
         Command::Demo(demo) => demo::run(context.output, &demo).await,
     }

@@ -75,11 +75,11 @@ fn to_text(report: &Report) -> String {
                 Severity::Warning => "warning",
                 Severity::Error => "error",
             };
-            let _ = writeln!(text, "  {word:<8} {}", finding.problem);
+            let _ = writeln!(text, "  {word}: {}", finding.problem);
             for (word, said) in [("detail", &finding.detail), ("mend", &finding.mend)] {
                 if let Some(said) = said {
-                    let said = said.replace('\n', "\n                   ");
-                    let _ = writeln!(text, "           {word:<7} {said}");
+                    let said = said.replace('\n', "\n            ");
+                    let _ = writeln!(text, "    {word}: {said}");
                 }
             }
         }

@@ -6,12 +6,12 @@ mod doctor;
 mod explain;
 mod init;
 mod lock;
-//mod parked;
+mod parked;
 mod plan;
 mod preview;
 mod run;
 mod status;
-//mod test;
+mod test;
 
 pub(crate) use dispatch::{Context, run};
 pub(crate) use lock::inspect_all;

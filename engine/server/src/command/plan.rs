@@ -67,7 +67,7 @@ async fn count_all(
     let mut asked = Vec::new();
     for name in names {
         let (Some(system), Some(table)) = (name.system(), lock.tables.get(name)) else { continue };
-        let Some(settings) = project.postgres(system)? else { continue };
+        let settings = project.postgres(system)?;
         asked.push(async move {
             let rows = syncline_postgres::count(system, &settings, &table.schema).await?;
             Ok::<_, syncline_core::Error>((name.clone(), rows))

@@ -67,10 +67,7 @@ async fn rows_of(
         let rows = Box::pin(rows_of(project, lock, mappings, &feeding.reads, limit)).await?;
         return Ok(feeding.transform.transform(&rows)?.rows);
     };
-    let settings = project.postgres(system)?.ok_or_else(|| {
-        Problem::new(format!("{system} has no rows to show"))
-            .detail("only PostgreSQL systems can be previewed")
-    })?;
+    let settings = project.postgres(system)?;
     let table = lock.tables.get(name).ok_or_else(|| unlocked(name))?;
     Ok(syncline_postgres::sample(system, &settings, &table.schema, limit).await?)
 }

@@ -17,25 +17,32 @@ pub(crate) async fn run(context: &Context, run: &Run) -> Outcome<Exit> {
     if run.until_caught_up {
         return until_caught_up(context, engine, signals).await;
     }
-    tokio::select! {
-        ended = engine.ended() => ended?,
+    let ended = tokio::select! {
+        ended = engine.ended() => ended,
         () = signals.next() => {
             context.output.progress("finishing what is under way; a second signal ends at once");
-            signals.end_at_once_on_next();
-            engine.stop().await?;
+            Ok(())
         }
-    }
+    };
+    signals.end_at_once_on_next();
+    let stopped = engine.stop().await;
+    ended.and(stopped)?;
     Ok(Exit::Ok)
 }
 
-async fn until_caught_up(context: &Context, engine: Engine, mut signals: Signals) -> Outcome<Exit> {
-    let report = tokio::select! {
-        report = engine.catch_up() => Some(report?),
-        () = signals.next() => None,
+async fn until_caught_up(
+    context: &Context,
+    engine: Engine,
+    mut signals: Signals,
+) -> Outcome<Exit> {
+    let caught_up = tokio::select! {
+        report = engine.catch_up() => report.map(Some),
+        () = signals.next() => Ok(None),
     };
     signals.end_at_once_on_next();
-    engine.stop().await?;
-    let Some(report) = report else { return Ok(Exit::Ok) };
+    let stopped = engine.stop().await;
+    let Some(report) = caught_up? else { return stopped.map(|()| Exit::Ok) };
+    stopped?;
     context.output.result(report.as_ref(), to_text);
     Ok(if report.parked() > 0 { Exit::Rejected } else { Exit::Ok })
 }

@@ -78,6 +78,13 @@ impl Report {
         Failure::all(stopped.collect())
     }
 
+    /// Whether every capture failed for good, so that nothing new will come.
+    pub(crate) fn is_nothing_read(&self) -> bool {
+        let mut captures = self.captures.values();
+        captures.len() > 0
+            && captures.all(|it| matches!(it.status.state, LoopState::Stopped { .. }))
+    }
+
     /// Rows set aside by all lanes.
     pub(crate) fn parked(&self) -> u64 {
         self.lanes.values().map(|lane| lane.parked).sum()

@@ -1,6 +1,7 @@
-//! `/metrics`, `/status` and `/health`, on loopback unless the project says otherwise.
+//! `/metrics`, `/status`, `/health` and `/parked`, on loopback unless the project says otherwise.
 
 use super::observe::Watching;
+use super::set_aside::before_entities;
 use super::text::to_text;
 use crate::clock::SystemClock;
 use crate::metrics;
@@ -13,24 +14,28 @@ use axum::{Router, serve as serve_connections};
 use serde_json::json;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use syncline_core::{Checkpoints, Topic};
 use syncline_runtime::{Clock as _, Registry};
 use tokio::net::TcpListener;
 
 /// The file in the state directory that holds the address served at.
 pub(crate) const ADDRESS_FILE: &str = "http";
 
+/// What is served.
 #[derive(Clone)]
-struct Served {
-    watching: Watching,
-    registry: Arc<Registry>,
+pub(crate) struct Served {
+    /// Reports as they come.
+    pub(crate) watching: Watching,
+    /// The counters of all loops.
+    pub(crate) registry: Arc<Registry>,
+    /// Where rows rest that did not reach their entities.
+    pub(crate) checkpoints: Arc<dyn Checkpoints>,
+    /// The captured topics.
+    pub(crate) captured: Vec<Topic>,
 }
 
 /// Serves until the process ends; returns the address.
-pub(crate) async fn serve(
-    listen: SocketAddr,
-    watching: Watching,
-    registry: Arc<Registry>,
-) -> Outcome<SocketAddr> {
+pub(crate) async fn serve(listen: SocketAddr, served: Served) -> Outcome<SocketAddr> {
     let failed = |error: std::io::Error| {
         let wrong = Problem::new(format!("can't listen on {listen}"))
             .detail(error.to_string())
@@ -43,7 +48,8 @@ pub(crate) async fn serve(
         .route("/metrics", get(metrics_page))
         .route("/status", get(status_page))
         .route("/health", get(health_page))
-        .with_state(Served { watching, registry });
+        .route("/parked", get(parked_page))
+        .with_state(served);
     tokio::spawn(async move {
         if let Err(error) = serve_connections(listener, router).await {
             tracing::warn!("HTTP ended: {error}");
@@ -74,4 +80,14 @@ async fn health_page(State(served): State<Served>) -> Response {
     let code = if stopped.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let said = json!({ "well": stopped.is_empty(), "stopped": stopped });
     (code, Json(said)).into_response()
+}
+
+/// The rows that did not reach their entities.
+async fn parked_page(State(served): State<Served>) -> Response {
+    match before_entities(served.checkpoints.as_ref(), &served.captured) {
+        Ok(rows) => Json(rows).into_response(),
+        Err(failure) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, Json(failure.problems)).into_response()
+        }
+    }
 }

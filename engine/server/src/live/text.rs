@@ -82,10 +82,11 @@ fn first_copy(capture: &CaptureReport) -> String {
         .map(|copy| if copy.done { copy.rows } else { copy.rows_estimated.max(copy.rows) })
         .sum();
     let percent = done.saturating_mul(100).checked_div(all).unwrap_or(100);
-    let left = all.saturating_sub(done) as f64 / capture.rows_per_second.max(1.0);
-    if capture.rows_per_second < 1.0 {
+    let is_moving = capture.status.state == LoopState::Running && capture.rows_per_second >= 1.0;
+    if !is_moving {
         return format!("{percent}%");
     }
+    let left = all.saturating_sub(done) as f64 / capture.rows_per_second;
     format!("{percent}%, {} left", duration(Duration::from_secs_f64(left)))
 }
 

@@ -65,28 +65,21 @@ impl Project {
         self.from.directory.join(&self.settings.state)
     }
 
-    /// The settings of one PostgreSQL system, every text looked up.
-    pub(crate) fn postgres(
-        &self,
-        system: &SystemName,
-    ) -> Outcome<Option<syncline_postgres::Settings>> {
-        match self.system(system)? {
-            System::Postgres(postgres) => {
-                let mut settings = postgres.resolve(&self.from).map_err(Failure::config)?;
-                settings.spill_directory = self.state().join("spill").join(system.as_str());
-                Ok(Some(settings))
-            }
-            System::Generator | System::Discard => Ok(None),
-        }
+    /// The settings of one system, every text looked up.
+    pub(crate) fn postgres(&self, system: &SystemName) -> Outcome<syncline_postgres::Settings> {
+        let System::Postgres(postgres) = self.system(system)?;
+        let mut settings = postgres.resolve(&self.from).map_err(Failure::config)?;
+        settings.spill_directory = self.state().join("spill").join(system.as_str());
+        Ok(settings)
     }
 
-    /// The settings of all PostgreSQL systems.
+    /// The settings of all systems.
     pub(crate) fn all_postgres(&self) -> Outcome<Vec<(SystemName, syncline_postgres::Settings)>> {
         let mut found = Vec::new();
         let mut problems = Vec::new();
         for name in self.settings.systems.keys() {
             match self.postgres(name) {
-                Ok(settings) => found.extend(settings.map(|settings| (name.clone(), settings))),
+                Ok(settings) => found.push((name.clone(), settings)),
                 Err(failure) => problems.extend(failure.problems),
             }
         }

@@ -18,40 +18,38 @@ use toml::de::DeValue;
 pub(crate) enum System {
     /// A PostgreSQL database.
     Postgres(Box<Postgres>),
-    /// Makes rows up: a source for measuring.
-    Generator,
-    /// Takes rows and forgets them: a sink for measuring.
-    Discard,
 }
 
 /// The connectors by their names in `connector = "…"`.
-const CONNECTORS: [&str; 3] = ["postgres", "generator", "discard"];
+const CONNECTORS: [&str; 1] = ["postgres"];
 
 impl System {
     /// Reads `[systems.NAME]`.
     pub(crate) fn from_section(name: &SystemName, section: &Section<'_>) -> Option<Self> {
-        let Connector(connector) = section.required("connector")?;
-        Some(match connector {
-            "generator" => Self::Generator,
-            "discard" => Self::Discard,
-            _ => Self::Postgres(Box::new(Postgres::from_section(name, section)?)),
-        })
+        let connector: Option<Connector> = section.required("connector");
+        let postgres = Postgres::from_section(name, section);
+        connector.and(postgres).map(Box::new).map(Self::Postgres)
     }
 }
 
-/// The name of a connector.
-struct Connector(&'static str);
+/// The name of a connector that there is.
+struct Connector;
 
 impl Value for Connector {
     fn read(value: &DeValue<'_>, _: &Place) -> Result<Self, Wrong> {
-        let wrong = || Wrong::expected(format!("one of {}", CONNECTORS.join(", ")));
-        let DeValue::String(word) = value else { return Err(wrong()) };
-        CONNECTORS.into_iter().find(|known| *known == word).map(Self).ok_or_else(|| Wrong {
-            detail: Some(format!("found {word:?}")),
-            hint: did_you_mean(word, CONNECTORS),
-            ..wrong()
-        })
+        one_of(value, &CONNECTORS).map(|_| Self)
     }
+}
+
+/// The one of these words that the text is.
+fn one_of(value: &DeValue<'_>, words: &[&'static str]) -> Result<&'static str, Wrong> {
+    let wrong = || Wrong::expected(format!("one of {}", words.join(", ")));
+    let DeValue::String(word) = value else { return Err(wrong()) };
+    words.iter().copied().find(|known| *known == word).ok_or_else(|| Wrong {
+        detail: Some(format!("found {word:?}")),
+        hint: did_you_mean(word, words.iter().copied()),
+        ..wrong()
+    })
 }
 
 /// A PostgreSQL system as the project writes it.
@@ -147,14 +145,7 @@ struct TlsWord(&'static str);
 
 impl Value for TlsWord {
     fn read(value: &DeValue<'_>, _: &Place) -> Result<Self, Wrong> {
-        const WORDS: [&str; 3] = ["disable", "require", "verify-full"];
-        let wrong = || Wrong::expected(format!("one of {}", WORDS.join(", ")));
-        let DeValue::String(word) = value else { return Err(wrong()) };
-        WORDS.into_iter().find(|known| *known == word).map(Self).ok_or_else(|| Wrong {
-            detail: Some(format!("found {word:?}")),
-            hint: did_you_mean(word, WORDS),
-            ..wrong()
-        })
+        one_of(value, &["disable", "require", "verify-full"]).map(Self)
     }
 }
 

@@ -66,7 +66,7 @@ segment_bytes = 64
 connector = "postgresql"
 
 [systems.LMS]
-connector = "discard"
+connector = "postgres"
 
 [systems.hr]
 connector = "postgres"
@@ -99,9 +99,7 @@ fn a_setting_in_place_of_a_table_is_told() {
 #[test]
 fn missing_variables_are_told_only_when_the_system_is_used() {
     let settings = Settings::parse(GOOD).expect("the text is good");
-    let Some(System::Postgres(sis)) = settings.systems.get(&SystemName::new("sis")) else {
-        panic!("sis is a PostgreSQL system")
-    };
+    let System::Postgres(sis) = &settings.systems[&SystemName::new("sis")];
     let problems = sis.resolve(&variables(&[("SIS_PORT", "5432")])).expect_err("two are missing");
     insta::assert_snapshot!(render::problems(&problems));
 }
@@ -109,9 +107,7 @@ fn missing_variables_are_told_only_when_the_system_is_used() {
 #[test]
 fn a_port_that_is_no_number_is_told_without_its_text() {
     let settings = Settings::parse(GOOD).expect("the text is good");
-    let Some(System::Postgres(sis)) = settings.systems.get(&SystemName::new("sis")) else {
-        panic!("sis is a PostgreSQL system")
-    };
+    let System::Postgres(sis) = &settings.systems[&SystemName::new("sis")];
     let from = [("SIS_HOST", "h"), ("SIS_PORT", "hunter2"), ("SIS_PASSWORD", "hunter2")];
     let problems = sis.resolve(&variables(&from)).expect_err("the port is wrong");
     let told = render::problems(&problems);
@@ -126,9 +122,7 @@ fn settings_carry_their_limits_and_keep_the_password_hidden() {
          connect_timeout = \"3s\"\nbatch_bytes_max = \"4MiB\"\nwal_bytes_max = \"1GiB\"\n"
     );
     let settings = Settings::parse(&text).expect("the text is good");
-    let Some(System::Postgres(sis)) = settings.systems.get(&SystemName::new("sis")) else {
-        panic!("sis is a PostgreSQL system")
-    };
+    let System::Postgres(sis) = &settings.systems[&SystemName::new("sis")];
     let from = [("SIS_HOST", "db"), ("SIS_PORT", "5433"), ("SIS_PASSWORD", "hunter2")];
     let resolved = sis.resolve(&variables(&from)).expect("all is there");
     assert_eq!((resolved.host.as_str(), resolved.port), ("db", 5433));

@@ -27,21 +27,25 @@ pub(crate) fn propose_all(tables: &[CatalogTable], systems: &[String]) -> Vec<Pr
             let same_name = |target: &&CatalogTable| table_part(target) == table_part(source);
             let targets = tables.iter().filter(|table| in_system(table, other)).filter(same_name);
             proposals.extend(
-                targets.filter(|target| can_run(source, target)).map(|t| propose(source, t)),
+                targets.filter(|target| can_run(source, target)).filter_map(|t| propose(source, t)),
             );
         }
     }
     proposals
 }
 
-/// A mapping from one table to another, whether or not it can run as it is.
-pub(crate) fn propose(source: &CatalogTable, target: &CatalogTable) -> Proposal {
+/// A mapping from one table to another, whether or not it can run as it is; `None` where no column
+/// fits.
+pub(crate) fn propose(source: &CatalogTable, target: &CatalogTable) -> Option<Proposal> {
     let columns = target.schema.columns();
     let (fitting, others): (Vec<&Column>, Vec<&Column>) = columns
         .iter()
         .filter(|column| !column.generated)
         .partition(|column| like(source, column).is_some());
     let names: Vec<String> = fitting.iter().map(|column| identifier(&column.name)).collect();
+    if names.is_empty() {
+        return None;
+    }
     let mut sql = String::new();
     for column in others {
         let must = if is_needed(target, column) { " (NOT NULL)" } else { "" };
@@ -63,7 +67,7 @@ pub(crate) fn propose(source: &CatalogTable, target: &CatalogTable) -> Proposal 
     let system = target.schema.name().system().map_or("entity", |system| system.as_str());
     let folder = table_part(source).replace(|c: char| !c.is_alphanumeric() && c != '_', "_");
     let path = format!("{folder}/to_{system}.sql");
-    Proposal { path, sql }
+    Some(Proposal { path, sql })
 }
 
 /// Whether the key and everything that must not be NULL has its like.

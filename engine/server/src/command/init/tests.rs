@@ -90,7 +90,14 @@ fn bad_addresses_are_told_apart() {
 
 #[test]
 fn columns_of_the_same_name_and_type_are_proposed() {
-    insta::assert_snapshot!(propose(&students(), &lms_students(true)).sql);
+    let proposal = propose(&students(), &lms_students(true)).expect("three columns fit");
+    insta::assert_snapshot!(proposal.sql);
+}
+
+#[test]
+fn tables_without_a_common_column_give_no_proposal() {
+    let other = table("lms", "other", vec![column("code", DataType::Utf8, false)]);
+    assert_eq!(propose(&students(), &other), None);
 }
 
 #[test]

@@ -32,7 +32,7 @@ pub(crate) async fn run(context: &Context, init: Init) -> Outcome<Exit> {
         tables.extend(syncline_postgres::inspect(&address.name, &address.settings()).await?);
     }
     let proposals = match (&init.from, &init.to) {
-        (Some(from), Some(to)) => vec![propose(find(&tables, from)?, find(&tables, to)?)],
+        (Some(from), Some(to)) => vec![propose_pair(find(&tables, from)?, find(&tables, to)?)?],
         _ => {
             let names: Vec<String> = addresses.iter().map(|a| a.name.to_string()).collect();
             propose_all(&tables, &names)
@@ -54,6 +54,19 @@ pub(crate) async fn run(context: &Context, init: Init) -> Outcome<Exit> {
         if report.problems.iter().any(Problem::is_error) { Exit::Findings } else { Exit::Ok };
     context.output.result(&report, to_text);
     Ok(exit)
+}
+
+fn propose_pair(source: &CatalogTable, target: &CatalogTable) -> Outcome<Proposal> {
+    propose(source, target).ok_or_else(|| {
+        let (source, target) = (source.schema.name(), target.schema.name());
+        Problem::new(format!("{source} and {target} have no column in common"))
+            .detail("a column is proposed where name and type are the same")
+            .hint(
+                "write the mapping by hand; `syncline init` without --from writes the rest"
+                    .to_owned(),
+            )
+            .into()
+    })
 }
 
 fn parse_addresses(systems: &[String]) -> Outcome<Vec<Address>> {

@@ -1,0 +1,181 @@
+//! Writes batches into a PostgreSQL database, and with them how far the reader is.
+//!
+//! ```text
+//!  changes ─▶ steps ─▶ reduce ─▶ order of tables ─▶ lanes ─▶ one transaction ─▶ COMMIT
+//!             steps.rs core      order.rs           lanes.rs  transaction.rs    progress.rs
+//! ```
+//!
+//! Invariant: one connection; nothing here retries or sleeps. A connection that is lost takes its
+//! transaction with it, and the lock that lets only one process write for a reader.
+
+mod lanes;
+mod order;
+mod parked;
+mod plan;
+mod progress;
+mod session;
+pub(crate) mod sqlstate;
+mod steps;
+mod target;
+mod transaction;
+
+pub use parked::{ParkedRow, drop_parked, list_parked, replay_parked};
+
+use crate::connect::connect;
+use crate::settings::Settings;
+use async_trait::async_trait;
+use lanes::Limits;
+use progress::Move;
+use session::{CommitError, Session};
+use steps::steps;
+use syncline_core::{
+    Error, Kind, Offset, ParkKey, Parked, Progress, ReaderName, Result, Sink, SystemName,
+    TargetChange, Written,
+};
+use transaction::Open;
+
+/// Session settings of a sink.
+///
+/// Statements find rows by their key through an index, whatever the statistics say: a table that is
+/// being filled has none yet, and a plan that reads all of it would be kept. A server process whose
+/// client is gone ends soon, and with it the lock it holds.
+const OPTIONS: &str = "-c plan_cache_mode=force_generic_plan -c enable_hashjoin=off \
+    -c enable_mergejoin=off -c enable_seqscan=off -c client_connection_check_interval=5000 \
+    -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3";
+
+/// Writes to one PostgreSQL database for one reader.
+///
+/// Beside the rows it keeps the schema `syncline` there with the progress of its readers and the
+/// rows set aside. An identity column that is always generated is written on insert and stays as it
+/// is on update.
+#[derive(Debug)]
+pub struct PostgresSink {
+    system: SystemName,
+    settings: Settings,
+    open: Option<Open>,
+    /// The server process of the last session.
+    former: Option<i32>,
+    warned_of_origin: bool,
+}
+
+impl PostgresSink {
+    /// A sink that is not open yet.
+    #[must_use]
+    pub fn new(system: SystemName, settings: Settings) -> Self {
+        Self { system, settings, open: None, former: None, warned_of_origin: false }
+    }
+
+    fn opened(&mut self) -> Result<&mut Open> {
+        let system = &self.system;
+        self.open.as_mut().ok_or_else(|| {
+            Error::new(Kind::Unavailable, format!("not connected to {system}"))
+                .hint("open the sink again")
+        })
+    }
+
+    async fn mark_origin(&mut self, session: &mut Session, reader: &ReaderName) {
+        let Err(error) = progress::set_origin(session, reader).await else { return };
+        if !self.warned_of_origin {
+            self.warned_of_origin = true;
+            tracing::warn!(
+                system = %self.system,
+                detail = error.detail_text().unwrap_or_default(),
+                "writes carry no replication origin: echoes are recognised by value alone; \
+                 grant EXECUTE on pg_replication_origin_create and \
+                 pg_replication_origin_session_setup"
+            );
+        }
+    }
+}
+
+#[async_trait]
+impl Sink for PostgresSink {
+    async fn open(&mut self, reader: &ReaderName) -> Result<Option<Progress>> {
+        self.open = None;
+        let mut session = Session::new(connect(&self.settings, OPTIONS).await?);
+        let patience = self.settings.connect_timeout;
+        progress::take_place(&mut session, reader, self.former, patience).await?;
+        self.former = Some(session.process().await?);
+        progress::create(&mut session, &self.settings).await?;
+        self.mark_origin(&mut session, reader).await;
+        let progress = progress::read(&mut session, reader).await?;
+        let Settings { batch_rows_max: rows, batch_bytes_max: bytes, .. } = self.settings;
+        let mut open = Open::new(session, reader, &self.settings.user, Limits { rows, bytes });
+        open.next = progress.as_ref().map(|progress| progress.next);
+        self.open = Some(open);
+        Ok(progress)
+    }
+
+    async fn write(&mut self, changes: &[TargetChange]) -> Result<Written> {
+        let open = self.opened()?;
+        open.begin()?;
+        let written = open.write(&steps(changes)).await;
+        open.settle(written)
+    }
+
+    async fn park(&mut self, parked: &[Parked], settled: &[ParkKey]) -> Result<()> {
+        let open = self.opened()?;
+        open.begin()?;
+        if !settled.is_empty() {
+            parked::settle(&mut open.session, &open.reader, settled).await?;
+        }
+        if !parked.is_empty() {
+            parked::park(&mut open.session, &open.reader, parked).await?;
+        }
+        open.in_doubt = false;
+        Ok(())
+    }
+
+    async fn parked(&mut self) -> Result<Vec<Parked>> {
+        let open = self.opened()?;
+        parked::of_reader(&mut open.session, &open.reader).await
+    }
+
+    async fn commit(&mut self, progress: &Progress) -> Result<()> {
+        let open = self.opened()?;
+        open.begin()?;
+        let moved = Move::new(&open.reader, progress, open.next);
+        let committed = moved.commit(&mut open.session).await;
+        committed.map_err(|error| commit_failed(error, &open.reader, open.next))?;
+        open.next = Some(progress.next);
+        open.in_transaction = false;
+        open.in_doubt = false;
+        Ok(())
+    }
+
+    async fn rollback(&mut self) -> Result<()> {
+        let Some(open) = &mut self.open else { return Ok(()) };
+        if open.in_transaction {
+            open.session.forget_ahead();
+            if let Err(error) = open.session.run("ROLLBACK").await {
+                // The transaction ended with its connection.
+                tracing::debug!(%error, "the connection ended before its transaction");
+                self.open = None;
+                return Ok(());
+            }
+        }
+        open.in_transaction = false;
+        open.in_doubt = false;
+        Ok(())
+    }
+}
+
+fn commit_failed(error: CommitError, reader: &ReaderName, known: Option<Offset>) -> Error {
+    let failed = "can't commit what was written";
+    let error = match error {
+        CommitError::Statement(error) => {
+            let error = sqlstate::error(failed, error);
+            if sqlstate::code(&error) == Some(sqlstate::DIVISION_BY_ZERO) {
+                let known = known.map_or("none".into(), |offset| offset.to_string());
+                return Error::new(Kind::Fenced, format!("another moved reader {reader} on"))
+                    .detail(format!("syncline.progress no longer has offset {known}"))
+                    .hint("stop the other process, then start this one again");
+            }
+            error
+        }
+        CommitError::Commit(error) => sqlstate::error(failed, error),
+    };
+    let rolled_back = sqlstate::code(&error).is_some_and(|code| code.starts_with("40"));
+    // `COMMIT` was sent with the rest, so whoever loses the connection can't know.
+    if error.kind() == Kind::Unavailable && !rolled_back { error.indeterminate() } else { error }
+}
