@@ -243,7 +243,8 @@ impl<'a> Lanes<'a> {
 
     /// Adds to the lane of exactly the columns that these parts speak of together.
     fn add_partial(&mut self, image: &[u32]) {
-        let mut masks = image.iter().filter_map(|&place| self.batch.presence().mask(place as usize));
+        let mut masks =
+            image.iter().filter_map(|&place| self.batch.presence().mask(place as usize));
         let Some(mut mask) = masks.next().cloned() else { return };
         for column in masks.flat_map(ColumnMask::iter) {
             mask.set(column);
@@ -276,7 +277,11 @@ impl<'a> Lanes<'a> {
             inserts: lane(&self.inserts, &mut all.clone())?,
             snapshots: lane(&self.snapshots, &mut all.clone())?,
             upserts: lane(&self.upserts, &mut all.clone())?,
-            partial: self.partial.into_iter().map(partial).collect::<std::result::Result<_, _>>()?,
+            partial: self
+                .partial
+                .into_iter()
+                .map(partial)
+                .collect::<std::result::Result<_, _>>()?,
             orphans: self.orphans,
         })
     }
@@ -441,11 +446,13 @@ mod tests {
     }
 
     fn change() -> impl Strategy<Value = Change> {
-        let op = prop_oneof![Just(Op::Insert), Just(Op::Update), Just(Op::Delete), Just(Op::Snapshot)];
+        let op =
+            prop_oneof![Just(Op::Insert), Just(Op::Update), Just(Op::Delete), Just(Op::Snapshot)];
         let value = || prop::option::weighted(0.8, prop::option::of(0..100_i64));
         (op, -3..6_i64, value(), value()).prop_map(|(op, key, a, b)| {
             let whole = matches!(op, Op::Insert | Op::Snapshot);
-            let fill = |value: Option<Option<i64>>| if whole { value.or(Some(None)) } else { value };
+            let fill =
+                |value: Option<Option<i64>>| if whole { value.or(Some(None)) } else { value };
             Change { op, key, values: [fill(a), fill(b)] }
         })
     }

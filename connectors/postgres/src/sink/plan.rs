@@ -132,7 +132,8 @@ impl Plan {
 
     /// Sets these columns where the key is there; `None` where there is nothing to set.
     pub(crate) fn update(&self, columns: &[usize]) -> Option<String> {
-        let settable: Vec<&PlannedColumn> = self.settable(columns).map(|(_, column)| column).collect();
+        let settable: Vec<&PlannedColumn> =
+            self.settable(columns).map(|(_, column)| column).collect();
         if settable.is_empty() {
             return None;
         }
@@ -265,7 +266,9 @@ fn no_key(schema: &TableSchema, target: &TargetTable, key: &[&str]) -> Error {
     }
     let columns = key.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ");
     Error::new(Kind::Config, format!("{table} has no unique index on ({columns})"))
-        .detail("rows are found again by their key; the index may be neither partial nor deferrable")
+        .detail(
+            "rows are found again by their key; the index may be neither partial nor deferrable",
+        )
         .hint(format!("CREATE UNIQUE INDEX ON {table} ({columns})"))
 }
 
@@ -320,8 +323,7 @@ mod tests {
     }
 
     fn plan(target: &TargetTable) -> Result<Plan> {
-        let columns =
-            [("id", DataType::Int64), ("no\"te", DataType::Utf8), ("ip", DataType::Utf8)];
+        let columns = [("id", DataType::Int64), ("no\"te", DataType::Utf8), ("ip", DataType::Utf8)];
         Plan::new(&schema(&columns, vec![0]), target)
     }
 

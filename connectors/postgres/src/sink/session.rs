@@ -240,6 +240,5 @@ pub(super) fn field<'a, T: tokio_postgres::types::FromSql<'a>>(
     row: &'a Row,
     column: usize,
 ) -> Result<T> {
-    row.try_get(column)
-        .map_err(|error| sqlstate::error("PostgreSQL's answer can't be read", error))
+    row.try_get(column).map_err(|error| sqlstate::error("PostgreSQL's answer can't be read", error))
 }

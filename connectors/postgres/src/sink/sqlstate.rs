@@ -140,7 +140,9 @@ fn connection_error(failed: String, error: tokio_postgres::Error) -> Error {
     let text = causes.first().map(String::as_str).unwrap_or_default();
     // The library keeps these kinds to itself, so their texts tell.
     if kind == Kind::Internal
-        && (text.contains("TLS") || text.contains("authentication") || text.contains("configuration"))
+        && (text.contains("TLS")
+            || text.contains("authentication")
+            || text.contains("configuration"))
     {
         kind = Kind::Config;
     }
@@ -156,7 +158,10 @@ mod tests {
     #[test]
     fn every_code_we_promise_about_has_its_kind() {
         let expected = [
-            ("23505 23503 23502 23514 23P01 22001 22003 22P02 21000 0A000 42804 P0001", Kind::Rejected),
+            (
+                "23505 23503 23502 23514 23P01 22001 22003 22P02 21000 0A000 42804 P0001",
+                Kind::Rejected,
+            ),
             ("40001 40P01 53100 53300 57014 57P01 57P03 08006 25006 55P03", Kind::Unavailable),
             ("42501 42P01 42703 3D000 28P01 28000 42P10 57P04", Kind::Config),
             ("25P02 42601 3B001", Kind::Internal),

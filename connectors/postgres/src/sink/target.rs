@@ -137,7 +137,10 @@ pub(crate) async fn describe(client: &Client, schema: &str, table: &str) -> Resu
             oid,
             sql: format!("{}.{}", quoted(schema), quoted(table)),
             columns: columns.iter().map(column).collect::<std::result::Result<_, _>>()?,
-            unique: unique.iter().map(|row| row.try_get(0)).collect::<std::result::Result<_, _>>()?,
+            unique: unique
+                .iter()
+                .map(|row| row.try_get(0))
+                .collect::<std::result::Result<_, _>>()?,
             parents: edges.iter().filter(|edge| edge.0 == oid).map(|edge| edge.1).collect(),
             children: edges.iter().filter(|edge| edge.1 == oid).map(|edge| edge.0).collect(),
             deferrable: found.try_get(1)?,

@@ -9,9 +9,9 @@
 use super::lanes::{Limits, Writer};
 use super::order::{Node, parents_first};
 use super::session::Session;
+use super::sqlstate;
 use super::steps::{Step, TableRows, same};
 use super::target::{self, TargetTable};
-use super::sqlstate;
 use std::collections::HashMap;
 use std::sync::Arc;
 use syncline_core::{
@@ -236,7 +236,8 @@ impl Open {
             return Ok(written);
         }
         let nodes: Vec<Node> = targets.iter().map(TargetTable::node).collect();
-        for schema in parents_first(&nodes).into_iter().rev().filter_map(|index| tables.get(index)) {
+        for schema in parents_first(&nodes).into_iter().rev().filter_map(|index| tables.get(index))
+        {
             let (writer, session, _) = self.parts(schema)?;
             let deleted = session.execute(&format!("DELETE FROM {}", writer.target.sql), &[]).await;
             written.deleted += deleted.map_err(|error| writer.refused(error))?;

@@ -7,6 +7,7 @@
 mod change_log;
 mod checkpoints;
 mod sample;
+pub mod sink;
 
 pub use change_log::{change_log, durable_change_log};
 pub use checkpoints::{checkpoints, durable_checkpoints};

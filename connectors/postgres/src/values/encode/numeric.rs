@@ -244,7 +244,10 @@ mod tests {
             assert_eq!(put_digits(text, &mut Vec::new()), Err(NotNumeric), "{text:?}");
         }
         assert_eq!(put_digits("1e200000", &mut Vec::new()), Err(NotNumeric));
-        assert_eq!(put_digits(&format!("0.{}", "1".repeat(16_384)), &mut Vec::new()), Err(NotNumeric));
+        assert_eq!(
+            put_digits(&format!("0.{}", "1".repeat(16_384)), &mut Vec::new()),
+            Err(NotNumeric)
+        );
     }
 
     #[test]
