@@ -55,100 +55,112 @@ pub(crate) fn in_use(settings: &Settings, reader: &str) -> Error {
         .hint("stop the other reader; one that died is gone within a minute")
 }
 
+/// What a resumed run knows before it asks the server for anything.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Resumed<'a> {
+    pub(crate) system: &'a SystemName,
+    pub(crate) settings: &'a Settings,
+    pub(crate) note: &'a Note,
+    /// Where snapshot and stream meet.
+    pub(crate) consistent_point: u64,
+    /// The last boundary in the log.
+    pub(crate) position: Option<Position>,
+}
+
+/// Why changes since our position can't be had.
+struct Gap {
+    why: &'static str,
+    expected: String,
+    found: String,
+}
+
 /// Decides where the stream goes on.
 ///
 /// # Errors
 /// `Config` where changes since our position can't be had any more: it names the gap and what mends
-/// it. `Unavailable` while another process reads the slot.
+/// it. `Unavailable` while another process reads the slot. `Corrupt` where log and note are of
+/// different epochs.
 pub(crate) fn resume_at(
-    system: &SystemName,
-    settings: &Settings,
-    note: &Note,
-    consistent_point: u64,
-    position: Option<Position>,
+    resumed: Resumed<'_>,
     server: &ServerIdentity,
     slot: Option<&SlotState>,
 ) -> Result<Position> {
-    let lost = Lost { system, settings, server };
+    let Resumed { system, settings, note, consistent_point, position } = resumed;
     let met = Position { epoch: note.epoch, commit: consistent_point, ordinal: 0 };
     // A boundary from before the slot was made has the same epoch; nothing lies between.
     let position =
         position.map_or(met, |last| Position { commit: last.commit.max(met.commit), ..last });
-    let from = Lsn(position.commit);
     if position.epoch != note.epoch {
-        return Err(Error::new(
-            Kind::Corrupt,
-            format!("log and checkpoint of {system} don't belong together"),
-        )
-        .detail(format!("the log is in epoch {}, the checkpoint in {}", position.epoch, note.epoch))
-        .hint("restore both from the same backup"));
+        return Err(other_epoch(system, position.epoch, note.epoch));
     }
-    if note.system_identifier != server.system_identifier {
-        return Err(lost.since(
-            from,
-            "another server answers",
-            &format!("system identifier {}", note.system_identifier),
-            &server.system_identifier,
-        ));
+    let from = Lsn(position.commit);
+    if let Some(gap) = server_gap(note, server).or_else(|| slot_gap(note, settings, from, slot)) {
+        return Err(gap.into_error(system, settings, from, server.wal_end));
     }
-    if note.timeline != server.timeline {
-        return Err(lost.since(
-            from,
-            "the server's history forked (restored or promoted)",
-            &format!("timeline {}", note.timeline),
-            &server.timeline.to_string(),
-        ));
-    }
-    let Some(slot) = slot else {
-        return Err(lost.since(from, "the slot is gone", &settings.slot, "nothing"));
-    };
-    if slot.plugin != "pgoutput" || !slot.of_this_database {
-        return Err(lost.since(
-            from,
-            "the slot is another one",
-            "pgoutput in this database",
-            &format!("{} (of this database: {})", slot.plugin, slot.of_this_database),
-        ));
-    }
-    if slot.lost {
-        return Err(lost.since(
-            from,
-            "the server gave the slot up: it retained more WAL than max_slot_wal_keep_size",
-            "a slot with its WAL",
-            "wal_status lost",
-        ));
-    }
-    if slot.confirmed > from {
-        return Err(lost.since(
-            from,
-            "the slot was read by someone else or made again",
-            &format!("a slot at {from} or before"),
-            &slot.confirmed.to_string(),
-        ));
-    }
-    match &slot.reader {
+    match slot.and_then(|slot| slot.reader.as_deref()) {
         Some(reader) => Err(in_use(settings, reader)),
         None => Ok(position),
     }
 }
 
-struct Lost<'a> {
-    system: &'a SystemName,
-    settings: &'a Settings,
-    server: &'a ServerIdentity,
+fn other_epoch(system: &SystemName, log: u32, note: u32) -> Error {
+    Error::new(Kind::Corrupt, format!("log and checkpoint of {system} don't belong together"))
+        .detail(format!("the log is in epoch {log}, the checkpoint in {note}"))
+        .hint("restore both from the same backup")
 }
 
-impl Lost<'_> {
-    fn since(&self, from: Lsn, why: &str, expected: &str, found: &str) -> Error {
-        let (system, slot) = (self.system, &self.settings.slot);
+/// Whether this is the server, and the history, that the position was made on.
+fn server_gap(note: &Note, server: &ServerIdentity) -> Option<Gap> {
+    if note.system_identifier != server.system_identifier {
+        return Some(Gap {
+            why: "another server answers",
+            expected: format!("system identifier {}", note.system_identifier),
+            found: server.system_identifier.clone(),
+        });
+    }
+    (note.timeline != server.timeline).then(|| Gap {
+        why: "the server's history forked (restored or promoted)",
+        expected: format!("timeline {}", note.timeline),
+        found: server.timeline.to_string(),
+    })
+}
+
+/// Whether the slot still has everything from our position on.
+fn slot_gap(note: &Note, settings: &Settings, from: Lsn, slot: Option<&SlotState>) -> Option<Gap> {
+    let expected = format!("slot {}", note.slot);
+    let Some(slot) = slot else {
+        return Some(Gap { why: "the slot is gone", expected, found: "nothing".to_owned() });
+    };
+    if slot.plugin != "pgoutput" || !slot.of_this_database || note.slot != settings.slot {
+        let of = if slot.of_this_database { "this database" } else { "another database" };
+        let found = format!("slot {}, {} of {of}", settings.slot, slot.plugin);
+        return Some(Gap { why: "the slot is another one", expected, found });
+    }
+    if slot.lost {
+        return Some(Gap {
+            why: "the server gave the slot up: it retained more WAL than max_slot_wal_keep_size",
+            expected,
+            found: "wal_status lost".to_owned(),
+        });
+    }
+    (slot.confirmed > from).then(|| Gap {
+        why: "the slot was read by someone else or made again",
+        expected: format!("{expected} at {from} or before"),
+        found: slot.confirmed.to_string(),
+    })
+}
+
+impl Gap {
+    fn into_error(self, system: &SystemName, settings: &Settings, from: Lsn, to: Lsn) -> Error {
+        let Self { why, expected, found } = self;
         Error::new(Kind::Config, format!("can't go on reading {system}: {why}"))
             .detail(format!(
-                "changes from {from} to {} may be missing; expected {expected}, found {found}",
-                self.server.wal_end
+                "changes from {from} to {to} may be missing; expected {expected}, found {found}"
             ))
             .hint(format!(
-                "SELECT pg_drop_replication_slot('{slot}') if it is there, then copy the tables \
-                 again: syncline backfill {system}"
+                "SELECT pg_drop_replication_slot('{}') if it is there, then copy the tables again: \
+                 syncline backfill {system}",
+                settings.slot
             ))
     }
 }
@@ -180,8 +192,11 @@ mod tests {
         server: &ServerIdentity,
         slot: Option<&SlotState>,
     ) -> Result<Position> {
-        let settings = Settings::new("h", 1, "d", "u");
-        resume_at(&SystemName::new("sis"), &settings, &note(), 100, position, server, slot)
+        let (system, settings) = (SystemName::new("sis"), Settings::new("h", 1, "d", "u"));
+        let note = note();
+        let (system, settings, note) = (&system, &settings, &note);
+        let resumed = Resumed { system, settings, note, consistent_point: 100, position };
+        resume_at(resumed, server, slot)
     }
 
     fn at(commit: u64) -> Option<Position> {

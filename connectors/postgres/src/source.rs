@@ -193,15 +193,14 @@ impl Capture<'_> {
         let Stage::Ready { consistent_point } = note.stage else {
             return Err(Error::new(Kind::Internal, "a slot that was not made can't be resumed"));
         };
-        let position = slot::resume_at(
-            self.system,
-            self.settings,
-            &note,
+        let resumed = slot::Resumed {
+            system: self.system,
+            settings: self.settings,
+            note: &note,
             consistent_point,
             position,
-            server,
-            slot,
-        )?;
+        };
+        let position = slot::resume_at(resumed, server, slot)?;
         Ok(Begin { note, position, view: View::Own })
     }
 

@@ -1,6 +1,6 @@
 //! The server: version, clock, log settings, slots.
 
-use super::Visit;
+use super::visit::Visit;
 use crate::wire::{identifier, literal};
 use std::time::{SystemTime, UNIX_EPOCH};
 use syncline_core::{Result, Severity, TableName};

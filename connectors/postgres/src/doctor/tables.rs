@@ -1,6 +1,6 @@
 //! The tables: there, allowed, and with what capturing or writing needs.
 
-use super::Visit;
+use super::visit::Visit;
 use crate::catalog::{Relation, qualified, read_tables};
 use crate::wire::{Row, identifier};
 use std::collections::HashMap;

@@ -1,7 +1,7 @@
 //! Reading one chunk.
 
-use super::Table;
 use super::chunks::{Reading, Task, condition};
+use super::copy::{Table, lock};
 use crate::catalog::{append_line, column_list};
 use crate::note::SnapshotStage;
 use crate::rows::{Change, RowBatch};
@@ -66,7 +66,7 @@ impl Table<'_> {
     /// their chunks ended.
     fn end_chunk(&self, task: Task, rows: &mut RowBatch) -> Result<()> {
         let entries = if rows.is_empty() { Vec::new() } else { vec![self.entry(rows)?] };
-        let mut note = super::lock(self.note)?;
+        let mut note = lock(self.note)?;
         if let Some(table) = note.tables.get_mut(self.place)
             && let SnapshotStage::Running { rows, leaves, .. } = &mut table.snapshot
             && let Some(leaf) = leaves.get_mut(task.leaf)

@@ -97,7 +97,7 @@ impl Assembly {
     /// Whether it should be handed over before more comes.
     #[inline]
     pub(super) fn is_full(&self) -> bool {
-        self.full
+        self.full || self.sealed.len() >= ENTRIES_MAX
     }
 
     /// Whether there are rows, or entries handed over that wait for their boundary.
@@ -114,7 +114,6 @@ impl Assembly {
     pub(super) fn take(&mut self, transaction_open: bool) -> Result<Vec<Entry>> {
         self.seal()?;
         let mut entries = std::mem::take(&mut self.sealed);
-        self.full = false;
         let boundary = if transaction_open { None } else { self.committed.take() };
         match (entries.last_mut(), boundary) {
             (Some(last), _) => {
@@ -138,7 +137,99 @@ impl Assembly {
             }
         }
         (self.rows, self.bytes) = (0, 0);
-        self.full = self.sealed.len() >= ENTRIES_MAX;
+        self.full = false;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use syncline_core::{Op, Position, SystemName, Transaction};
+
+    const LIMITS: Limits = Limits { rows: 4, bytes: 1 << 20 };
+
+    fn name(table: &str) -> TableName {
+        TableName::table(&SystemName::new("sis"), "public", table)
+    }
+
+    fn assembly() -> Assembly {
+        let schemas =
+            ["a", "b"].map(|table| TableSchema::new(name(table), 1, Vec::new(), Vec::new()));
+        Assembly::new(schemas.into_iter().map(Arc::new), LIMITS)
+    }
+
+    fn boundary(commit: u64) -> Boundary {
+        Boundary { position: Position { epoch: 1, commit, ordinal: 0 }, committed_at: 0 }
+    }
+
+    fn row(assembly: &mut Assembly, table: usize, commit: u64) {
+        let transaction = Transaction { epoch: 1, commit, committed_at: 0 };
+        let change = Change { op: Op::Insert, ordinal: 0, transaction };
+        assembly.append(table, change, []).unwrap();
+    }
+
+    /// What entries are, and the place of their boundary.
+    fn shape(entries: &[Entry]) -> Vec<(&'static str, usize, Option<u64>)> {
+        let entries = entries.iter().map(|entry| {
+            let kind = match &entry.body {
+                Body::Rows(_) => "rows",
+                Body::Truncate(_) => "truncate",
+                Body::Abandoned => "abandoned",
+                Body::Nothing => "nothing",
+            };
+            (kind, entry.rows(), entry.boundary.map(|boundary| boundary.position.commit))
+        });
+        entries.collect()
+    }
+
+    #[test]
+    fn the_boundary_is_on_the_last_entry_and_only_when_no_transaction_is_open() {
+        let mut assembly = assembly();
+        row(&mut assembly, 1, 10);
+        row(&mut assembly, 0, 10);
+        assembly.committed(boundary(11));
+        row(&mut assembly, 0, 20);
+        let entries = assembly.take(true).unwrap();
+        assert_eq!(shape(&entries), [("rows", 1, None), ("rows", 2, None)]);
+        assembly.committed(boundary(21));
+        assert!(assembly.has_news(), "what was handed over waits for its boundary");
+        assert_eq!(assembly.take_idle(), None);
+        assert_eq!(shape(&assembly.take(false).unwrap()), [("nothing", 0, Some(21))]);
+        assert!(!assembly.has_news());
+    }
+
+    #[test]
+    fn a_truncate_keeps_rows_apart_and_a_transaction_without_rows_is_idle() {
+        let mut assembly = assembly();
+        row(&mut assembly, 0, 10);
+        assembly.truncate(vec![name("a")]).unwrap();
+        row(&mut assembly, 0, 10);
+        assembly.committed(boundary(11));
+        let entries = assembly.take(false).unwrap();
+        assert_eq!(
+            shape(&entries),
+            [("rows", 1, None), ("truncate", 0, None), ("rows", 1, Some(11))]
+        );
+        assembly.committed(boundary(31));
+        assert_eq!(assembly.take_idle(), Some(boundary(31)));
+    }
+
+    #[test]
+    fn it_is_full_by_rows_over_all_tables_and_by_entries() {
+        let mut assembly = assembly();
+        for table in [0, 1, 0] {
+            row(&mut assembly, table, 10);
+            assert!(!assembly.is_full());
+        }
+        row(&mut assembly, 1, 10);
+        assert!(assembly.is_full());
+        assembly.take(true).unwrap();
+        assert!(!assembly.is_full());
+        for _ in 0..ENTRIES_MAX {
+            assembly.truncate(vec![name("a")]).unwrap();
+        }
+        row(&mut assembly, 0, 10);
+        assert!(assembly.is_full(), "so many truncates end a batch too");
     }
 }

@@ -1,19 +1,17 @@
 //! Which table a relation of the stream is, and what its columns are.
 //!
-//! The stream names columns but does not identify them: a column that was dropped and added again
-//! under its name is another column. Identity is the attribute number, which only the catalog has,
-//! and the catalog may already be further than the stream. [`describe`] finds the numbers that fit
-//! both.
+//! The first description of a table is compared with what was known of it; when it differs, or when
+//! another one follows, the catalog is asked.
 
+use super::columns::{SentType, describe, difference};
 use super::message::{RelationMessage, SentColumn};
-use crate::catalog::{Relation, base_types, captured_columns, read_tables};
+use crate::catalog::{base_types, captured_columns, read_tables};
 use crate::source::{Capture, Wanted};
 use crate::values::arrow_type;
 use crate::wire::{Connection, Purpose};
-use arrow_schema::DataType;
 use std::collections::HashMap;
 use std::sync::Arc;
-use syncline_core::{Column, Error, Identity, Kind, Report, Result, TableName, TableSchema};
+use syncline_core::{Error, Identity, Kind, Report, Result, TableName, TableSchema};
 
 /// The columns that snapshot and stream carry of a table: not those that are generated or not
 /// published.
@@ -263,139 +261,4 @@ fn ask_catalog(
         })
         .collect();
     Ok(describe(message, &types, now.as_ref(), previous))
-}
-
-/// The type of a sent column.
-#[derive(Debug, Clone)]
-struct SentType {
-    data_type: DataType,
-    native: String,
-}
-
-/// The columns of a message, with what catalog and previous columns know of them.
-fn describe(
-    message: &RelationMessage,
-    types: &[SentType],
-    now: Option<&Relation>,
-    previous: &TableSchema,
-) -> TableSchema {
-    let ids = attribute_numbers(&message.columns, now, previous);
-    let in_catalog = |id: i32| {
-        now.into_iter().flat_map(|now| now.table.schema.columns()).find(|column| column.id == id)
-    };
-    let columns: Vec<Column> = message
-        .columns
-        .iter()
-        .zip(types)
-        .zip(&ids)
-        .map(|((sent, of), &id)| {
-            let before = || previous.columns().iter().find(|column| column.id == id);
-            let known = if id == 0 { None } else { in_catalog(id).or_else(before) };
-            Column {
-                name: sent.name.clone(),
-                id,
-                data_type: of.data_type.clone(),
-                native_type: of.native.clone(),
-                nullable: known.is_none_or(|known| known.nullable),
-                has_default: known.is_some_and(|known| known.has_default),
-                generated: false,
-            }
-        })
-        .collect();
-    let key = key(message, &columns, now, previous);
-    let name = previous.name().clone();
-    next_revision(previous, TableSchema::new(name, previous.revision(), columns, key))
-}
-
-/// What identifies a row: what the stream says, in the order in which the catalog has it; the
-/// catalog's key where images before are whole rows, since then the stream says all columns.
-fn key(
-    message: &RelationMessage,
-    columns: &[Column],
-    now: Option<&Relation>,
-    previous: &TableSchema,
-) -> Vec<usize> {
-    let ids = |schema: &TableSchema| -> Vec<i32> {
-        schema.key().iter().filter_map(|&at| schema.columns().get(at)).map(|c| c.id).collect()
-    };
-    let catalog = now.map_or_else(|| ids(previous), |now| ids(&now.table.schema));
-    let ordered: Vec<usize> = catalog
-        .iter()
-        .filter_map(|id| columns.iter().position(|column| column.id == *id))
-        .collect();
-    let sent: Vec<usize> = (0..columns.len())
-        .filter(|&at| message.columns.get(at).is_some_and(|column| column.identity))
-        .collect();
-    let same = ordered.len() == sent.len() && sent.iter().all(|at| ordered.contains(at));
-    if message.identity_full || same { ordered } else { sent }
-}
-
-/// The attribute number of each column; 0 where it can't be known any more.
-///
-/// Columns are sent in the order of their numbers. Numbers from the catalog of now, by name and
-/// type, are right if they are in that order; else the catalog is further than the stream, and each
-/// column takes the first number in order that it has now or had before.
-fn attribute_numbers(
-    sent: &[SentColumn],
-    now: Option<&Relation>,
-    previous: &TableSchema,
-) -> Vec<i32> {
-    let in_catalog = |column: &SentColumn| {
-        let now = now?;
-        let named = now.table.schema.columns().iter().zip(&now.columns);
-        let mut same =
-            named.filter(|(c, r)| c.name == column.name && r.type_oid == column.type_oid);
-        same.next().map(|(column, _)| column.id)
-    };
-    let of_now: Option<Vec<i32>> = sent.iter().map(in_catalog).collect();
-    if let Some(ids) = of_now.filter(|ids| ids.is_sorted_by(|a, b| a < b)) {
-        return ids;
-    }
-    let only_renamed = sent.len() == previous.columns().len();
-    let mut last = 0;
-    let number = |(at, column): (usize, &SentColumn)| {
-        let before = previous.columns().iter().find(|before| before.name == column.name);
-        let in_place = previous
-            .columns()
-            .get(at)
-            .filter(|before| only_renamed && !sent.iter().any(|column| column.name == before.name));
-        let candidates = [in_catalog(column), before.map(|c| c.id), in_place.map(|c| c.id)];
-        let id = candidates.into_iter().flatten().filter(|&id| id > last).min().unwrap_or(0);
-        last = last.max(id);
-        id
-    };
-    sent.iter().enumerate().map(number).collect()
-}
-
-/// What changed, in words.
-fn difference(before: &TableSchema, now: &TableSchema) -> String {
-    let mut parts = Vec::new();
-    for column in now.columns() {
-        let same = |other: &&Column| match column.id {
-            0 => other.name == column.name,
-            id => other.id == id,
-        };
-        match before.columns().iter().find(same) {
-            None => parts.push(format!("added {} {}", column.name, column.native_type)),
-            Some(other) => {
-                if other.name != column.name {
-                    parts.push(format!("renamed {} to {}", other.name, column.name));
-                }
-                if other.native_type != column.native_type {
-                    let (from, to) = (&other.native_type, &column.native_type);
-                    parts.push(format!("type of {} from {from} to {to}", column.name));
-                }
-            }
-        }
-    }
-    for column in before.columns() {
-        let same = |other: &Column| match column.id {
-            0 => other.name == column.name,
-            id => other.id == id,
-        };
-        if !now.columns().iter().any(same) {
-            parts.push(format!("dropped {}", column.name));
-        }
-    }
-    if parts.is_empty() { "its key or constraints".to_owned() } else { parts.join(", ") }
 }

@@ -23,8 +23,4 @@ pub(crate) use input::Frame;
 pub(crate) use lsn::Lsn;
 pub(crate) use query::{CopyStep, Row, identifier, literal};
 pub(crate) use replication::{ServerIdentity, SlotCreated, StandbyStatus};
-
-/// An error message of the server, on a connection that has no use after it.
-pub(crate) fn server_error(body: &[u8]) -> syncline_core::Error {
-    server_error::ServerError::parse(body).into_error("the stream")
-}
+pub(crate) use server_error::ServerError;
