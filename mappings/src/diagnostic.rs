@@ -58,9 +58,9 @@ impl Diagnostic {
         let carets = "^".repeat(self.length.max(1) as usize);
         let Self { file, column, .. } = self;
         writeln!(shown, "  --> {file}:{number}:{column}").expect("a string takes all");
-        writeln!(shown, "   {margin}|").expect("a string takes all");
+        writeln!(shown, " {margin} |").expect("a string takes all");
         writeln!(shown, " {number} | {line}").expect("a string takes all");
-        writeln!(shown, "   {margin}| {indent}{carets}").expect("a string takes all");
+        writeln!(shown, " {margin} | {indent}{carets}").expect("a string takes all");
     }
 
     pub(crate) fn detail(&mut self, detail: impl Into<String>) -> &mut Self {

@@ -46,6 +46,8 @@ pub(crate) struct Part {
 #[derive(Debug)]
 pub(crate) struct Query {
     pub(crate) items: Vec<Item>,
+    /// Whether every item could be read.
+    pub(crate) is_complete: bool,
     pub(crate) condition: Option<Condition>,
     pub(crate) from: From,
     pub(crate) alias: Option<String>,
@@ -299,11 +301,12 @@ fn read_select(mut select: AstSelect, named: &mut Named, report: &mut Report<'_>
         Condition { text: quote(&expr, span, report.text()), span, expr }
     });
     let mut items = Vec::new();
+    let count = select.projection.len();
     for (place, item) in select.projection.into_iter().enumerate() {
         let span = spans.get(place).copied().unwrap_or_else(|| item.span());
         items.extend(read_item(item, span, report));
     }
-    Some(Query { items, condition, from, alias })
+    Some(Query { is_complete: items.len() == count, items, condition, from, alias })
 }
 
 fn read_item(item: SelectItem, whole: Span, report: &mut Report<'_>) -> Option<Item> {

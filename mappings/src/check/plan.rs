@@ -112,9 +112,9 @@ fn plan_between(
     let targets = target_places(statement, target, report);
     let items = &statement.query.items;
     refuse_count(statement, report);
-    let assigned = scope.map(|scope| {
+    let assigned = scope.map(|mut scope| {
+        translate_filter(&statement.query, &mut filter, &context, &mut scope, report);
         let mut translator = Translator { context: &context, scope: &scope, report };
-        translate_filter(&statement.query, &mut filter, &mut translator);
         assign_all(items, &targets, target, &mut translator)
     });
     keys::check_target(statement, target, &targets, report);
@@ -149,9 +149,9 @@ fn scope_of(
             described: format!("{} (schema {})", source.name, source.schema.revision()),
         }),
         From::Query(inner) => {
-            let scope = scope_of(inner, source, context, filter, report)?;
+            let mut scope = scope_of(inner, source, context, filter, report)?;
+            translate_filter(inner, filter, context, &mut scope, report);
             let mut translator = Translator { context, scope: &scope, report };
-            translate_filter(inner, filter, &mut translator);
             let columns: Vec<Option<ScopeColumn>> = inner
                 .items
                 .iter()
@@ -206,12 +206,21 @@ fn output_name(item: &Item, report: &mut Report<'_>) -> Option<String> {
     }
 }
 
-fn translate_filter(query: &Query, filter: &mut Filter, translator: &mut Translator<'_, '_, '_>) {
+/// Adds a query's condition to the filter; what it proves is known of the scope from then on.
+fn translate_filter(
+    query: &Query,
+    filter: &mut Filter,
+    context: &Context<'_>,
+    scope: &mut Scope,
+    report: &mut Report<'_>,
+) {
     let Some(condition) = &query.condition else { return };
     filter.texts.push(condition.text.clone());
-    let place = translator.report.text().heal(condition.expr.span());
+    let place = report.text().heal(condition.expr.span());
+    let mut translator = Translator { context, scope, report };
     let typed = translator.translate(&condition.expr);
     if let Some(typed) = typed.and_then(|typed| translator.condition(typed, place)) {
+        scope.narrow(std::iter::once(&typed));
         filter.conditions.push((typed, condition.span));
     }
 }
@@ -253,7 +262,7 @@ fn target_places(
 
 fn refuse_count(statement: &Statement, report: &mut Report<'_>) {
     let (columns, items) = (statement.columns.len(), statement.query.items.len());
-    if columns == items || columns == 0 {
+    if columns == items || columns == 0 || !statement.query.is_complete {
         return;
     }
     let surplus = statement.query.items.get(columns).map(|item| item.span);

@@ -94,7 +94,7 @@ fn refuse<T: ArrowPrimitiveType>(
 ) -> Result<()> {
     if any::<T>(input, reserved)? {
         let name = sql_type::name(input.data_type());
-        let reason = format!("a {name} value is {what}, which can't be computed with exactly");
+        let reason = format!("a value of {name} is {what}, which can't be computed with exactly");
         return Err(Refusal::new(reason).into());
     }
     Ok(())

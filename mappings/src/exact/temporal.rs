@@ -18,7 +18,7 @@ pub(super) fn convert(input: &ArrayRef, to: &DataType, zone: &Zone) -> Result<Ar
     let target = Family::of(to);
     let out_of_range = || {
         DataFusionError::from(Refusal::new(format!(
-            "a {} value is out of range for {}",
+            "a value of {} is out of range for {}",
             sql_type::name(input.data_type()),
             sql_type::name(to),
         )))

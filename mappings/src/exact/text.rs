@@ -107,7 +107,7 @@ fn write_all(
         }
         write(row, &mut texts).map_err(|_| {
             let name = sql_type::name(input.data_type());
-            Refusal::new(format!("a {name} value is out of range for text"))
+            Refusal::new(format!("a value of {name} is out of range for text"))
         })?;
         texts.append_value("");
     }

@@ -101,8 +101,7 @@ impl Translator<'_, '_, '_> {
             return self.assign_constant(typed, target, labels, item);
         }
         if !takes(target, &typed) {
-            let from = typed.type_name();
-            return self.refuse_type(&from, target, item);
+            return self.refuse_type(&typed, target, item);
         }
         let native = self.context.native_type(&typed).unwrap_or_default();
         let wide_source = sql_type::is_wide_numeric(native, &typed.data_type);
@@ -116,10 +115,11 @@ impl Translator<'_, '_, '_> {
             );
         }
         if wide_target && typed.data_type == DataType::Utf8 && !wide_source {
-            let from = typed.type_name();
-            return self.refuse_type(&from, target, (text, span));
+            return self.refuse_type(&typed, target, item);
         }
-        self.warn_about_text(&typed, native, target, labels, span);
+        if target.data_type == DataType::Utf8 {
+            self.warn_about_text(&typed, native, target, labels, span);
+        }
         let typed = if sql_type::is_padded(native) && !sql_type::is_padded(&target.native_type) {
             self.computable(typed, span)?
         } else {
@@ -131,10 +131,7 @@ impl Translator<'_, '_, '_> {
                 let from = typed.type_name();
                 self.refuse_narrowing(&from, target, (text, span), how)
             }
-            Fit::Never => {
-                let from = typed.type_name();
-                self.refuse_type(&from, target, (text, span))
-            }
+            Fit::Never => self.refuse_type(&typed, target, item),
         }
     }
 
@@ -183,8 +180,7 @@ impl Translator<'_, '_, '_> {
             Family::of(&typed.data_type).is_number() && Family::of(&target.data_type).is_number();
         let whole = Fit::of(&typed.data_type, &target.data_type) == Fit::Whole;
         if !(untyped || numbers || whole && takes(target, &typed)) {
-            let from = typed.type_name();
-            return self.refuse_type(&from, target, (text, span));
+            return self.refuse_type(&typed, target, (text, span));
         }
         self.convert(typed, &target.data_type, span)
     }
@@ -255,14 +251,18 @@ impl Translator<'_, '_, '_> {
 
     fn refuse_type(
         &mut self,
-        from: &str,
+        typed: &Typed,
         target: &Column,
         (text, span): (&str, Span),
     ) -> Option<Typed> {
         let (name, to) = (&target.name, &target.native_type);
-        let found =
-            self.report.error(span, format!("{from} can't be written to \"{name}\" ({to})"));
-        if !text.is_empty() && Family::of(&target.data_type) != Family::Other {
+        let from = typed.type_name();
+        let castable = self.can_convert(typed, &target.data_type);
+        let message = format!("{from} can't be written to \"{name}\" ({to})");
+        let found = self.report.error(span, message);
+        if sql_type::is_wide_numeric(to, &target.data_type) {
+            found.hint(format!("cast it to a number: CAST({text} AS numeric(20,4))"));
+        } else if castable && target.data_type != DataType::Utf8 {
             found.hint(format!("cast it explicitly: CAST({text} AS {to})"));
         }
         None

@@ -1,6 +1,6 @@
 //! Conversions: which types go into which, and how without loss of meaning.
 
-use super::translate::Translator;
+use super::translate::{Translator, compute};
 use super::typed::{Origin, Typed};
 use crate::exact::Exact;
 use crate::sql_type::{self, Family, PRECISION_MAX};
@@ -70,7 +70,23 @@ impl Translator<'_, '_, '_> {
             self.report.error(span, format!("there is no cast from {from} to {to}"));
             return None;
         };
+        if let Some(value) = typed.value()
+            && compute(&converted).is_err()
+        {
+            let to = sql_type::name(to);
+            let message = match Family::of(&typed.data_type).is_number() {
+                true => format!("{value} is out of range for {to}"),
+                false => format!("\"{value}\" is not a valid {to}"),
+            };
+            self.report.error(span, message);
+            return None;
+        }
         self.fold(converted, span)
+    }
+
+    /// Whether there is a cast to another type.
+    pub(super) fn can_convert(&self, typed: &Typed, to: &DataType) -> bool {
+        self.steps(typed.clone(), to).is_some()
     }
 
     fn steps(&self, typed: Typed, to: &DataType) -> Option<Typed> {

@@ -11,6 +11,7 @@ use arrow_schema::{DataType, Field, FieldRef, TimeUnit};
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
 use datafusion::physical_expr::ScalarFunctionExpr;
+use datafusion::physical_expr::expressions::IsNotNullExpr;
 use datafusion::sql::sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Spanned,
 };
@@ -218,7 +219,8 @@ impl Translator<'_, '_, '_> {
     pub(super) fn call(&mut self, name: &str, args: Vec<Typed>, span: Span) -> Option<Typed> {
         let called = FUNCTIONS.iter().find(|(known, _)| *known == name).map_or(name, |(_, to)| to);
         match (name, args.as_slice()) {
-            ("coalesce" | "nullif" | "greatest" | "least", _) => {
+            ("coalesce", [_, ..]) => return self.coalesce(args, span),
+            ("nullif" | "greatest" | "least", [_, _, ..]) => {
                 let args = self.unify(args, span)?;
                 return self.invoke(called, args, span);
             }
@@ -245,6 +247,21 @@ impl Translator<'_, '_, '_> {
             _ => {}
         }
         self.invoke(called, args, span)
+    }
+
+    /// The first value that is not NULL; those after it are not computed.
+    fn coalesce(&mut self, args: Vec<Typed>, span: Span) -> Option<Typed> {
+        let mut args = self.unify(args, span)?;
+        let nullable = args.iter().all(|arg| arg.nullable);
+        let is_there = |arg: &Typed| {
+            let expr = Arc::new(IsNotNullExpr::new(arg.expr.clone()));
+            arg.clone().with(expr, DataType::Boolean)
+        };
+        if args.len() == 1 {
+            return args.pop();
+        }
+        let whens: Vec<Typed> = args.iter().take(args.len() - 1).map(is_there).collect();
+        Some(self.case_of(&whens, args, true, span)?.nullable(nullable))
     }
 
     /// Calls DataFusion's function, converting arguments only where nothing is lost.
@@ -304,7 +321,7 @@ impl Translator<'_, '_, '_> {
         let returns = called.return_type().clone();
         let parts: Vec<&Typed> = args.iter().collect();
         let nullable = match function.name() {
-            "coalesce" | "greatest" | "least" => args.iter().all(|arg| arg.nullable),
+            "greatest" | "least" => args.iter().all(|arg| arg.nullable),
             "concat" => false,
             name => MAY_BE_NULL.contains(&name) || args.iter().any(|arg| arg.nullable),
         };
@@ -346,4 +363,32 @@ fn canonical(data_type: &DataType) -> Option<DataType> {
         other if Family::of(other) == Family::Other => return None,
         other => other.clone(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_function_is_one_that_datafusion_has() {
+        let library: BTreeSet<String> = datafusion::functions::all_default_functions()
+            .iter()
+            .map(|function| function.name().to_owned())
+            .collect();
+        for (known, called) in FUNCTIONS {
+            // COALESCE is written as CASE.
+            assert!(library.contains(*called) || *known == "coalesce", "{known} calls {called}");
+        }
+    }
+
+    #[test]
+    fn the_documentation_lists_every_function_and_no_other() {
+        let documentation = include_str!("../../../docs/mappings.md");
+        let list = documentation.split("<!-- functions -->").nth(1).expect("the list is marked");
+        let listed: BTreeSet<&str> = list.split('`').skip(1).step_by(2).collect();
+        let mut known: BTreeSet<&str> = FUNCTIONS.iter().map(|(known, _)| *known).collect();
+        known.extend(["mod", "now", "current_date", "current_timestamp", "localtimestamp"]);
+        assert_eq!(listed, known);
+    }
 }

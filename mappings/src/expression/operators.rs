@@ -1,7 +1,7 @@
 //! Operators: arithmetic, comparisons, logic, texts, lists and CASE.
 
 use super::convert::{arrow, exact, finite};
-use super::translate::Translator;
+use super::translate::{Translator, compute};
 use super::typed::{Context, Origin, Typed};
 use crate::exact::Exact;
 use crate::sql_type::{self, Family};
@@ -288,7 +288,10 @@ impl Translator<'_, '_, '_> {
         if pattern.value().is_some() {
             // A pattern that is no regular expression is found now, not at the first row.
             let probe = Typed::constant(ScalarValue::Utf8(Some(String::new())), false);
-            self.fold(over(&probe, op, &pattern, DataType::Boolean), span)?;
+            if compute(&over(&probe, op, &pattern, DataType::Boolean)).is_err() {
+                self.report.error(span, "the pattern is not a valid regular expression");
+                return None;
+            }
         }
         Some(over(&value, op, &pattern, DataType::Boolean))
     }

@@ -36,10 +36,10 @@ fn of_culprit(culprit: &Arc<dyn PhysicalExpr>, row: &RecordBatch) -> String {
         let to = sql_type::name(cast.cast_type());
         return match cast.expr().data_type(row.schema_ref()) {
             Ok(from) if sql_type::Family::of(&from).is_number() => {
-                format!("a {} value is out of range for {to}", sql_type::name(&from))
+                format!("a value of {} is out of range for {to}", sql_type::name(&from))
             }
             Ok(DataType::Utf8) => format!("a text is not a valid {to}"),
-            Ok(from) => format!("a {} value can't be cast to {to}", sql_type::name(&from)),
+            Ok(from) => format!("a value of {} can't be cast to {to}", sql_type::name(&from)),
             Err(_) => format!("a value can't be cast to {to}"),
         };
     }

@@ -369,15 +369,9 @@ impl Translator<'_, '_, '_> {
         if varies || matches!(typed.origin, Origin::Constant { .. }) {
             return Some(typed);
         }
-        let row = one_row();
-        let value = typed.expr.evaluate(&row).and_then(|value| match value {
-            ColumnarValue::Scalar(value) => Ok(value),
-            ColumnarValue::Array(array) => ScalarValue::try_from_array(&array, 0),
-        });
-        match value {
+        match compute(&typed) {
             Ok(value) => Some(Typed::constant(value, false)),
-            Err(_) => {
-                let why = reason(&typed.expr, &row);
+            Err(why) => {
                 self.report.error(span, format!("this can't be computed: {why}"));
                 None
             }
@@ -401,6 +395,16 @@ impl Translator<'_, '_, '_> {
         self.report.error(span, format!("this can't be planned: {first}"));
         None
     }
+}
+
+/// The value of an expression that reads nothing, or why it has none.
+pub(super) fn compute(typed: &Typed) -> Result<ScalarValue, String> {
+    let row = one_row();
+    let value = typed.expr.evaluate(&row).and_then(|value| match value {
+        ColumnarValue::Scalar(value) => Ok(value),
+        ColumnarValue::Array(array) => ScalarValue::try_from_array(&array, 0),
+    });
+    value.map_err(|_| reason(&typed.expr, &row))
 }
 
 /// A number as PostgreSQL types it: the smallest of int4, int8 and numeric that holds it exactly.

@@ -6,9 +6,12 @@ use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::ScalarValue;
 use datafusion::common::config::ConfigOptions;
-use datafusion::logical_expr::ScalarUDF;
+use datafusion::logical_expr::{Operator, ScalarUDF};
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::expressions::{Column, Literal};
+use datafusion::physical_expr::ScalarFunctionExpr;
+use datafusion::physical_expr::expressions::{
+    BinaryExpr, CastExpr, Column, IsNotNullExpr, Literal,
+};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use syncline_core::TableSchema;
@@ -174,6 +177,59 @@ pub(crate) struct Scope {
     pub(crate) columns: Vec<ScopeColumn>,
     /// What the columns belong to, for messages.
     pub(crate) described: String,
+}
+
+impl Scope {
+    /// Marks columns that are not NULL in any row that passes these conditions.
+    pub(crate) fn narrow<'c>(&mut self, conditions: impl Iterator<Item = &'c Typed>) {
+        let mut proven = BTreeSet::new();
+        conditions.for_each(|condition| prove(&condition.expr, &mut proven));
+        for column in &mut self.columns {
+            if let Origin::Column(index) = column.typed.origin
+                && proven.contains(&index)
+            {
+                column.typed.nullable = false;
+            }
+        }
+    }
+}
+
+/// The columns that are not NULL where a condition is true.
+fn prove(condition: &Arc<dyn PhysicalExpr>, proven: &mut BTreeSet<usize>) {
+    let column = |expr: &Arc<dyn PhysicalExpr>| expr.downcast_ref::<Column>().map(Column::index);
+    if let Some(test) = condition.downcast_ref::<IsNotNullExpr>() {
+        proven.extend(column(test.arg()));
+    } else if let Some(binary) = condition.downcast_ref::<BinaryExpr>() {
+        match binary.op() {
+            Operator::And => {
+                prove(binary.left(), proven);
+                prove(binary.right(), proven);
+            }
+            Operator::Eq
+            | Operator::NotEq
+            | Operator::Lt
+            | Operator::LtEq
+            | Operator::Gt
+            | Operator::GtEq => {
+                proven.extend([binary.left(), binary.right()].into_iter().flat_map(strictly));
+            }
+            _ => {}
+        }
+    } else {
+        proven.extend(column(condition));
+    }
+}
+
+/// The columns without which an operand is NULL: a bare one, or one within conversions.
+fn strictly(operand: &Arc<dyn PhysicalExpr>) -> Option<usize> {
+    if let Some(column) = operand.downcast_ref::<Column>() {
+        return Some(column.index());
+    }
+    match operand.downcast_ref::<ScalarFunctionExpr>() {
+        Some(function) if function.name() != "lower" => None,
+        Some(function) => function.args().first().and_then(strictly),
+        None => operand.downcast_ref::<CastExpr>().and_then(|cast| strictly(cast.expr())),
+    }
 }
 
 /// A name, and the expression it stands for.

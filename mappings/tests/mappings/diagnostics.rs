@@ -71,6 +71,8 @@ WHERE random() > activ",
     text_into_json: "INSERT INTO lms.public.users (id, email, note) SELECT id, 'x', bio FROM sis.public.students",
     null_into_not_null: "INSERT INTO lms.public.users (id, email) SELECT id, NULL FROM sis.public.students",
     perhaps_null_into_not_null: "INSERT INTO lms.public.users (id, email) SELECT id, email FROM sis.public.students",
+    not_null_by_the_condition: "INSERT INTO lms.public.users (id, email, login) SELECT id, email, lower(nick) FROM sis.public.students WHERE email IS NOT NULL AND (phone = '1' OR active) AND nick <> ''",
+    null_in_spite_of_the_condition: "INSERT INTO lms.public.users (id, email) SELECT id, email FROM sis.public.students WHERE email IS NOT NULL OR active",
     required_column_missing: "INSERT INTO lms.public.users (id) SELECT id FROM sis.public.students",
     key_column_missing: "INSERT INTO lms.public.users (email) SELECT 'x' FROM sis.public.students",
     target_without_key: "INSERT INTO lms.public.log (line) SELECT code FROM sis.public.courses",
@@ -128,12 +130,11 @@ fn two_mappings_that_write_one_column() {
 
 #[test]
 fn two_mappings_with_columns_apart() {
-    let phones = "INSERT INTO lms.public.users (id, email, phone) SELECT id, 'x', phone FROM sis.public.students";
-    let catalog_key_only =
-        "INSERT INTO lms.public.courses (code, title) SELECT code, 'x' FROM sis.public.courses";
-    let points =
-        "INSERT INTO lms.public.courses (code, points) SELECT code, 1 FROM sis.public.courses";
-    let files = [("a.sql", phones), ("b.sql", catalog_key_only), ("c.sql", points)];
+    let labels =
+        "INSERT INTO lms.public.badges (id, label) SELECT id, phone FROM sis.public.students";
+    let colors =
+        "INSERT INTO lms.public.badges (id, color) SELECT id, 'red' FROM sis.public.students";
+    let files = [("a.sql", labels), ("b.sql", colors)];
     insta::assert_snapshot!("two_mappings_with_columns_apart", rendered(&files));
 }
 

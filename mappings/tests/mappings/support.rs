@@ -145,6 +145,9 @@ pub(crate) fn catalog() -> Catalog {
     let course = "code text not null
         title text not null
         points int2";
+    let badge = "id int4 not null
+        label text
+        color text";
     let log = "at timestamptz
         line text";
     let person = "id text not null
@@ -160,6 +163,7 @@ pub(crate) fn catalog() -> Catalog {
             table(schema("sis.public.courses", &["code"], courses), Identity::Full),
             table(schema("sis.public.log", &[], log), Identity::Nothing),
             table(schema("lms.public.courses", &["code"], course), Identity::Key),
+            table(schema("lms.public.badges", &["id"], badge), Identity::Key),
             table(schema("lms.public.log", &[], log), Identity::Nothing),
         ]),
         entities: BTreeMap::from([("person".to_owned(), entity)]),
