@@ -1,8 +1,6 @@
 //! The engine in this process: started, watched, told to stop.
 
-use crate::live::{
-    ADDRESS_FILE, Observer, Reading, Report, Served, Watching, caught_up, serve,
-};
+use crate::live::{ADDRESS_FILE, Observer, Reading, Report, Served, Watching, caught_up, serve};
 use crate::problem::{Exit, Failure, Outcome, Problem};
 use crate::project::Project;
 use crate::state::State;

@@ -170,23 +170,23 @@ impl Problem {
 
 impl From<syncline_core::Error> for Problem {
     fn from(error: syncline_core::Error) -> Self {
-        let mut facts: Vec<String> = error.detail_text().map(str::to_owned).into_iter().collect();
-        let mut below = std::error::Error::source(&error);
-        while let Some(cause) = below {
-            let text = cause.to_string();
-            if !facts.iter().any(|fact| fact.contains(&text)) {
-                facts.push(text);
-            }
-            below = cause.source();
-        }
+        // A detail is the facts worded for people; without one, what lies below has to do.
+        let detail = error.detail_text().map(str::to_owned).or_else(|| causes(&error));
         Self {
             severity: Severity::Error,
             message: error.to_string(),
             place: None,
-            detail: (!facts.is_empty()).then(|| facts.join(": ")),
+            detail,
             hint: error.hint_text().map(str::to_owned),
         }
     }
+}
+
+/// What lies below an error, outermost first.
+fn causes(error: &dyn std::error::Error) -> Option<String> {
+    let below = std::iter::successors(error.source(), |cause| cause.source());
+    let texts: Vec<String> = below.map(ToString::to_string).collect();
+    (!texts.is_empty()).then(|| texts.join(": "))
 }
 
 /// Why a command could not do its work.
@@ -256,4 +256,41 @@ pub(crate) fn did_you_mean<'a>(
         .filter_map(|candidate| Some((near(candidate)?, candidate)))
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
         .map(|(_, candidate)| format!("did you mean {candidate:?}?"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use syncline_core::Error;
+
+    #[test]
+    fn an_errors_detail_goes_before_what_lies_below_it() {
+        let below = || std::io::Error::other("db error: the whole story");
+        let worded = Error::new(Kind::Config, "can't write").detail("no such function");
+        assert_eq!(
+            Problem::from(worded.caused_by(below())).detail.as_deref(),
+            Some("no such function")
+        );
+        let bare = Error::new(Kind::Config, "can't write").caused_by(below());
+        assert_eq!(Problem::from(bare).detail.as_deref(), Some("db error: the whole story"));
+        assert_eq!(Problem::from(Error::new(Kind::Config, "can't write")).detail, None);
+    }
+
+    #[test]
+    fn the_exit_code_of_an_error_is_that_of_its_kinds_word() {
+        for kind in [Kind::Unavailable, Kind::Config, Kind::Corrupt, Kind::Fenced] {
+            assert_eq!(Exit::of_word(kind.as_str()), Exit::from(kind));
+        }
+        assert_eq!(Exit::of_word("unheard of"), Exit::Internal);
+    }
+
+    #[test]
+    fn the_nearest_word_is_meant_and_a_far_one_is_not() {
+        assert_eq!(did_you_mean("evn", ["env", "file"]).as_deref(), Some("did you mean \"env\"?"));
+        assert_eq!(
+            did_you_mean("emial", ["id", "email"]).as_deref(),
+            Some("did you mean \"email\"?")
+        );
+        assert_eq!(did_you_mean("zzz", ["env", "file"]), None);
+    }
 }

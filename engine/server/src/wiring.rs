@@ -184,9 +184,11 @@ mod tests {
 
     #[test]
     fn what_is_referred_to_goes_first() {
-        let tables =
-            [table("enrolments", &["students", "courses"]), table("students", &["students"]),
-             table("courses", &["departments"])];
+        let tables = [
+            table("enrolments", &["students", "courses"]),
+            table("students", &["students"]),
+            table("courses", &["departments"]),
+        ];
         let expected = ["students", "courses", "enrolments"].map(name);
         assert_eq!(ordered(&tables), expected);
     }

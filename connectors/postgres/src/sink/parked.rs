@@ -13,7 +13,7 @@ use tokio_postgres::Row;
 const PARK: &str = "
     INSERT INTO syncline.parked AS p (reader, mapping, key, stage, table_name, reason, culprit,
         hint, image, source_offset, attempts)
-    SELECT $1, u.* FROM pg_catalog.unnest($2::text[], $3::text[], $4::text[], $5::text[],
+    SELECT $1, u.* FROM unnest($2::text[], $3::text[], $4::text[], $5::text[],
         $6::text[], $7::text[], $8::text[], $9::bytea[], $10::bigint[], $11::integer[]) AS u
     ON CONFLICT (reader, mapping, key) DO UPDATE SET stage = excluded.stage,
         table_name = excluded.table_name, reason = excluded.reason, culprit = excluded.culprit,
@@ -22,7 +22,7 @@ const PARK: &str = "
 
 const SETTLE: &str = "
     DELETE FROM syncline.parked AS p
-    USING pg_catalog.unnest($2::text[], $3::text[]) AS u(mapping, key)
+    USING unnest($2::text[], $3::text[]) AS u(mapping, key)
     WHERE p.reader = $1 AND p.mapping = u.mapping AND p.key = u.key";
 
 const OF_READER: &str = "

@@ -5,7 +5,7 @@
 //!
 //! ```sql
 //! UPDATE "public"."users" AS t SET "name" = u.c1
-//! FROM pg_catalog.unnest($1::bigint[], $2::text[]) AS u(c0, c1) WHERE t."id" = u.c0
+//! FROM unnest($1::bigint[], $2::text[]) AS u(c0, c1) WHERE t."id" = u.c0
 //! ```
 
 use super::target::{TargetColumn, TargetTable, quoted};
@@ -227,7 +227,7 @@ impl Plan {
         names.map(|column| column.sql.as_str()).collect::<Vec<_>>().join(", ")
     }
 
-    /// The rows of the parameters: `unnest(…) AS u(c0, …)`, named by the columns' indexes.
+    /// The rows of the parameters (with several arrays the name can't be qualified): `unnest(…) AS u(c0, …)`, named by the columns' indexes.
     fn rows(&self, columns: &[usize]) -> String {
         let (mut arrays, mut names) = (Vec::new(), Vec::new());
         for (parameter, &index) in columns.iter().enumerate() {
@@ -235,7 +235,7 @@ impl Plan {
             arrays.push(format!("${}::{element}[]", parameter + 1));
             names.push(format!("c{index}"));
         }
-        format!("pg_catalog.unnest({}) AS u({})", arrays.join(", "), names.join(", "))
+        format!("unnest({}) AS u({})", arrays.join(", "), names.join(", "))
     }
 
     fn same_key(&self) -> String {
@@ -333,7 +333,7 @@ mod tests {
         assert_eq!(
             plan.update(&[0, 2]).unwrap(),
             "UPDATE \"s\".\"t\" AS t SET \"ip\" = u.c2::inet \
-             FROM pg_catalog.unnest($1::bigint[], $2::pg_catalog.text[]) AS u(c0, c2) \
+             FROM unnest($1::bigint[], $2::pg_catalog.text[]) AS u(c0, c2) \
              WHERE t.\"id\" = u.c0"
         );
         assert_eq!(plan.update(&[0]), None);

@@ -42,13 +42,13 @@ async fn passes_the_suite_of_sinks() {
 async fn passes_the_suite_with_a_table_that_can_be_copied_only_as_text() {
     all(async || {
         fresh(
-            "CREATE DOMAIN natural AS bigint CHECK (VALUE >= 0);
+            "CREATE DOMAIN not_negative AS bigint CHECK (VALUE >= 0);
              CREATE TYPE label;
              CREATE FUNCTION label_in(cstring) RETURNS label AS 'textin' LANGUAGE internal STRICT IMMUTABLE;
              CREATE FUNCTION label_out(label) RETURNS cstring AS 'textout' LANGUAGE internal STRICT IMMUTABLE;
              CREATE TYPE label (INPUT = label_in, OUTPUT = label_out, LIKE = text);
              CREATE CAST (label AS text) WITHOUT FUNCTION AS IMPLICIT;
-             CREATE TABLE items (id bigint PRIMARY KEY, name label, amount natural)",
+             CREATE TABLE items (id bigint PRIMARY KEY, name label, amount not_negative)",
         )
         .await
     })

@@ -124,7 +124,8 @@ async fn a_key_is_deleted_and_inserted_again_in_one_write() {
 #[tokio::test]
 async fn a_tree_in_one_table_is_written_and_cut_in_any_order() {
     let database = Database::new(
-        "CREATE TABLE units (id bigint PRIMARY KEY, parent bigint REFERENCES units, n bigint)",
+        "CREATE TABLE units (id bigint PRIMARY KEY, parent bigint REFERENCES units, n bigint);
+         CREATE INDEX ON units (parent)",
     )
     .await;
     let mut sink = opened(&database).await;

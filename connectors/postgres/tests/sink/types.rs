@@ -202,7 +202,7 @@ async fn bytes_and_identifiers_arrive() {
 #[tokio::test]
 async fn whatever_else_arrives_by_its_text() {
     for (sql_type, values) in [
-        ("inet", &["10.0.0.1", "fe80::1/64"][..]),
+        ("inet", &["10.0.0.1/32", "fe80::1/64"][..]),
         ("macaddr", &["08:00:2b:01:02:03"]),
         ("timetz", &["24:00:00+00", "12:00:00-15:59"]),
         ("tsvector", &["'a':1 'it''s':2", ""]),

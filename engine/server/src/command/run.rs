@@ -30,11 +30,7 @@ pub(crate) async fn run(context: &Context, run: &Run) -> Outcome<Exit> {
     Ok(Exit::Ok)
 }
 
-async fn until_caught_up(
-    context: &Context,
-    engine: Engine,
-    mut signals: Signals,
-) -> Outcome<Exit> {
+async fn until_caught_up(context: &Context, engine: Engine, mut signals: Signals) -> Outcome<Exit> {
     let caught_up = tokio::select! {
         report = engine.catch_up() => report.map(Some),
         () = signals.next() => Ok(None),

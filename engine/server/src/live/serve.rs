@@ -86,8 +86,6 @@ async fn health_page(State(served): State<Served>) -> Response {
 async fn parked_page(State(served): State<Served>) -> Response {
     match before_entities(served.checkpoints.as_ref(), &served.captured) {
         Ok(rows) => Json(rows).into_response(),
-        Err(failure) => {
-            (StatusCode::INTERNAL_SERVER_ERROR, Json(failure.problems)).into_response()
-        }
+        Err(failure) => (StatusCode::INTERNAL_SERVER_ERROR, Json(failure.problems)).into_response(),
     }
 }
