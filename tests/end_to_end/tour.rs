@@ -1,8 +1,7 @@
 //! The README's tour, done by a test exactly as it is written there.
 //!
 //! Every ```` ```sh ```` block of the section is run by one bash, one after the other; the lines of
-//! the ```` ```text ```` block that follows must be in what it printed, in that order. Where README
-//! says `localhost:5432`, the test has a server of its own.
+//! the ```` ```text ```` block that follows must be in what it printed, in that order. Where it says `localhost:5432`, the test has a server of its own.
 
 use anyhow::{Context, Result, ensure};
 use std::path::Path;
@@ -90,11 +89,14 @@ fn run(script: &str, cluster: &Cluster) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Every line is in what was printed, in order.
+/// Every line is in what was printed, in order; one that ends in `…` by its start.
 fn expect(number: usize, step: &Step, printed: &str) -> Result<()> {
     let mut rest = printed.lines().map(str::trim);
     for line in &step.printed {
-        let found = rest.any(|printed| printed == line);
+        let found = rest.any(|printed| match line.strip_suffix('…') {
+            Some(start) => printed.starts_with(start),
+            None => printed == line,
+        });
         ensure!(found, "step {number}: {line:?} is not in\n{printed}\nof\n{}", step.commands);
     }
     Ok(())

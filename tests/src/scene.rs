@@ -185,6 +185,7 @@ impl Scene {
         let mut texts = (String::new(), String::new());
         let waited = until("both sides are the same", deadline, async || {
             running.check()?;
+            self.check_health()?;
             texts = (text(&source, query).await?, text(&target, query).await?);
             Ok(texts.0 == texts.1)
         })
@@ -207,6 +208,13 @@ impl Scene {
         ask(&self.project(), path)
     }
 
+    /// Fails when a loop of the running program stopped for good.
+    fn check_health(&self) -> Result<()> {
+        let Ok(health) = self.get("/health") else { return Ok(()) };
+        anyhow::ensure!(health.contains("\"well\":true"), "{health}");
+        Ok(())
+    }
+
     /// Waits until changes stream.
     ///
     /// # Errors
@@ -214,6 +222,7 @@ impl Scene {
     pub async fn until_streaming(&self, running: &mut Running) -> Result<()> {
         until("changes stream", Duration::from_secs(60), async || {
             running.check()?;
+            self.check_health()?;
             is_streaming(&self.project())
         })
         .await
@@ -226,5 +235,5 @@ async fn text(client: &Client, query: &str) -> Result<String> {
 }
 
 fn shortened(text: &str) -> String {
-    text.chars().take(2000).collect()
+    text.chars().take(500).collect()
 }

@@ -142,11 +142,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_name_is_a_safe_file_name_and_comes_back(name in "\\PC{1,30}|[./%a-z]{1,30}") {
+        fn any_name_is_a_safe_file_name_and_comes_back(name in "\\PC{1,16}|[./%a-z]{1,30}") {
             let file = file_name(&name).unwrap();
             prop_assert!(!file.starts_with('.') && !file.contains('/'));
             prop_assert_eq!(name_of_file(&file), Some(name));
         }
+    }
+
+    #[test]
+    fn a_name_that_no_file_can_have_is_refused() {
+        assert_eq!(file_name("").unwrap_err().kind(), Kind::Config);
+        assert_eq!(file_name(&"é".repeat(40)).unwrap_err().kind(), Kind::Config);
     }
 
     #[test]

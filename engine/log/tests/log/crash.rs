@@ -125,22 +125,30 @@ async fn a_half_transaction_at_the_end_is_kept_and_seen() {
 }
 
 #[tokio::test]
-async fn trimming_everything_keeps_the_boundary_and_the_readers_through_a_restart() {
+async fn boundary_and_readers_outlive_the_segments_they_were_written_to() {
     let directory = TempDir::new().unwrap();
     let topic = topic("trimmed");
     let reader = ReaderName::apply(&SystemName::new("lms"), &topic);
     let log = open(directory.path(), small());
-    for first in (0..200).step_by(8) {
-        append(&log, &topic, first..first + 8).await;
+    for first in (0..100).step_by(10) {
+        append(&log, &topic, first..first + 10).await;
     }
-    log.commit(&reader, &topic, Offset(200)).await.unwrap();
+    log.commit(&reader, &topic, Offset(100)).await.unwrap();
+    let whole = log.tail(&topic).await.unwrap().boundary;
+    for first in (100..200).step_by(10) {
+        let inside = |n| Entry { boundary: None, ..sample_entry(n) };
+        let entries = (first..first + 10).map(inside).collect();
+        log.append(&topic, entries).await.unwrap().durable.await.unwrap();
+    }
     let (tail, first) = (log.tail(&topic).await.unwrap(), log.trim(&topic).await.unwrap());
-    assert!(first > Offset(100));
-    assert_eq!(segments(directory.path(), &topic).len(), 1);
+    assert_eq!((tail.next, tail.boundary), (Offset(200), whole));
+    assert!((Offset(50)..=Offset(100)).contains(&first));
     drop(log);
+    let paths = segments(directory.path(), &topic);
+    paths.iter().rev().skip(1).for_each(|path| std::fs::remove_file(path).unwrap());
     let log = open(directory.path(), small());
     assert_eq!(log.tail(&topic).await.unwrap(), tail);
-    assert_eq!(log.progress(&reader, &topic).await.unwrap(), Some(Offset(200)));
+    assert_eq!(log.progress(&reader, &topic).await.unwrap(), Some(Offset(100)));
     assert_eq!(log.read(&topic, Offset(0), 1).await.unwrap_err().kind(), Kind::Corrupt);
     assert_eq!(append(&log, &topic, 200..201).await, Offset(201));
 }
