@@ -49,7 +49,7 @@ pub(crate) fn find(project: &Project, lock: &Lock, name: &str) -> Outcome<Vec<Ma
 }
 
 /// The path of the mapping that is meant: the whole path, or its end where only one has it.
-fn find_file<'p>(files: &'p [TextFile], name: &str) -> Outcome<&'p str> {
+pub(crate) fn find_file<'p>(files: &'p [TextFile], name: &str) -> Outcome<&'p str> {
     let name = name.trim_start_matches("./");
     let paths = || files.iter().map(|file| file.path.as_str());
     if let Some(path) = paths().find(|path| *path == name) {

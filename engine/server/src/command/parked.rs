@@ -3,6 +3,7 @@
 
 use super::Context;
 use crate::arguments::{ParkedAction, ParkedRows};
+use crate::checked::find_file;
 use crate::live::{ADDRESS_FILE, SetAside, ask, before_entities};
 use crate::problem::{Exit, Failure, Outcome, Problem};
 use crate::project::Project;
@@ -93,7 +94,8 @@ async fn in_state(project: &Project) -> Outcome<Vec<SetAside>> {
 
 async fn replay(context: &Context, project: &Project, rows: &ParkedRows) -> Outcome<Exit> {
     let settings = project.postgres(&SystemName::new(&rows.system))?;
-    let rows = replay_parked(&settings, None, Some(&rows.mapping), rows.key.as_deref()).await?;
+    let mapping = mapping_of(project, rows);
+    let rows = replay_parked(&settings, None, Some(mapping), rows.key.as_deref()).await?;
     let text = |changed: &Changed| match changed.rows {
         0 => "no such row is set aside\n".to_owned(),
         rows => format!("{rows} rows will be tried again by the running Syncline\n"),
@@ -104,10 +106,11 @@ async fn replay(context: &Context, project: &Project, rows: &ParkedRows) -> Outc
 
 async fn drop_rows(context: &Context, project: &Project, rows: &ParkedRows) -> Outcome<Exit> {
     let settings = project.postgres(&SystemName::new(&rows.system))?;
+    let mapping = mapping_of(project, rows);
     let mut dropped = 0;
     for row in list_parked(&settings).await? {
         let is_meant =
-            row.mapping == rows.mapping && rows.key.as_ref().is_none_or(|key| *key == row.key);
+            row.mapping == mapping && rows.key.as_ref().is_none_or(|key| *key == row.key);
         if is_meant && drop_parked(&settings, &row.reader, &row.mapping, &row.key).await? {
             dropped += 1;
         }
@@ -118,6 +121,11 @@ async fn drop_rows(context: &Context, project: &Project, rows: &ParkedRows) -> O
     };
     context.output.result(&Changed { rows: dropped }, text);
     Ok(Exit::Ok)
+}
+
+/// The mapping's file; rows of a mapping that is no longer there are named as they are listed.
+fn mapping_of<'r>(project: &'r Project, rows: &'r ParkedRows) -> &'r str {
+    find_file(&project.mappings, &rows.mapping).unwrap_or(&rows.mapping)
 }
 
 fn to_text(report: &Report) -> String {
