@@ -135,6 +135,12 @@ impl Capture<'_> {
         }
     }
 
+    /// Tells the operator why nothing happens.
+    pub(crate) fn say_waiting(&self) {
+        let text = format!("{} waits for open transactions to end", self.system);
+        self.outlet.report(Report::Notice(text));
+    }
+
     /// Finds the tables and makes the publication fit.
     fn wanted(&self, catalog: &mut Connection, note: Option<&Note>) -> Result<Vec<Wanted>> {
         let mut found: HashMap<TableName, Relation> =
@@ -250,8 +256,7 @@ impl Capture<'_> {
         let created = replication.create_slot(&self.settings.slot, &mut || {
             ticks += 1;
             if ticks == TICKS_BEFORE_NOTICE {
-                let text = format!("{} waits for open transactions to end", self.system);
-                self.outlet.report(Report::Notice(text));
+                self.say_waiting();
             }
             self.check_stop()
         })?;
