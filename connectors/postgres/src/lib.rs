@@ -12,6 +12,7 @@ mod source;
 mod stream;
 mod tls;
 mod values;
+mod watch;
 mod wire;
 
 pub use catalog::{count, inspect, sample};

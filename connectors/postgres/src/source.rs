@@ -20,6 +20,7 @@ use crate::settings::Settings;
 use crate::slot::{self, SlotState};
 use crate::snapshot::{self, View};
 use crate::stream;
+use crate::watch::{self, Activity};
 use crate::wire::{Connection, Purpose, ServerIdentity, SlotCreated};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -75,7 +76,7 @@ pub(crate) struct Capture<'a> {
     pub(crate) system: &'a SystemName,
     pub(crate) settings: &'a Settings,
     pub(crate) outlet: &'a dyn Outlet,
-    tables: &'a [TableName],
+    pub(crate) tables: &'a [TableName],
 }
 
 /// A table to capture: as the catalog has it, and what the publication lets through.
@@ -116,9 +117,14 @@ impl Capture<'_> {
             begin.note.tables = tables;
             self.emit(Vec::new(), Some(&begin.note))?;
         }
-        let note = snapshot::run(self, begin.note, &wanted, begin.position, &begin.view)?;
-        self.outlet.report(Report::Streaming);
-        stream::run(self, replication, note, &wanted, begin.position)
+        let activity = Activity::default();
+        std::thread::scope(|scope| {
+            let _watch = watch::start(scope, self, &activity);
+            let Begin { note, position, view } = begin;
+            let note = snapshot::run(self, note, &wanted, position, &view)?;
+            self.outlet.report(Report::Streaming);
+            stream::run(self, replication, note, &wanted, position, &activity)
+        })
     }
 
     /// Hands over entries.
