@@ -1,5 +1,6 @@
 //! PostgreSQL as source and sink.
 
+mod begin;
 mod catalog;
 mod doctor;
 mod note;

@@ -1,7 +1,8 @@
 //! How a table is cut into chunks, and which of them are still to read.
 
+use crate::begin::Wanted;
 use crate::note::{LeafNote, SnapshotStage, TableNote};
-use crate::source::{Capture, Wanted};
+use crate::source::Capture;
 use crate::wire::{Connection, Row, identifier};
 use syncline_core::{Report, Result};
 

@@ -1,15 +1,22 @@
 //! One run of the initial copy: connections on one snapshot, table after table.
 
 use super::chunks::{self, Leaf};
+use crate::begin::Wanted;
 use crate::note::{Note, SnapshotStage};
-use crate::source::{Capture, Wanted};
+use crate::source::Capture;
 use crate::stream;
 use crate::wire::{Connection, Purpose, literal};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
-use syncline_core::{Boundary, Error, Kind, Position, Report, Result, TableSchema, Transaction};
+use std::time::{Duration, Instant};
+use syncline_core::{
+    Boundary, Entry, Error, Kind, Position, Report, Result, TableSchema, Transaction,
+};
 
+/// A note of this size is not handed over with every chunk,
+const LARGE_NOTE_BYTES: usize = 64 << 10;
+/// but no more often than this.
+const LARGE_NOTE_EVERY: Duration = Duration::from_secs(1);
 /// How often a wait looks again.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// How often it looks before the operator is told what is waited for.
@@ -27,10 +34,30 @@ pub(crate) enum View {
 /// One run: what all tables share.
 struct Run<'a> {
     capture: &'a Capture<'a>,
-    note: Mutex<Note>,
+    note: Mutex<Noted>,
     boundary: Boundary,
     /// Oldest transaction that this run's view can't see all of.
     xmin: u32,
+}
+
+/// The note, and when it was last handed over.
+pub(super) struct Noted {
+    pub(super) note: Note,
+    at: Instant,
+    bytes: usize,
+}
+
+impl Noted {
+    /// Hands entries over, and the note with them: always where it is small, and now and then where
+    /// it is large. What it does not say yet is read again after a crash, and nothing else.
+    pub(super) fn emit(&mut self, capture: &Capture<'_>, entries: Vec<Entry>) -> Result<()> {
+        let is_due = self.bytes < LARGE_NOTE_BYTES || self.at.elapsed() >= LARGE_NOTE_EVERY;
+        if is_due {
+            self.at = Instant::now();
+        }
+        self.bytes = capture.emit(entries, is_due.then_some(&self.note))?.unwrap_or(self.bytes);
+        Ok(())
+    }
 }
 
 /// The snapshot of one table while it runs; shared by its connections.
@@ -43,7 +70,7 @@ pub(super) struct Table<'a> {
     pub(super) transaction: Transaction,
     /// The same as of the view under which the table was begun.
     pub(super) xmin: u32,
-    pub(super) note: &'a Mutex<Note>,
+    pub(super) note: &'a Mutex<Noted>,
     pub(super) place: usize,
     pub(super) rows: AtomicU64,
     /// Which task is next; past the end when one failed.
@@ -71,13 +98,16 @@ pub(crate) fn run(
     let boundary = Boundary { position, committed_at: seen.at };
     // From here on the slot is in use: a note that says so comes before the first row.
     capture.emit(vec![crate::source::nothing(position, seen.at)], Some(&note))?;
-    let run = Run { capture, note: Mutex::new(note), boundary, xmin: seen.xmin };
+    let noted = Noted { note, at: Instant::now(), bytes: 0 };
+    let run = Run { capture, note: Mutex::new(noted), boundary, xmin: seen.xmin };
     for (place, wanted) in wanted.iter().enumerate() {
         if let Some(table) = run.begin(first(&mut connections)?, place, wanted)? {
             table.copy(&mut connections)?;
         }
     }
-    Ok(run.note.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner))
+    let noted = run.note.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    capture.emit(Vec::new(), Some(&noted.note))?;
+    Ok(noted.note)
 }
 
 /// Waits until all transactions that run now have ended.
@@ -144,7 +174,7 @@ fn first(connections: &mut [Connection]) -> Result<&mut Connection> {
     connections.first_mut().ok_or_else(|| Error::new(Kind::Internal, "no snapshot connection"))
 }
 
-pub(super) fn lock(note: &Mutex<Note>) -> Result<std::sync::MutexGuard<'_, Note>> {
+pub(super) fn lock(note: &Mutex<Noted>) -> Result<std::sync::MutexGuard<'_, Noted>> {
     note.lock().map_err(|_| Error::new(Kind::Internal, "a snapshot connection panicked"))
 }
 
@@ -156,8 +186,8 @@ impl<'a> Run<'a> {
         place: usize,
         wanted: &'a Wanted,
     ) -> Result<Option<Table<'a>>> {
-        let mut note = lock(&self.note)?;
-        let Some(known) = note.tables.get_mut(place) else { return Ok(None) };
+        let mut noted = lock(&self.note)?;
+        let Some(known) = noted.note.tables.get_mut(place) else { return Ok(None) };
         let (xmin, rows) = match &known.snapshot {
             SnapshotStage::Done => return Ok(None),
             SnapshotStage::Running { xmin, rows, .. } => (*xmin, *rows),
@@ -166,10 +196,10 @@ impl<'a> Run<'a> {
         let leaves = chunks::plan(connection, self.capture, wanted, known)?;
         // The columns as this view has them; they may have changed since an earlier run.
         known.schema = stream::next_revision(&known.schema, stream::captured(wanted));
-        let noted = leaves.iter().map(|leaf| leaf.note.clone()).collect();
-        known.snapshot = SnapshotStage::Running { xmin, rows, leaves: noted };
+        let cut = leaves.iter().map(|leaf| leaf.note.clone()).collect();
+        known.snapshot = SnapshotStage::Running { xmin, rows, leaves: cut };
         let schema = Arc::new(known.schema.clone());
-        drop(note);
+        drop(noted);
         self.capture.outlet.report(Report::Schema(schema.clone()));
         let Boundary { position, committed_at } = self.boundary;
         Ok(Some(Table {
@@ -207,11 +237,12 @@ impl Table<'_> {
             running.into_iter().map(|worker| worker.join().unwrap_or_else(panicked)).collect()
         });
         outcomes.into_iter().collect::<Result<()>>()?;
-        let mut note = lock(self.note)?;
-        if let Some(table) = note.tables.get_mut(self.place) {
+        let mut noted = lock(self.note)?;
+        if let Some(table) = noted.note.tables.get_mut(self.place) {
             table.snapshot = SnapshotStage::Done;
         }
-        self.capture.emit(Vec::new(), Some(&note))?;
+        noted.emit(self.capture, Vec::new())?;
+        drop(noted);
         self.report(true);
         Ok(())
     }

@@ -4,9 +4,10 @@
 use super::assemble::{Assembly, Limits};
 use super::message::{Message, OldKind, Tuple};
 use super::relations::Relations;
+use crate::begin::Wanted;
 use crate::note::Note;
 use crate::rows::{Change, Field};
-use crate::source::{Capture, Wanted};
+use crate::source::Capture;
 use syncline_core::{Boundary, Entry, Error, Kind, Op, Position, Result, TableSchema, Transaction};
 
 /// A transaction that is being read.
