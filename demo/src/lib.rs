@@ -1,1 +1,19 @@
-//! placeholder
+//! What the demo, the tests and the benchmarks stand on: private PostgreSQL servers, a small
+//! university to fill them with, traffic to keep it busy, and an oracle that says, without asking
+//! the engine, what every target must hold.
+//!
+//! Invariants: no cluster that was there before is ever touched; only processes started here are
+//! stopped; nothing here depends on the engine, so that a mistake there can't hide here.
+
+mod binaries;
+mod cluster;
+mod program;
+mod university;
+
+pub use binaries::Binaries;
+pub use cluster::{Access, Cluster, ClusterOptions, Durability};
+pub use program::{Program, Running, processor_time};
+pub use university::{
+    Difference, Expectation, Size, System, TableReport, Traffic, TrafficOptions, TrafficReport,
+    University, VerifyReport, expectations, verify, verify_table,
+};

@@ -1,1 +1,12 @@
-//! placeholder
+//! What the end-to-end tests share: the program as users run it, a project in a temporary folder,
+//! and databases of its own.
+
+mod build;
+mod scene;
+mod status;
+mod wait;
+
+pub use build::program;
+pub use scene::{Outcome, Scene};
+pub use status::{ask, is_streaming};
+pub use wait::until;

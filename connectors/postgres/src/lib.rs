@@ -1,10 +1,24 @@
 //! PostgreSQL as source and sink.
 
+mod catalog;
 mod connect;
+mod doctor;
+mod note;
+mod publication;
+mod rows;
 mod settings;
 mod sink;
+mod slot;
+mod snapshot;
+mod source;
+mod stream;
 mod tls;
 mod values;
+mod wire;
 
+pub use catalog::{count, current_commit, inspect, sample};
+pub use doctor::doctor;
 pub use settings::{Settings, Tls};
 pub use sink::{ParkedRow, PostgresSink, drop_parked, list_parked, replay_parked};
+pub use source::PostgresSource;
+pub use values::{NUMERIC_NAN, arrow_type};

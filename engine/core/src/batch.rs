@@ -108,6 +108,15 @@ impl ChangeBatch {
         Ok(Self { schema, columns, ops, ordinals, transactions, presence })
     }
 
+    /// A batch without rows.
+    #[must_use]
+    pub fn empty(schema: Arc<TableSchema>) -> Self {
+        let columns = RecordBatch::new_empty(schema.arrow().clone());
+        let presence = Presence::all(schema.columns().len());
+        let (ops, ordinals) = (ScalarBuffer::from(Vec::new()), ScalarBuffer::from(Vec::new()));
+        Self { schema, columns, ops, ordinals, transactions: Vec::new(), presence }
+    }
+
     /// The table and its columns.
     #[must_use]
     pub fn schema(&self) -> &Arc<TableSchema> {
@@ -170,6 +179,14 @@ impl ChangeBatch {
         self.transactions
             .iter()
             .flat_map(|run| std::iter::repeat_n(&run.transaction, run.rows as usize))
+    }
+
+    /// Commit time of the first row, in µs since 1970 UTC; `None` for a snapshot's rows, which
+    /// have none of their own, and where there is no row.
+    #[must_use]
+    pub fn first_streamed(&self) -> Option<i64> {
+        let first = self.transactions.first()?;
+        (self.op(0) != Op::Snapshot).then_some(first.transaction.committed_at)
     }
 
     /// Size of the rows in bytes: of the values themselves, whatever larger memory a slice or a

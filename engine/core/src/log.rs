@@ -113,7 +113,8 @@ pub struct Tail {
     /// The last boundary, kept even when trimming took its entry; `None` in a topic that never had
     /// one.
     pub boundary: Option<Boundary>,
-    /// Whether entries follow that boundary: a transaction that is not whole.
+    /// Whether entries follow that boundary, and were not given up with
+    /// [`Abandoned`](crate::Body::Abandoned): a transaction that is not whole.
     pub open: bool,
 }
 
@@ -125,6 +126,12 @@ pub struct Tail {
 #[async_trait]
 pub trait ChangeLog: Send + Sync {
     /// Appends entries in order. Waits while more than the allowed bytes are not yet durable.
+    ///
+    /// # Errors
+    /// `Unavailable`, here or from `durable`, while there is no room: nothing of these entries is
+    /// in the log. As entries accepted behind lost ones would leave a gap, all that was accepted
+    /// is lost with them, and appending fails until every failed `durable` was awaited or dropped;
+    /// then the writer goes on from [`ChangeLog::tail`].
     async fn append(&self, topic: &Topic, entries: Vec<Entry>) -> Result<Appended>;
 
     /// Reads durable entries from an offset on: at least one, waiting for it, and no more than
@@ -142,10 +149,13 @@ pub trait ChangeLog: Send + Sync {
 
     /// Records that a reader is done with everything before `next`, which may not go back. The
     /// first call registers the reader. Durable when it returns.
+    ///
+    /// # Errors
+    /// `Corrupt` when the reader would go back, or past the durable end.
     async fn commit(&self, reader: &ReaderName, topic: &Topic, next: Offset) -> Result<()>;
 
     /// Drops what every registered reader has passed and the retention settings allow; returns the
-    /// first offset still there.
+    /// first offset still there. Drops nothing while no reader is registered.
     async fn trim(&self, topic: &Topic) -> Result<Offset>;
 }
 

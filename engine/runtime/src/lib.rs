@@ -1,1 +1,42 @@
-//! placeholder
+//! The three loops that move changes, and what keeps them going.
+//!
+//! ```text
+//!  Source ─▶ capture ─▶ log changes.<system> ─┬─▶ resolve ─▶ log entity.<name> ─┐
+//!                                              └───────────▶ apply ◀─────────────┘─▶ Sink
+//! ```
+//!
+//! [`run`] starts one capture per system that is read, one resolve per topic that feeds an entity, and
+//! one apply *lane* per topic and system that is written. Each runs by itself: a loop that fails is
+//! retried or stopped by the rule of its error ([`syncline_core::Kind::retry`]) while the others go on.
+//!
+//! Invariants: a position is released to a source only after it is durable in the log; a lane's
+//! progress moves only in the transaction that holds its rows; every queue and batch is bounded by
+//! a setting. Names no connector, no Kafka and no DataFusion.
+
+mod apply;
+mod capture;
+mod chunk;
+mod clock;
+mod histogram;
+mod isolate;
+mod notes;
+mod parking;
+mod pipeline;
+mod rejoin;
+mod resolve;
+mod retry;
+mod settings;
+mod shutdown;
+mod status;
+mod supervise;
+
+pub use clock::Clock;
+pub use pipeline::{
+    EntityPlan, MakeSink, MakeSource, Pipeline, Plan, SinkPlan, SourcePlan, parked_before_entities,
+    run,
+};
+pub use settings::Settings;
+pub use shutdown::{Shutdown, ShutdownTrigger, shutdown};
+pub use status::{
+    CaptureStatus, LaneStatus, Latency, LoopState, MappingStatus, Registry, SnapshotStatus, Status,
+};

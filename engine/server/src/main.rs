@@ -1,2 +1,45 @@
-//! placeholder
-fn main() {}
+//! The binary `syncline`: command line, HTTP, files, environment and clock.
+//!
+//! The only part of the house that prints, and that reads files, environment, arguments and clock.
+
+mod arguments;
+mod checked;
+mod clock;
+mod command;
+mod demo;
+mod engine;
+mod live;
+mod logging;
+mod metrics;
+mod output;
+mod problem;
+mod project;
+mod render;
+mod signals;
+mod state;
+mod wiring;
+
+use arguments::Arguments;
+use clap::Parser as _;
+use output::Output;
+use problem::{Exit, Failure};
+
+fn main() -> Exit {
+    let arguments = Arguments::parse();
+    let output = Output::new(arguments.json);
+    logging::begin(&arguments, output);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            output.failure(&Failure::io("can't start threads", &error));
+            return Exit::Internal;
+        }
+    };
+    let ended = runtime.block_on(command::run(arguments));
+    // Threads that wait for a system must not hold up the end.
+    runtime.shutdown_background();
+    ended.unwrap_or_else(|failure| {
+        output.failure(&failure);
+        failure.exit
+    })
+}

@@ -48,7 +48,9 @@ pub struct EntryHead {
 }
 
 impl EntryHead {
-    fn of(entry: &Entry, schema: u32) -> Self {
+    /// The head of an entry whose rows' schema is known by this number.
+    #[must_use]
+    pub fn of(entry: &Entry, schema: u32) -> Self {
         let kind = match &entry.body {
             Body::Rows(_) => BodyKind::Rows(schema),
             Body::Truncate(_) => BodyKind::Truncate,

@@ -1,0 +1,135 @@
+//! How long after its commit is a row visible at the target, at a steady rate?
+//!
+//! One writer commits small transactions of new rows on a schedule; one observer asks the target
+//! for its highest number again and again. A transaction's delay runs from the moment its commit is
+//! sent to the moment the observer sees its rows: the commit itself and the observer's question are
+//! counted in.
+
+use crate::contender::{self, Contender};
+use crate::stage::Stage;
+use crate::workload::insert;
+use anyhow::{Result, ensure};
+use hdrhistogram::Histogram;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+use tokio_postgres::Client;
+
+const ROWS_PER_TRANSACTION: u32 = 20;
+/// Leaves the observer's question room to be answered between two others.
+const POLL: Duration = Duration::from_micros(500);
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// How fast the writer writes, and for how long.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    /// Rows a second.
+    pub(crate) rows: u32,
+    /// Seconds.
+    pub(crate) seconds: u32,
+}
+
+/// The delays of one contender, in microseconds.
+#[derive(Debug)]
+pub(crate) struct Delays {
+    pub(crate) contender: Contender,
+    pub(crate) pace: Pace,
+    /// Rows a second that the writer came to.
+    pub(crate) rate: f64,
+    pub(crate) histogram: Histogram<u64>,
+}
+
+/// Measures one contender after the other, the other one stopped.
+pub(crate) async fn measure(stage: &mut Stage, pace: Pace) -> Result<Vec<Delays>> {
+    let mut all = Vec::new();
+    for contender in Contender::ALL {
+        let other =
+            if contender == Contender::Native { Contender::Syncline } else { Contender::Native };
+        let other_process = stage.process(other).await?;
+        contender::pause(other_process)?;
+        let delays = measure_one(stage, contender, pace).await;
+        contender::resume(other_process)?;
+        all.push(delays?);
+        let mark = stage.mark().await?;
+        for contender in Contender::ALL {
+            stage.wait_for(contender, mark).await?;
+        }
+        stage.compare("paced inserts").await?;
+    }
+    Ok(all)
+}
+
+async fn measure_one(stage: &Stage, contender: Contender, pace: Pace) -> Result<Delays> {
+    let writer = stage.writer();
+    writer.batch_execute("SET synchronous_commit = on").await?;
+    let first: i64 = highest(writer).await? + 1;
+    let transactions = pace.rows * pace.seconds / ROWS_PER_TRANSACTION;
+    let (sent, seen) = tokio::sync::mpsc::unbounded_channel();
+    let started = Instant::now();
+    let (written, histogram) = tokio::join!(
+        write(writer, first, pace, transactions, sent),
+        observe(stage.target(contender), seen),
+    );
+    let rate = f64::from(transactions * ROWS_PER_TRANSACTION)
+        / written?.duration_since(started).as_secs_f64();
+    writer.batch_execute("SET synchronous_commit = off").await?;
+    Ok(Delays { contender, pace, rate, histogram: histogram? })
+}
+
+/// A transaction's highest row, and when its commit was sent.
+type Sent = (i64, Instant);
+
+async fn write(
+    writer: &Client,
+    first: i64,
+    pace: Pace,
+    transactions: u32,
+    sent: tokio::sync::mpsc::UnboundedSender<Sent>,
+) -> Result<Instant> {
+    let statement = insert("SELECT generate_series($1::bigint, $2::bigint)");
+    let statement = writer.prepare(&statement).await?;
+    let between = Duration::from_secs_f64(f64::from(ROWS_PER_TRANSACTION) / f64::from(pace.rows));
+    let mut due = tokio::time::interval(between);
+    due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Burst);
+    for number in 0..i64::from(transactions) {
+        due.tick().await;
+        let from = first + number * i64::from(ROWS_PER_TRANSACTION);
+        let to = from + i64::from(ROWS_PER_TRANSACTION) - 1;
+        let now = Instant::now();
+        writer.execute(&statement, &[&from, &to]).await?;
+        sent.send((to, now))?;
+    }
+    Ok(Instant::now())
+}
+
+async fn observe(
+    target: &Client,
+    mut sent: tokio::sync::mpsc::UnboundedReceiver<Sent>,
+) -> Result<Histogram<u64>> {
+    let mut histogram = Histogram::new_with_bounds(1, 60_000_000, 3)?;
+    let mut waiting: VecDeque<Sent> = VecDeque::new();
+    let question = target.prepare("SELECT coalesce(max(id), -1) FROM people").await?;
+    let mut ended = None;
+    loop {
+        while let Ok(transaction) = sent.try_recv() {
+            waiting.push_back(transaction);
+        }
+        let visible: i64 = target.query_one(&question, &[]).await?.get(0);
+        let now = Instant::now();
+        while let Some(&(_, at)) = waiting.front().filter(|(highest, _)| *highest <= visible) {
+            waiting.pop_front();
+            histogram.record(u64::try_from((now - at).as_micros())?.max(1))?;
+        }
+        if sent.is_closed() && sent.is_empty() && waiting.is_empty() {
+            return Ok(histogram);
+        }
+        if sent.is_closed() {
+            let since = *ended.get_or_insert(now);
+            ensure!(now - since < DRAIN, "{} transactions never came", waiting.len());
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+async fn highest(client: &Client) -> Result<i64> {
+    Ok(client.query_one("SELECT coalesce(max(id), -1) FROM people", &[]).await?.get(0))
+}

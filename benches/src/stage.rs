@@ -1,0 +1,226 @@
+//! Two servers, two contenders, and the clock.
+
+use crate::contender::{self, Contender};
+use crate::workload::{TABLES, Workload};
+use anyhow::{Context, Result, bail, ensure};
+use nix::unistd::Pid;
+use std::time::{Duration, Instant};
+use syncline_demo::{Cluster, ClusterOptions, Running};
+use tempfile::TempDir;
+use tokio_postgres::Client;
+
+/// Longest time one workload may take a contender.
+const DEADLINE: Duration = Duration::from_secs(600);
+const POLL: Duration = Duration::from_millis(2);
+
+/// What one contender took for one workload.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Measured {
+    pub(crate) contender: Contender,
+    pub(crate) elapsed: Duration,
+    /// Processor time of its own process; the source's walsender not counted.
+    pub(crate) processor: Duration,
+}
+
+/// Everything that is measured on.
+pub(crate) struct Stage {
+    // Order: Syncline ends before its servers, and these before their directories go.
+    syncline: Running,
+    writer: Client,
+    targets: [Client; 2],
+    marks: i64,
+    _source: Cluster,
+    _target: Cluster,
+    _directory: TempDir,
+}
+
+impl Stage {
+    /// Starts both servers and both contenders.
+    pub(crate) async fn build() -> Result<Self> {
+        let (source, target) = (Cluster::start(tuned())?, Cluster::start(tuned())?);
+        let directory = tempfile::tempdir()?;
+        let writer = database(&source, "source").await?;
+        // The writer is not what is measured.
+        writer
+            .batch_execute("SET synchronous_commit = off; CREATE PUBLICATION native FOR ALL TABLES")
+            .await?;
+        let native = database(&target, Contender::Native.database()).await?;
+        let ours = database(&target, Contender::Syncline.database()).await?;
+        contender::subscribe(&source, &native).await?;
+        let syncline =
+            contender::start_syncline(&source, &target, &directory.path().join("project"))?;
+        let mut stage = Self {
+            syncline,
+            writer,
+            targets: [native, ours],
+            marks: 0,
+            _source: source,
+            _target: target,
+            _directory: directory,
+        };
+        let mark = stage.mark().await?;
+        for contender in Contender::ALL {
+            stage.wait_for(contender, mark).await?;
+        }
+        Ok(stage)
+    }
+
+    /// Makes the changes, lets each contender take them to its target, and compares the targets
+    /// with the source. Who goes first alternates from run to run.
+    pub(crate) async fn measure(
+        &mut self,
+        workload: &Workload,
+        run: usize,
+    ) -> Result<[Measured; 2]> {
+        let processes =
+            [self.process(Contender::Native).await?, self.process(Contender::Syncline).await?];
+        for process in processes {
+            contender::pause(process)?;
+        }
+        let written = self.write(workload).await;
+        // Nobody stays stopped whatever happened.
+        let mark = match written {
+            Ok(mark) => mark,
+            Err(error) => {
+                processes.iter().try_for_each(|&process| contender::resume(process))?;
+                return Err(error);
+            }
+        };
+        let mut order = [0, 1];
+        if run % 2 == 1 {
+            order.reverse();
+        }
+        let mut measured = [None, None];
+        for place in order {
+            let contender = Contender::ALL[place];
+            measured[place] = Some(self.time(contender, processes[place], mark).await?);
+        }
+        self.compare(&workload.name()).await?;
+        self.tidy().await?;
+        Ok(measured.map(|measured| measured.expect("both were timed")))
+    }
+
+    /// The most memory that Syncline ever had, in bytes.
+    pub(crate) fn peak_memory(&self) -> Result<u64> {
+        self.syncline.peak_memory()
+    }
+
+    /// The writer's connection, to write with by other means.
+    pub(crate) fn writer(&self) -> &Client {
+        &self.writer
+    }
+
+    /// A contender's target.
+    pub(crate) fn target(&self, contender: Contender) -> &Client {
+        match contender {
+            Contender::Native => &self.targets[0],
+            Contender::Syncline => &self.targets[1],
+        }
+    }
+
+    /// A contender's process.
+    pub(crate) async fn process(&mut self, contender: Contender) -> Result<Pid> {
+        match contender {
+            Contender::Native => contender::apply_worker(&self.targets[0])
+                .await?
+                .context("the subscription's worker is not running"),
+            Contender::Syncline => {
+                self.syncline.check()?;
+                Ok(Pid::from_raw(i32::try_from(self.syncline.id())?))
+            }
+        }
+    }
+
+    /// Commits a mark, after everything before it.
+    pub(crate) async fn mark(&mut self) -> Result<i64> {
+        self.marks += 1;
+        self.writer.execute("INSERT INTO marks VALUES ($1)", &[&self.marks]).await?;
+        Ok(self.marks)
+    }
+
+    /// Waits until a mark is visible at a target.
+    pub(crate) async fn wait_for(&mut self, contender: Contender, mark: i64) -> Result<()> {
+        let started = Instant::now();
+        let target = self.target(contender);
+        let visible = target.prepare("SELECT FROM marks WHERE id = $1").await?;
+        loop {
+            if self.target(contender).query_opt(&visible, &[&mark]).await?.is_some() {
+                return Ok(());
+            }
+            self.syncline.check()?;
+            if started.elapsed() > DEADLINE {
+                bail!("{contender} did not bring mark {mark} in {} s", DEADLINE.as_secs());
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Every target holds what the source holds.
+    pub(crate) async fn compare(&self, what: &str) -> Result<()> {
+        let content = "SELECT count(*)::text || ' rows, ' ||
+            coalesce(md5(string_agg(md5(people::text), '' ORDER BY id)), '-') FROM people";
+        let expected: String = self.writer.query_one(content, &[]).await?.get(0);
+        for contender in Contender::ALL {
+            let found: String = self.target(contender).query_one(content, &[]).await?.get(0);
+            ensure!(found == expected, "{what}: {contender} has {found}, not {expected}");
+        }
+        Ok(())
+    }
+
+    async fn write(&mut self, workload: &Workload) -> Result<i64> {
+        if let Some(prepare) = workload.prepare() {
+            self.writer.batch_execute(prepare).await?;
+        }
+        self.writer.batch_execute(&workload.sql()).await?;
+        self.mark().await
+    }
+
+    async fn time(&mut self, contender: Contender, process: Pid, mark: i64) -> Result<Measured> {
+        let before = processor_time(process)?;
+        let started = Instant::now();
+        contender::resume(process)?;
+        self.wait_for(contender, mark).await?;
+        let elapsed = started.elapsed();
+        let processor = processor_time(process)?.saturating_sub(before);
+        Ok(Measured { contender, elapsed, processor })
+    }
+
+    /// The same ground for the next workload, and for both.
+    async fn tidy(&self) -> Result<()> {
+        for client in [&self.writer, &self.targets[0], &self.targets[1]] {
+            client.batch_execute("VACUUM ANALYZE people").await?;
+        }
+        for client in [&self.writer, &self.targets[0]] {
+            client.batch_execute("CHECKPOINT").await?;
+        }
+        Ok(())
+    }
+}
+
+/// Both servers alike. Commits are as durable as PostgreSQL makes them.
+fn tuned() -> ClusterOptions {
+    let settings = [
+        ("shared_buffers", "1GB"),
+        ("max_wal_size", "16GB"),
+        ("checkpoint_timeout", "1h"),
+        // Nobody vacuums while the clock runs, and a stopped contender is not given up.
+        ("autovacuum", "off"),
+        ("wal_sender_timeout", "0"),
+        ("wal_receiver_timeout", "0"),
+    ];
+    let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    ClusterOptions { settings: settings.to_vec(), ..ClusterOptions::default() }
+}
+
+async fn database(cluster: &Cluster, name: &str) -> Result<Client> {
+    let server = cluster.connect("postgres").await?;
+    server.batch_execute(&format!("CREATE DATABASE {name}")).await?;
+    let client = cluster.connect(name).await?;
+    client.batch_execute(TABLES).await?;
+    client.batch_execute("SET extra_float_digits = 1").await?;
+    Ok(client)
+}
+
+fn processor_time(process: Pid) -> Result<Duration> {
+    syncline_demo::processor_time(u32::try_from(process.as_raw())?)
+}

@@ -1,0 +1,272 @@
+//! Rows of one table becoming a [`ChangeBatch`], for snapshot and stream alike.
+
+use crate::values::{ColumnBuilder, Unreadable};
+use std::sync::Arc;
+use syncline_core::{
+    ChangeBatch, ColumnMask, Error, Kind, Op, Presence, Result, TableSchema, Transaction,
+    TransactionRun,
+};
+
+/// Distinct masks after which a batch has to end, with room for the rows of one more change.
+const MASKS_ENOUGH: usize = Presence::MASKS_MAX - 2;
+
+/// One value of a row as it was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Field<'a> {
+    /// Not spoken of.
+    Absent,
+    /// NULL.
+    Null,
+    /// The value's text.
+    Text(&'a [u8]),
+}
+
+/// What a row is, beside its values.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Change {
+    pub(crate) op: Op,
+    pub(crate) ordinal: u32,
+    pub(crate) transaction: Transaction,
+}
+
+/// A batch in the making.
+#[derive(Debug)]
+pub(crate) struct RowBatch {
+    schema: Arc<TableSchema>,
+    columns: Vec<ColumnBuilder>,
+    ops: Vec<u8>,
+    ordinals: Vec<u32>,
+    runs: Vec<TransactionRun>,
+    presence: PresenceBuilder,
+    text_bytes: usize,
+}
+
+impl RowBatch {
+    /// An empty batch of this table.
+    pub(crate) fn new(schema: Arc<TableSchema>) -> Self {
+        let columns = builders(&schema, 0);
+        let presence = PresenceBuilder::new(schema.columns().len());
+        Self {
+            schema,
+            columns,
+            ops: Vec::new(),
+            ordinals: Vec::new(),
+            runs: Vec::new(),
+            presence,
+            text_bytes: 0,
+        }
+    }
+
+    pub(crate) fn schema(&self) -> &Arc<TableSchema> {
+        &self.schema
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.ops.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ops.is_empty()
+    }
+
+    /// Bytes of text that went into it: about what it holds in memory.
+    pub(crate) fn text_bytes(&self) -> usize {
+        self.text_bytes
+    }
+
+    /// Whether the batch has to end because presence can't tell more kinds of rows apart.
+    pub(crate) fn masks_full(&self) -> bool {
+        self.presence.masks.len() >= MASKS_ENOUGH
+    }
+
+    /// Adds a row.
+    ///
+    /// # Errors
+    /// `Config` when a value can't be carried exactly, `Corrupt` when the row has more or fewer
+    /// values than the table has columns. The batch is of no use after it.
+    #[inline]
+    pub(crate) fn append<'a>(
+        &mut self,
+        change: Change,
+        fields: impl IntoIterator<Item = Field<'a>>,
+    ) -> Result<()> {
+        let mut fields = fields.into_iter();
+        for (index, column) in self.columns.iter_mut().enumerate() {
+            match fields.next() {
+                Some(Field::Text(text)) => {
+                    self.text_bytes += text.len();
+                    if let Err(error) = column.append(text) {
+                        return Err(unreadable(&self.schema, index, error));
+                    }
+                }
+                Some(Field::Null) => column.append_null(),
+                Some(Field::Absent) => {
+                    column.append_null();
+                    self.presence.absent.push(index);
+                }
+                None => return Err(wrong_width(&self.schema)),
+            }
+        }
+        if fields.next().is_some() {
+            return Err(wrong_width(&self.schema));
+        }
+        self.presence.close_row(self.ops.len());
+        self.ops.push(change.op as u8);
+        self.ordinals.push(change.ordinal);
+        match self.runs.last_mut() {
+            Some(run) if run.transaction == change.transaction => run.rows += 1,
+            _ => self.runs.push(TransactionRun { transaction: change.transaction, rows: 1 }),
+        }
+        Ok(())
+    }
+
+    /// The rows so far; empty again after it, with room for as many.
+    pub(crate) fn finish(&mut self) -> Result<ChangeBatch> {
+        let rows = self.ops.len();
+        let columns = self.columns.iter_mut().map(ColumnBuilder::finish).collect();
+        self.columns = builders(&self.schema, rows);
+        self.text_bytes = 0;
+        ChangeBatch::try_new(
+            self.schema.clone(),
+            columns,
+            std::mem::replace(&mut self.ops, Vec::with_capacity(rows)).into(),
+            std::mem::replace(&mut self.ordinals, Vec::with_capacity(rows)).into(),
+            std::mem::take(&mut self.runs),
+            self.presence.finish(),
+        )
+        .map_err(|error| {
+            Error::new(Kind::Internal, format!("no batch of {}", self.schema.name()))
+                .caused_by(error)
+        })
+    }
+}
+
+fn builders(schema: &TableSchema, rows: usize) -> Vec<ColumnBuilder> {
+    schema.columns().iter().map(|column| ColumnBuilder::new(&column.data_type, rows)).collect()
+}
+
+#[cold]
+fn unreadable(schema: &TableSchema, index: usize, error: Unreadable) -> Error {
+    let (name, native) = schema
+        .columns()
+        .get(index)
+        .map_or(("?", "?"), |column| (column.name.as_str(), column.native_type.as_str()));
+    Error::new(
+        Kind::Config,
+        format!("a value of column {name:?} of {} can't be carried", schema.name()),
+    )
+    .detail(format!("type {native}: {error}"))
+    .hint("correct the value at the source, or leave the column out of the publication")
+}
+
+#[cold]
+fn wrong_width(schema: &TableSchema) -> Error {
+    Error::new(Kind::Corrupt, format!("a row of {} has the wrong width", schema.name()))
+        .detail(format!("the table has {} columns", schema.columns().len()))
+}
+
+/// Which columns each row speaks of; nothing is kept while every row is whole.
+#[derive(Debug)]
+struct PresenceBuilder {
+    columns: usize,
+    masks: Vec<ColumnMask>,
+    rows: Vec<u16>,
+    /// The absent columns of the row that is being added.
+    absent: Vec<usize>,
+}
+
+impl PresenceBuilder {
+    fn new(columns: usize) -> Self {
+        Self { columns, masks: Vec::new(), rows: Vec::new(), absent: Vec::new() }
+    }
+
+    /// Ends the row that follows `rows_before` others.
+    #[inline]
+    fn close_row(&mut self, rows_before: usize) {
+        if self.absent.is_empty() {
+            if !self.masks.is_empty() {
+                self.rows.push(0);
+            }
+            return;
+        }
+        self.close_partial_row(rows_before);
+    }
+
+    fn close_partial_row(&mut self, rows_before: usize) {
+        if self.masks.is_empty() {
+            self.masks.push(ColumnMask::all(self.columns));
+            self.rows.resize(rows_before, 0);
+        }
+        let mut mask = ColumnMask::all(self.columns);
+        for column in self.absent.drain(..) {
+            mask.clear(column);
+        }
+        let index = self.masks.iter().position(|known| *known == mask).unwrap_or_else(|| {
+            self.masks.push(mask);
+            self.masks.len() - 1
+        });
+        self.rows.push(u16::try_from(index).expect("the batch ends before it has so many masks"));
+    }
+
+    fn finish(&mut self) -> Presence {
+        if self.masks.is_empty() {
+            return Presence::all(self.columns);
+        }
+        let masks = std::mem::take(&mut self.masks);
+        Presence::from_parts(self.columns, masks, std::mem::take(&mut self.rows).into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow_schema::DataType;
+    use syncline_core::{Column, SystemName, TableName};
+
+    fn schema() -> Arc<TableSchema> {
+        let column = |name: &str, id| Column {
+            name: name.into(),
+            id,
+            data_type: DataType::Utf8,
+            native_type: "text".into(),
+            nullable: true,
+            has_default: false,
+            generated: false,
+        };
+        let name = TableName::table(&SystemName::new("sis"), "public", "t");
+        Arc::new(TableSchema::new(name, 1, vec![column("a", 1), column("b", 2)], vec![0]))
+    }
+
+    fn change(commit: u64) -> Change {
+        let transaction = Transaction { epoch: 1, commit, committed_at: 0 };
+        Change { op: Op::Update, ordinal: 0, transaction }
+    }
+
+    #[test]
+    fn absent_is_not_null_and_whole_rows_cost_no_mask() {
+        let mut batch = RowBatch::new(schema());
+        batch.append(change(1), [Field::Text(b"x"), Field::Null]).unwrap();
+        assert!(batch.finish().unwrap().presence().is_all());
+        batch.append(change(1), [Field::Text(b"x"), Field::Null]).unwrap();
+        batch.append(change(2), [Field::Text(b"y"), Field::Absent]).unwrap();
+        batch.append(change(2), [Field::Text(b"z"), Field::Text(b"1")]).unwrap();
+        let batch = batch.finish().unwrap();
+        let present: Vec<bool> = (0..3).map(|row| batch.presence().has(row, 1)).collect();
+        assert_eq!(present, [true, false, true]);
+        assert_eq!(batch.transactions().len(), 2);
+    }
+
+    #[test]
+    fn a_row_of_the_wrong_width_is_corrupt() {
+        let one = RowBatch::new(schema()).append(change(1), [Field::Null]).unwrap_err();
+        let three = RowBatch::new(schema()).append(change(1), [Field::Null; 3]).unwrap_err();
+        assert_eq!((one.kind(), three.kind()), (Kind::Corrupt, Kind::Corrupt));
+    }
+
+    #[test]
+    fn a_value_without_a_place_names_its_column() {
+        let error = RowBatch::new(schema()).append(change(1), [Field::Null, Field::Text(b"\xff")]);
+        let error = error.unwrap_err();
+        assert_eq!(error.to_string(), "a value of column \"b\" of sis.public.t can't be carried");
+    }
+}

@@ -1,0 +1,165 @@
+//! The socket below: unix, TCP, or TLS over TCP.
+
+use crate::settings::Settings;
+use crate::tls;
+use rustls::{ClientConnection, StreamOwned};
+use socket2::{SockRef, TcpKeepalive};
+use std::io::{self, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+use syncline_core::{Error, Kind, Result};
+
+/// What a TLS server answers to an SSL request when it is willing.
+const WILLING: u8 = b'S';
+
+/// A connected socket.
+#[derive(Debug)]
+pub(crate) enum Socket {
+    Unix(UnixStream),
+    Tcp(TcpStream),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+}
+
+impl Socket {
+    /// Connects as the settings say; the host is a unix socket directory when it begins with `/`.
+    pub(crate) fn connect(settings: &Settings) -> Result<Self> {
+        if settings.host.starts_with('/') {
+            let path = format!("{}/.s.PGSQL.{}", settings.host, settings.port);
+            let stream = UnixStream::connect(&path).map_err(|error| {
+                unreachable_server(&path, &error).hint("check that the server runs there")
+            })?;
+            return Ok(Self::Unix(stream));
+        }
+        let stream = connect_tcp(settings)?;
+        match tls::client_config(settings)? {
+            None => Ok(Self::Tcp(stream)),
+            Some(config) => {
+                let stream = ask_for_tls(stream, settings)?;
+                let session = ClientConnection::new(config, tls::server_name(settings)?)
+                    .map_err(|error| tls_failed(settings, &error))?;
+                shake_hands(StreamOwned::new(session, stream), settings)
+            }
+        }
+    }
+
+    /// How long a read may wait; `None` for ever.
+    pub(crate) fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        match self {
+            Self::Unix(stream) => stream.set_read_timeout(timeout),
+            Self::Tcp(stream) => stream.set_read_timeout(timeout),
+            Self::Tls(stream) => stream.sock.set_read_timeout(timeout),
+        }
+    }
+
+    /// How long a write may wait; `None` for ever.
+    pub(crate) fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        match self {
+            Self::Unix(stream) => stream.set_write_timeout(timeout),
+            Self::Tcp(stream) => stream.set_write_timeout(timeout),
+            Self::Tls(stream) => stream.sock.set_write_timeout(timeout),
+        }
+    }
+}
+
+impl Read for Socket {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Unix(stream) => stream.read(buffer),
+            Self::Tcp(stream) => stream.read(buffer),
+            Self::Tls(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Socket {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Unix(stream) => stream.write(bytes),
+            Self::Tcp(stream) => stream.write(bytes),
+            Self::Tls(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Unix(stream) => stream.flush(),
+            Self::Tcp(stream) => stream.flush(),
+            Self::Tls(stream) => stream.flush(),
+        }
+    }
+}
+
+fn connect_tcp(settings: &Settings) -> Result<TcpStream> {
+    let place = format!("{}:{}", settings.host, settings.port);
+    let addresses = (settings.host.as_str(), settings.port)
+        .to_socket_addrs()
+        .map_err(|error| unreachable_server(&place, &error).hint("check the host name"))?;
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for address in addresses {
+        match TcpStream::connect_timeout(&address, settings.connect_timeout) {
+            Ok(stream) => {
+                tune(&stream).map_err(|error| unreachable_server(&place, &error))?;
+                let timeout = Some(settings.connect_timeout);
+                stream
+                    .set_read_timeout(timeout)
+                    .map_err(|error| unreachable_server(&place, &error))?;
+                return Ok(stream);
+            }
+            Err(error) => last = error,
+        }
+    }
+    Err(unreachable_server(&place, &last).hint("check host, port and firewall"))
+}
+
+/// No delay for small answers, and probes so that a peer that vanished is noticed.
+fn tune(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let keepalive = TcpKeepalive::new()
+        .with_time(Duration::from_secs(30))
+        .with_interval(Duration::from_secs(10))
+        .with_retries(3);
+    SockRef::from(stream).set_tcp_keepalive(&keepalive)
+}
+
+fn ask_for_tls(mut stream: TcpStream, settings: &Settings) -> Result<TcpStream> {
+    let mut request = bytes::BytesMut::new();
+    postgres_protocol::message::frontend::ssl_request(&mut request);
+    let mut answer = [0_u8];
+    stream
+        .write_all(&request)
+        .and_then(|()| stream.read_exact(&mut answer))
+        .map_err(|error| unreachable_server(&settings.host, &error))?;
+    if answer == [WILLING] {
+        return Ok(stream);
+    }
+    Err(Error::new(Kind::Config, format!("{} does not offer TLS", settings.host))
+        .hint("set ssl = on at the server, or tls = \"disable\" in syncline.toml"))
+}
+
+fn shake_hands(
+    mut stream: StreamOwned<ClientConnection, TcpStream>,
+    settings: &Settings,
+) -> Result<Socket> {
+    while stream.conn.is_handshaking() {
+        if let Err(error) = stream.conn.complete_io(&mut stream.sock) {
+            let refused = error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
+            return Err(match refused {
+                true => tls_failed(settings, &error),
+                false => unreachable_server(&settings.host, &error),
+            });
+        }
+    }
+    Ok(Socket::Tls(Box::new(stream)))
+}
+
+fn tls_failed(settings: &Settings, error: &dyn std::error::Error) -> Error {
+    Error::new(Kind::Config, format!("no TLS with {}", settings.host))
+        .detail(error.to_string())
+        .hint("name the certificate authority in tls_roots, and the host as the certificate does")
+}
+
+fn unreachable_server(place: &str, error: &io::Error) -> Error {
+    Error::new(Kind::Unavailable, format!("can't connect to PostgreSQL at {place}"))
+        .detail(error.to_string())
+}

@@ -1,0 +1,18 @@
+//! The PostgreSQL source against a real server, which this binary starts for itself.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic; its helpers are not marked as tests")]
+
+mod cluster;
+mod model;
+mod recorder;
+
+mod catalog;
+mod columns;
+mod doctor;
+mod login;
+mod recovery;
+mod snapshot;
+mod speed;
+mod stream;
+mod transactions;
+mod types;

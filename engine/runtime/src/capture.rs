@@ -1,0 +1,272 @@
+//! Source → log.
+//!
+//! The source runs on a thread of its own and hands over entries through a bounded queue; this loop
+//! appends them, waits for them to become durable, and only then tells the source so.
+//!
+//! Order of effects: append → durable → the source's note is saved → position released.
+
+use crate::clock::Clock;
+use crate::status::{CaptureCounters, LoopState, StateCell};
+use crate::supervise::Attempt;
+use crate::{MakeSource, Registry, Settings, Shutdown};
+use async_trait::async_trait;
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::FuturesOrdered;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use syncline_core::{
+    Body, Boundary, Captured, ChangeLog, Checkpoints, Entry, Error, Kind, Offset, Outlet, Position,
+    Report, Result, Resume, Source, Stopped, SystemName, Tail, Topic,
+};
+use tokio::select;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+/// One system's capture: everything an attempt needs.
+pub(crate) struct Capture {
+    pub(crate) system: SystemName,
+    pub(crate) topic: Topic,
+    pub(crate) make: MakeSource,
+    pub(crate) log: Arc<dyn ChangeLog>,
+    pub(crate) checkpoints: Arc<dyn Checkpoints>,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) settings: Settings,
+}
+
+/// The name under which a source's note is kept.
+fn checkpoint_name(system: &SystemName) -> String {
+    format!("capture/{system}")
+}
+
+#[async_trait]
+impl Attempt for Capture {
+    fn name(&self) -> String {
+        format!("capture of {}", self.system)
+    }
+
+    fn state(&self) -> &StateCell {
+        &self.registry.capture(&self.system).state
+    }
+
+    /// Runs the source until told to stop, or until it fails.
+    async fn attempt(&self, shutdown: &mut Shutdown) -> Result<()> {
+        let source = (self.make)();
+        let resume = self.resume().await?;
+        let (hand_over, captured) = mpsc::channel(self.settings.capture_queue);
+        let (release, released) = watch::channel(resume.position);
+        let stopping = Arc::new(AtomicBool::new(false));
+        let outlet = QueueOutlet {
+            system: self.system.clone(),
+            registry: self.registry.clone(),
+            queue: hand_over,
+            released,
+            stopping: stopping.clone(),
+        };
+        let running = tokio::task::spawn_blocking(move || run_source(source, resume, &outlet));
+        let appending = Appending {
+            capture: self,
+            captured,
+            pending: FuturesOrdered::new(),
+            release,
+            stopping,
+            counters: self.registry.capture(&self.system),
+        };
+        self.state().set(LoopState::Running);
+        appending.run(running, shutdown).await
+    }
+}
+
+impl Capture {
+    /// Where the source begins. A transaction that was cut off is declared abandoned.
+    async fn resume(&self) -> Result<Resume> {
+        let tail = self.log.tail(&self.topic).await?;
+        if let Some(entry) = abandonment(&tail) {
+            self.log.append(&self.topic, vec![entry]).await?.durable.await?;
+        }
+        let checkpoints = self.checkpoints.clone();
+        let name = checkpoint_name(&self.system);
+        let checkpoint = blocking(move || checkpoints.load(&name)).await?;
+        Ok(Resume { position: tail.boundary.map(|boundary| boundary.position), checkpoint })
+    }
+}
+
+/// What tells readers to forget a transaction that is not whole; `None` when all are.
+fn abandonment(tail: &Tail) -> Option<Entry> {
+    tail.open.then_some(Entry { body: Body::Abandoned, boundary: tail.boundary })
+}
+
+fn run_source(mut source: Box<dyn Source>, resume: Resume, outlet: &dyn Outlet) -> Result<()> {
+    source.run(resume, outlet)
+}
+
+/// Runs short blocking work off the loop.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(panicked)?
+}
+
+fn panicked(error: tokio::task::JoinError) -> Error {
+    Error::new(Kind::Internal, "a thread of the capture panicked").caused_by(error)
+}
+
+/// What the source calls.
+struct QueueOutlet {
+    system: SystemName,
+    registry: Arc<Registry>,
+    queue: mpsc::Sender<Captured>,
+    released: watch::Receiver<Option<Position>>,
+    stopping: Arc<AtomicBool>,
+}
+
+impl Outlet for QueueOutlet {
+    fn emit(&self, captured: Captured) -> std::result::Result<(), Stopped> {
+        self.queue.blocking_send(captured).map_err(|_closed| Stopped)
+    }
+
+    fn released(&self) -> Option<Position> {
+        *self.released.borrow()
+    }
+
+    fn stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    fn report(&self, report: Report) {
+        self.registry.capture(&self.system).report(report);
+    }
+}
+
+/// What follows once a hand-over is durable.
+struct Settled {
+    boundary: Option<Boundary>,
+    checkpoint: Option<Vec<u8>>,
+    /// Commit times and rows of the streamed transactions in it.
+    commits: Vec<(i64, u32)>,
+}
+
+/// The state of one attempt.
+struct Appending<'a> {
+    capture: &'a Capture,
+    captured: mpsc::Receiver<Captured>,
+    pending: FuturesOrdered<BoxFuture<'static, Result<Settled>>>,
+    release: watch::Sender<Option<Position>>,
+    stopping: Arc<AtomicBool>,
+    counters: &'a CaptureCounters,
+}
+
+impl Appending<'_> {
+    /// Appends until the source has ended and all it handed over is durable.
+    async fn run(
+        mut self,
+        mut running: JoinHandle<Result<()>>,
+        shutdown: &mut Shutdown,
+    ) -> Result<()> {
+        let outcome = self.append_all(shutdown).await;
+        // The source sees the closed queue and the flag, and returns.
+        self.stop_source();
+        self.captured.close();
+        let source = (&mut running).await.map_err(panicked)?;
+        outcome?;
+        match source {
+            Err(error) if error.kind() == Kind::Closed => Ok(()),
+            other => other,
+        }
+    }
+
+    async fn append_all(&mut self, shutdown: &mut Shutdown) -> Result<()> {
+        loop {
+            // Order: settle what became durable before taking more in.
+            select! { biased;
+                Some(settled) = self.pending.next() => self.on_durable(settled?).await?,
+                () = shutdown.requested(), if !self.is_stopping() => self.stop_source(),
+                captured = self.captured.recv(), if self.has_room() => match captured {
+                    Some(captured) => self.on_captured(captured).await?,
+                    None => break,
+                },
+            }
+        }
+        while let Some(settled) = self.pending.next().await {
+            self.on_durable(settled?).await?;
+        }
+        Ok(())
+    }
+
+    fn has_room(&self) -> bool {
+        self.pending.len() < self.capture.settings.capture_pending
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    fn stop_source(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    async fn on_captured(&mut self, captured: Captured) -> Result<()> {
+        let Captured { entries, checkpoint } = captured;
+        let rows: usize = entries.iter().map(Entry::rows).sum();
+        self.counters.rows.fetch_add(rows as u64, Ordering::Relaxed);
+        let settled = Settled {
+            boundary: entries.iter().rev().find_map(|entry| entry.boundary),
+            checkpoint,
+            commits: streamed_commits(&entries),
+        };
+        let durable: BoxFuture<'static, Result<Offset>> = if entries.is_empty() {
+            Box::pin(std::future::ready(Ok(Offset::default())))
+        } else {
+            self.capture.log.append(&self.capture.topic, entries).await?.durable
+        };
+        self.pending.push_back(Box::pin(async move { durable.await.map(|_next| settled) }));
+        Ok(())
+    }
+
+    async fn on_durable(&mut self, settled: Settled) -> Result<()> {
+        if let Some(note) = settled.checkpoint {
+            let checkpoints = self.capture.checkpoints.clone();
+            let name = checkpoint_name(&self.capture.system);
+            blocking(move || checkpoints.save(&name, &note)).await?;
+        }
+        let now = self.capture.clock.now();
+        for (committed_at, rows) in settled.commits {
+            self.counters.commit_to_durable.record(now - committed_at, u64::from(rows));
+        }
+        if let Some(boundary) = settled.boundary {
+            self.counters.released(boundary.position);
+            self.release.send_replace(Some(boundary.position));
+        }
+        Ok(())
+    }
+}
+
+/// Commit time and row count of each streamed transaction: a snapshot's rows have no latency.
+fn streamed_commits(entries: &[Entry]) -> Vec<(i64, u32)> {
+    let mut commits = Vec::new();
+    for entry in entries {
+        let Body::Rows(batch) = &entry.body else { continue };
+        if batch.first_streamed().is_none() {
+            continue;
+        }
+        let runs = batch.transactions().iter();
+        commits.extend(runs.map(|run| (run.transaction.committed_at, run.rows)));
+    }
+    commits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_transaction_that_is_cut_off_is_abandoned() {
+        let boundary = Some(Boundary { position: Position::default(), committed_at: 1 });
+        let whole = Tail { next: Offset(3), boundary, open: false };
+        assert!(abandonment(&whole).is_none());
+        let entry = abandonment(&Tail { open: true, ..whole }).unwrap();
+        assert!(matches!(entry.body, Body::Abandoned));
+        assert_eq!(entry.boundary, boundary);
+    }
+}

@@ -1,0 +1,212 @@
+//! When the target refuses a batch: find the rows it refuses, write all others.
+//!
+//! The rows are put back into the order their source made them in, and halves of that sequence are
+//! tried until single rows are left. A row that is refused stays aside for the rest of the pass; later
+//! changes of its key are laid over it. What is left is tried again while that helps: a later row may have
+//! been the cause's cure.
+
+use crate::rejoin::overlay;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+use syncline_core::{
+    ChangeBatch, Error, Kind, Result, Sink, TargetChange, Transaction, Written, key_text,
+};
+
+/// Rows that one mapping writes.
+#[derive(Debug, Clone)]
+pub(crate) struct MappedRows {
+    /// Index of the mapping in the lane.
+    pub(crate) mapping: usize,
+    /// The target's rows.
+    pub(crate) rows: ChangeBatch,
+}
+
+/// A row the target refuses.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    /// Index of the mapping in the lane.
+    pub(crate) mapping: usize,
+    /// Its key as text.
+    pub(crate) key: String,
+    /// The row alone.
+    pub(crate) row: ChangeBatch,
+    /// Why.
+    pub(crate) error: Error,
+}
+
+/// What became of a wave of rows.
+#[derive(Debug, Default)]
+pub(crate) struct Isolated {
+    pub(crate) written: Written,
+    pub(crate) refused: Vec<Refused>,
+}
+
+/// Rounds over the refused rows; each must write at least one.
+const ROUNDS_MAX: usize = 8;
+
+/// Writes everything that the target takes.
+///
+/// # Errors
+/// Any error but `Rejected`.
+pub(crate) async fn write(sink: &mut dyn Sink, wave: &[MappedRows]) -> Result<Isolated> {
+    let changes: Vec<_> = wave.iter().map(|it| TargetChange::Rows(it.rows.clone())).collect();
+    match sink.write(&changes).await {
+        Ok(written) => return Ok(Isolated { written, refused: Vec::new() }),
+        Err(error) if error.kind() != Kind::Rejected => return Err(error),
+        Err(_refused) => {}
+    }
+    let mut isolation = Isolation::new(sink, wave);
+    isolation.pass().await?;
+    isolation.retry().await?;
+    Ok(isolation.finish())
+}
+
+/// A row's mapping and key.
+type Place = (usize, String);
+
+struct Isolation<'a> {
+    sink: &'a mut dyn Sink,
+    wave: &'a [MappedRows],
+    /// Batch and row of each row, in source order.
+    rows: Vec<(usize, usize)>,
+    /// Refused so far, with the order they were met in.
+    refused: HashMap<Place, (usize, Refused)>,
+    met: usize,
+    written: Written,
+}
+
+impl<'a> Isolation<'a> {
+    fn new(sink: &'a mut dyn Sink, wave: &'a [MappedRows]) -> Self {
+        Self {
+            sink,
+            wave,
+            rows: in_source_order(wave),
+            refused: HashMap::new(),
+            met: 0,
+            written: Written::default(),
+        }
+    }
+
+    async fn pass(&mut self) -> Result<()> {
+        let (left, right) = halves(0..self.rows.len());
+        let mut ranges = vec![right, left];
+        while let Some(range) = ranges.pop() {
+            if range.len() == 1 {
+                self.write_row(range.start).await?;
+            } else if !range.is_empty() && !self.write_range(range.clone()).await? {
+                let (left, right) = halves(range);
+                ranges.extend([right, left]);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the target took the range as a whole.
+    async fn write_range(&mut self, range: Range<usize>) -> Result<bool> {
+        if self.touches_refused(range.clone()) {
+            return Ok(false);
+        }
+        let changes = self.changes(range)?;
+        match self.sink.write(&changes).await {
+            Ok(written) => {
+                self.written += written;
+                Ok(true)
+            }
+            Err(error) if error.kind() == Kind::Rejected => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn write_row(&mut self, index: usize) -> Result<()> {
+        let (batch, row) = self.rows[index];
+        let mapped = &self.wave[batch];
+        let place = (mapped.mapping, key_text(&mapped.rows, row));
+        let newer = mapped.rows.slice(row..row + 1);
+        let row = match self.refused.remove(&place) {
+            Some((_, older)) => overlay(&older.row, &newer)?,
+            None => newer,
+        };
+        self.try_row(place, row).await?;
+        Ok(())
+    }
+
+    /// Whether the target took the row; one that it did not take is kept.
+    async fn try_row(&mut self, place: Place, row: ChangeBatch) -> Result<bool> {
+        match self.sink.write(&[TargetChange::Rows(row.clone())]).await {
+            Ok(written) => {
+                self.written += written;
+                Ok(true)
+            }
+            Err(error) if error.kind() == Kind::Rejected => {
+                self.met += 1;
+                let refused = Refused { mapping: place.0, key: place.1.clone(), row, error };
+                self.refused.insert(place, (self.met, refused));
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn retry(&mut self) -> Result<()> {
+        for _round in 0..ROUNDS_MAX {
+            let mut waiting: Vec<_> = std::mem::take(&mut self.refused).into_values().collect();
+            waiting.sort_unstable_by_key(|(met, _)| *met);
+            let mut helped = false;
+            for (_, Refused { mapping, key, row, .. }) in waiting {
+                helped |= self.try_row((mapping, key), row).await?;
+            }
+            if !helped || self.refused.is_empty() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Isolated {
+        let mut refused: Vec<_> = self.refused.into_values().collect();
+        refused.sort_unstable_by_key(|(met, _)| *met);
+        let refused = refused.into_iter().map(|(_, refused)| refused).collect();
+        Isolated { written: self.written, refused }
+    }
+
+    fn touches_refused(&self, range: Range<usize>) -> bool {
+        !self.refused.is_empty()
+            && self.rows[range].iter().any(|&(batch, row)| {
+                let mapped = &self.wave[batch];
+                self.refused.contains_key(&(mapped.mapping, key_text(&mapped.rows, row)))
+            })
+    }
+
+    /// The rows of a range as one batch a mapping.
+    fn changes(&self, range: Range<usize>) -> Result<Vec<TargetChange>> {
+        let mut places: BTreeMap<usize, Vec<u32>> = BTreeMap::new();
+        for &(batch, row) in &self.rows[range] {
+            let row = u32::try_from(row).expect("a batch has fewer than 2^32 rows");
+            places.entry(batch).or_default().push(row);
+        }
+        places
+            .into_iter()
+            .map(|(batch, rows)| self.wave[batch].rows.take(&rows).map(TargetChange::Rows))
+            .collect::<std::result::Result<_, _>>()
+            .map_err(|error| {
+                Error::new(Kind::Internal, "rows could not be taken from a batch").caused_by(error)
+            })
+    }
+}
+
+fn halves(range: Range<usize>) -> (Range<usize>, Range<usize>) {
+    let middle = range.start + range.len() / 2;
+    (range.start..middle, middle..range.end)
+}
+
+/// All rows by transaction and ordinal; rows of equal place keep their order.
+fn in_source_order(wave: &[MappedRows]) -> Vec<(usize, usize)> {
+    let mut rows: Vec<(Transaction, u32, (usize, usize))> = Vec::new();
+    for (batch, mapped) in wave.iter().enumerate() {
+        let ordinals = mapped.rows.ordinals().iter();
+        let placed = mapped.rows.row_transactions().zip(ordinals).enumerate();
+        rows.extend(placed.map(|(row, (of, ordinal))| (*of, *ordinal, (batch, row))));
+    }
+    rows.sort_by_key(|(of, ordinal, _)| (of.epoch, of.commit, *ordinal));
+    rows.into_iter().map(|(_, _, place)| place).collect()
+}

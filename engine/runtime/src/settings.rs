@@ -1,0 +1,46 @@
+//! The limits of the loops.
+
+use std::time::Duration;
+
+/// Every queue, batch, retry and wait of the runtime.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Hand-overs of a source that wait to be appended.
+    pub capture_queue: usize,
+    /// Appends that wait to become durable.
+    pub capture_pending: usize,
+    /// Memory of the entries a lane reads at once, about; also the size of a target transaction
+    /// while there is a backlog.
+    pub apply_bytes_max: usize,
+    /// First wait after a failure.
+    pub retry_first: Duration,
+    /// Longest wait between retries.
+    pub retry_longest: Duration,
+    /// How often parked rows are looked at again.
+    pub park_retry: Duration,
+    /// Parked rows tried again at a time.
+    pub park_retry_rows: usize,
+    /// Rows a lane parks before it stops and asks for a person.
+    pub parked_max: usize,
+    /// How often the log is trimmed.
+    pub trim_interval: Duration,
+    /// How long loops may take to drain when told to stop.
+    pub drain_timeout: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            capture_queue: 4,
+            capture_pending: 16,
+            apply_bytes_max: 8 << 20,
+            retry_first: Duration::from_millis(100),
+            retry_longest: Duration::from_secs(30),
+            park_retry: Duration::from_secs(2),
+            park_retry_rows: 1000,
+            parked_max: 100_000,
+            trim_interval: Duration::from_secs(5),
+            drain_timeout: Duration::from_secs(30),
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! The three loops together, on a log in memory.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it says")]
+
+mod support;
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use support::{Change, Notes, Rename, Script, Target, people, system, transaction, until};
+use syncline_core::{Entry, Op, TableName, TableSchema, Transform};
+use syncline_log::MemoryLog;
+use syncline_runtime::{
+    Clock, EntityPlan, Pipeline, Plan, Settings, ShutdownTrigger, SinkPlan, SourcePlan, run,
+    shutdown,
+};
+use tokio::task::JoinHandle;
+
+struct At(i64);
+
+impl Clock for At {
+    fn now(&self) -> i64 {
+        self.0
+    }
+}
+
+/// A running pipeline from `sis.public.people` to targets.
+struct Running {
+    source: Arc<TableSchema>,
+    transactions: Arc<Mutex<Vec<Vec<Entry>>>>,
+    trigger: ShutdownTrigger,
+    ended: JoinHandle<syncline_core::Result<()>>,
+}
+
+impl Running {
+    fn commit(&self, changes: &[Change]) {
+        let mut transactions = self.transactions.lock().unwrap();
+        let commit = transactions.len() as u64 + 1;
+        transactions.push(transaction(&self.source, commit, changes));
+    }
+
+    async fn stop(self) {
+        self.trigger.trigger();
+        self.ended.await.unwrap().unwrap();
+    }
+}
+
+fn rename(reads: &TableName, writes: &Arc<TableSchema>) -> Arc<dyn Transform> {
+    let name = format!("{reads} to {}", writes.name());
+    Arc::new(Rename { name, reads: reads.clone(), writes: writes.clone() })
+}
+
+fn start(targets: &[(&str, Target)], through_entity: bool, failures: Vec<usize>) -> Running {
+    let source = people(TableName::table(&system("sis"), "public", "people"));
+    let person = people(TableName::entity("person"));
+    let mut transforms = Vec::new();
+    if through_entity {
+        transforms.push(rename(source.name(), &person));
+    }
+    let from = if through_entity { person.name() } else { source.name() };
+    for (name, _) in targets {
+        let to = people(TableName::table(&system(name), "public", "users"));
+        transforms.push(rename(from, &to));
+    }
+    let transactions = Arc::new(Mutex::new(Vec::new()));
+    let failures = Arc::new(Mutex::new(failures));
+    let script = transactions.clone();
+    let make_source: syncline_runtime::MakeSource = Arc::new(move || {
+        Box::new(Script { transactions: script.clone(), failures: failures.clone() })
+    });
+    let sinks = targets.iter().map(|(name, target)| {
+        let target = target.clone();
+        SinkPlan { system: system(name), make: Arc::new(move || target.sink()) }
+    });
+    let plan = Plan {
+        sources: vec![SourcePlan { system: system("sis"), make: make_source }],
+        sinks: sinks.collect(),
+        entities: vec![EntityPlan { schema: person }],
+        transforms,
+    };
+    let settings = Settings {
+        apply_bytes_max: 1,
+        retry_first: Duration::from_millis(1),
+        park_retry: Duration::from_millis(5),
+        ..Settings::default()
+    };
+    let clock = Arc::new(At(1_000_500));
+    let notes = Arc::new(Notes::default());
+    let log = Arc::new(MemoryLog::default());
+    let pipeline = Pipeline::new(log, notes, clock, settings, plan).unwrap();
+    let (trigger, told) = shutdown();
+    let ended = tokio::spawn(run(pipeline, told));
+    Running { source, transactions, trigger, ended }
+}
+
+const I: Op = Op::Insert;
+const U: Op = Op::Update;
+const D: Op = Op::Delete;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_reach_a_table_by_the_short_path() {
+    let lms = Target::default();
+    let running = start(&[("lms", lms.clone())], false, vec![]);
+    running.commit(&[(I, 1, Some("Ana")), (I, 2, Some("Bo"))]);
+    running.commit(&[(U, 1, Some("Anna")), (D, 2, None)]);
+    until("Anna alone", || lms.names() == ["Anna"]).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_reach_a_table_through_an_entity() {
+    let lms = Target::default();
+    let running = start(&[("lms", lms.clone())], true, vec![]);
+    running.commit(&[(I, 1, Some("Ana")), (I, 2, Some("Bo"))]);
+    running.commit(&[(U, 1, Some("Anna")), (D, 2, None)]);
+    until("Anna alone", || lms.names() == ["Anna"]).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_larger_than_a_read_is_committed_whole() {
+    let lms = Target::default();
+    let running = start(&[("lms", lms.clone())], false, vec![]);
+    running.commit(&[(I, 1, Some("a")), (I, 2, Some("b")), (I, 3, Some("c")), (I, 4, Some("d"))]);
+    until("four rows", || lms.names().len() == 4).await;
+    running.stop().await;
+    let held = lms.held.lock().unwrap();
+    assert!(held.seen.iter().all(|&rows| rows == 0 || rows == 4), "{:?}", held.seen);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_breaks_inside_a_transaction_neither_loses_nor_doubles() {
+    for through_entity in [false, true] {
+        let lms = Target::default();
+        let running = start(&[("lms", lms.clone())], through_entity, vec![5, 4, 1, 2]);
+        running.commit(&[(I, 1, Some("a")), (I, 2, Some("b")), (I, 3, Some("c"))]);
+        running.commit(&[(D, 1, None), (I, 4, Some("a")), (I, 5, Some("e"))]);
+        until("all rows", || lms.names() == ["b", "c", "a", "e"]).await;
+        running.stop().await;
+        let held = lms.held.lock().unwrap();
+        assert!(held.seen.iter().all(|rows| [0, 3, 4].contains(rows)), "{:?}", held.seen);
+        assert!(held.parked.is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_row_stops_only_its_key_and_returns_when_the_cause_is_gone() {
+    let lms = Target::default();
+    lms.refused.lock().unwrap().push("Eve".into());
+    let running = start(&[("lms", lms.clone())], false, vec![]);
+    running.commit(&[(I, 1, Some("Ana")), (I, 2, Some("Eve")), (I, 3, Some("Bo"))]);
+    until("the others", || lms.names() == ["Ana", "Bo"]).await;
+    until("a parked row", || lms.held.lock().unwrap().parked.len() == 1).await;
+    running.commit(&[(U, 2, None), (U, 1, Some("Anna"))]);
+    until("the next change", || lms.names() == ["Anna", "Bo"]).await;
+    lms.refused.lock().unwrap().clear();
+    until("Eve", || lms.names() == ["Anna", "Eve", "Bo"]).await;
+    until("nothing parked", || lms.held.lock().unwrap().parked.is_empty()).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_are_exchanged_in_the_order_of_their_source() {
+    let lms = Target::default();
+    let running = start(&[("lms", lms.clone())], false, vec![]);
+    running.commit(&[(I, 1, Some("a")), (I, 2, Some("b"))]);
+    running.commit(&[(U, 1, Some("t")), (U, 2, Some("a")), (U, 1, Some("b"))]);
+    until("the exchange", || lms.names() == ["b", "a"]).await;
+    running.stop().await;
+    assert!(lms.held.lock().unwrap().parked.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_its_mapping_refuses_is_parked_and_settled_by_a_later_change() {
+    for through_entity in [false, true] {
+        let lms = Target::default();
+        let running = start(&[("lms", lms.clone())], through_entity, vec![]);
+        running.commit(&[(I, 1, Some("bad")), (I, 2, Some("Bo"))]);
+        until("the other", || lms.names() == ["Bo"]).await;
+        running.commit(&[(U, 1, None)]);
+        running.commit(&[(U, 1, Some("good"))]);
+        until("the mended row", || lms.names() == ["good", "Bo"]).await;
+        until("nothing parked", || lms.held.lock().unwrap().parked.is_empty()).await;
+        running.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_that_is_away_holds_nobody() {
+    let (lms, finance) = (Target::default(), Target::default());
+    finance.away.store(1, Ordering::Relaxed);
+    let targets = [("lms", lms.clone()), ("finance", finance.clone())];
+    let running = start(&targets, false, vec![]);
+    running.commit(&[(I, 1, Some("Ana"))]);
+    until("Ana at the one", || lms.names() == ["Ana"]).await;
+    assert!(finance.names().is_empty());
+    finance.away.store(0, Ordering::Relaxed);
+    until("Ana at the other", || finance.names() == ["Ana"]).await;
+    running.stop().await;
+}

@@ -1,0 +1,310 @@
+//! A source that follows a script, a mapping that renames, and a sink in memory.
+
+use arrow_array::{ArrayRef, Int64Array, StringArray};
+use async_trait::async_trait;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use syncline_core::{
+    Body, Boundary, Captured, ChangeBatch, Checkpoints, Column, ColumnMask, Entry, Error, Kind, Op,
+    Outlet, ParkKey, Parked, Position, Presence, Progress, ReaderName, RejectedRow, Report, Result,
+    Resume, Sink, Source, SystemName, TableName, TableSchema, TargetChange, Transaction,
+    TransactionRun, Transform, Transformed, Written, key_text,
+};
+
+/// `id` and `name`, keyed by `id`.
+pub fn people(name: TableName) -> Arc<TableSchema> {
+    let column = |name: &str, data_type| Column {
+        name: name.into(),
+        id: 0,
+        data_type,
+        native_type: "text".into(),
+        nullable: true,
+        has_default: false,
+        generated: false,
+    };
+    let columns = vec![
+        column("id", arrow_schema::DataType::Int64),
+        column("name", arrow_schema::DataType::Utf8),
+    ];
+    Arc::new(TableSchema::new(name, 1, columns, vec![0]))
+}
+
+/// A change: the operation, the key, and the name where the row speaks of it.
+pub type Change = (Op, i64, Option<&'static str>);
+
+/// One batch of one transaction.
+pub fn rows(schema: &Arc<TableSchema>, commit: u64, first: u32, changes: &[Change]) -> ChangeBatch {
+    let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(changes.iter().map(|it| it.1)));
+    let names: ArrayRef = Arc::new(StringArray::from_iter(changes.iter().map(|it| it.2)));
+    let masks = changes.iter().map(|(_, _, name)| {
+        let mut mask = ColumnMask::all(2);
+        if name.is_none() {
+            mask.clear(1);
+        }
+        mask
+    });
+    let count = u32::try_from(changes.len()).unwrap();
+    let transaction = Transaction { epoch: 1, commit, committed_at: 1_000_000 };
+    ChangeBatch::try_new(
+        schema.clone(),
+        vec![ids, names],
+        changes.iter().map(|it| it.0 as u8).collect::<Vec<_>>().into(),
+        (first..first + count).collect::<Vec<_>>().into(),
+        vec![TransactionRun { transaction, rows: count }],
+        Presence::from_rows(2, masks),
+    )
+    .unwrap()
+}
+
+/// One transaction as entries of one row each; the last has the boundary.
+pub fn transaction(schema: &Arc<TableSchema>, commit: u64, changes: &[Change]) -> Vec<Entry> {
+    let position = Position { epoch: 1, commit, ordinal: 0 };
+    let last = changes.len() - 1;
+    let one = |(ordinal, change): (usize, &Change)| Entry {
+        body: Body::Rows(rows(schema, commit, u32::try_from(ordinal).unwrap(), &[*change])),
+        boundary: (ordinal == last).then_some(Boundary { position, committed_at: 1_000_000 }),
+    };
+    changes.iter().enumerate().map(one).collect()
+}
+
+/// Emits the transactions after the position it resumes from, an entry at a time. Fails once after
+/// each of the given counts of entries, as if its connection broke.
+pub struct Script {
+    pub transactions: Arc<Mutex<Vec<Vec<Entry>>>>,
+    pub failures: Arc<Mutex<Vec<usize>>>,
+}
+
+impl Source for Script {
+    fn run(&mut self, resume: Resume, outlet: &dyn Outlet) -> Result<()> {
+        let mut resumed = resume.position;
+        let mut left = self.failures.lock().unwrap().pop();
+        outlet.report(Report::Streaming);
+        while !outlet.stopping() {
+            let transactions = self.transactions.lock().unwrap().clone();
+            for entries in transactions {
+                let position = entries.last().unwrap().boundary.unwrap().position;
+                if resumed.is_some_and(|resumed| position <= resumed) {
+                    continue;
+                }
+                for entry in entries {
+                    if left == Some(0) {
+                        return Err(Error::new(Kind::Unavailable, "the line broke"));
+                    }
+                    left = left.map(|left| left - 1);
+                    outlet.emit(Captured { entries: vec![entry], checkpoint: None })?;
+                }
+                resumed = Some(position);
+            }
+            std::thread::yield_now();
+        }
+        Ok(())
+    }
+}
+
+/// Copies rows to another table; refuses rows named `bad`.
+#[derive(Debug)]
+pub struct Rename {
+    pub name: String,
+    pub reads: TableName,
+    pub writes: Arc<TableSchema>,
+}
+
+impl Transform for Rename {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn reads(&self) -> &TableName {
+        &self.reads
+    }
+
+    fn writes(&self) -> &Arc<TableSchema> {
+        &self.writes
+    }
+
+    fn transform(&self, batch: &ChangeBatch) -> Result<Transformed> {
+        let names = batch.columns().column(1).as_any().downcast_ref::<StringArray>().unwrap();
+        let bad = |row: &u32| names.iter().nth(*row as usize).flatten() == Some("bad");
+        let all = 0..u32::try_from(batch.len()).unwrap();
+        let (rejected, origins): (Vec<u32>, Vec<u32>) = all.partition(bad);
+        let kept = batch.take(&origins).unwrap();
+        let rows = ChangeBatch::try_new(
+            self.writes.clone(),
+            kept.columns().columns().to_vec(),
+            kept.ops().clone(),
+            kept.ordinals().clone(),
+            kept.transactions().to_vec(),
+            kept.presence().clone(),
+        )
+        .unwrap();
+        let reject = |row: u32| RejectedRow {
+            row: row as usize,
+            expression: None,
+            reason: "bad".into(),
+            hint: None,
+        };
+        Ok(Transformed { rows, origins, rejected: rejected.into_iter().map(reject).collect() })
+    }
+}
+
+/// What a target holds: names by key, parked rows, progress.
+#[derive(Debug, Clone, Default)]
+pub struct Held {
+    pub rows: BTreeMap<String, String>,
+    pub parked: HashMap<ParkKey, Parked>,
+    pub progress: HashMap<ReaderName, Progress>,
+    pub commits: usize,
+    /// The row counts at each commit.
+    pub seen: Vec<usize>,
+}
+
+/// A target in memory that refuses rows with the names it is told to, and names that another row
+/// has.
+#[derive(Clone, Default)]
+pub struct Target {
+    pub held: Arc<Mutex<Held>>,
+    pub refused: Arc<Mutex<Vec<String>>>,
+    pub away: Arc<AtomicUsize>,
+}
+
+impl Target {
+    pub fn names(&self) -> Vec<String> {
+        self.held.lock().unwrap().rows.values().cloned().collect()
+    }
+
+    pub fn sink(&self) -> Box<dyn Sink> {
+        Box::new(MemorySink { target: self.clone(), reader: None, open: None })
+    }
+}
+
+struct MemorySink {
+    target: Target,
+    reader: Option<ReaderName>,
+    open: Option<Held>,
+}
+
+impl MemorySink {
+    fn staged(&mut self) -> &mut Held {
+        let held = &self.target.held;
+        self.open.get_or_insert_with(|| held.lock().unwrap().clone())
+    }
+}
+
+fn refusal(reason: &str) -> Error {
+    Error::new(Kind::Rejected, reason).constraint("names")
+}
+
+fn write_row(held: &mut Held, refused: &[String], batch: &ChangeBatch, row: usize) -> Result<()> {
+    let key = key_text(batch, row);
+    let names = batch.columns().column(1).as_any().downcast_ref::<StringArray>().unwrap();
+    if batch.op(row) == Op::Delete {
+        held.rows.remove(&key);
+        return Ok(());
+    }
+    if !batch.presence().has(row, 1) {
+        let known = held.rows.contains_key(&key);
+        return if known { Ok(()) } else { Err(refusal("the row is not there")) };
+    }
+    let name = names.value(row).to_owned();
+    if refused.contains(&name) {
+        return Err(refusal("the name is refused"));
+    }
+    if held.rows.iter().any(|(other, taken)| *other != key && *taken == name) {
+        return Err(refusal("the name is taken"));
+    }
+    held.rows.insert(key, name);
+    Ok(())
+}
+
+#[async_trait]
+impl Sink for MemorySink {
+    async fn open(&mut self, reader: &ReaderName) -> Result<Option<Progress>> {
+        if self.target.away.load(Ordering::Relaxed) > 0 {
+            return Err(Error::new(Kind::Unavailable, "the target is away"));
+        }
+        self.open = None;
+        self.reader = Some(reader.clone());
+        Ok(self.target.held.lock().unwrap().progress.get(reader).cloned())
+    }
+
+    async fn write(&mut self, changes: &[TargetChange]) -> Result<Written> {
+        let refused = self.target.refused.lock().unwrap().clone();
+        let mut next = self.staged().clone();
+        let mut written = Written::default();
+        for change in changes {
+            match change {
+                TargetChange::Rows(batch) => {
+                    for row in 0..batch.len() {
+                        write_row(&mut next, &refused, batch, row)?;
+                        written.updated += 1;
+                    }
+                }
+                TargetChange::Truncate(_) => next.rows.clear(),
+            }
+        }
+        self.open = Some(next);
+        Ok(written)
+    }
+
+    async fn park(&mut self, parked: &[Parked], settled: &[ParkKey]) -> Result<()> {
+        let staged = self.staged();
+        for key in settled {
+            staged.parked.remove(key);
+        }
+        for row in parked {
+            staged.parked.insert(row.key.clone(), row.clone());
+        }
+        Ok(())
+    }
+
+    async fn parked(&mut self) -> Result<Vec<Parked>> {
+        Ok(self.staged().parked.values().cloned().collect())
+    }
+
+    async fn commit(&mut self, progress: &Progress) -> Result<()> {
+        let reader = self.reader.clone().unwrap();
+        let mut next = self.staged().clone();
+        next.progress.insert(reader, progress.clone());
+        next.commits += 1;
+        next.seen.push(next.rows.len());
+        *self.target.held.lock().unwrap() = next;
+        self.open = None;
+        Ok(())
+    }
+
+    async fn rollback(&mut self) -> Result<()> {
+        self.open = None;
+        Ok(())
+    }
+}
+
+/// Notes in memory.
+#[derive(Default)]
+pub struct Notes(Mutex<HashMap<String, Vec<u8>>>);
+
+impl Checkpoints for Notes {
+    fn load(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        Ok(self.0.lock().unwrap().get(name).cloned())
+    }
+
+    fn save(&self, name: &str, note: &[u8]) -> Result<()> {
+        self.0.lock().unwrap().insert(name.into(), note.to_vec());
+        Ok(())
+    }
+}
+
+/// Waits for a condition, no longer than ten seconds.
+pub async fn until(what: &str, condition: impl Fn() -> bool) {
+    let waiting = async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(10), waiting).await.is_ok(), "no {what}");
+}
+
+pub fn system(name: &str) -> SystemName {
+    SystemName::new(name)
+}

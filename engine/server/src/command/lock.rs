@@ -1,0 +1,48 @@
+//! `lock`: the systems' tables as they are now, written to `syncline.lock`.
+
+use super::Context;
+use crate::problem::{Exit, Failure, Outcome};
+use crate::project::{LOCK_FILE, Lock, Project, TableDrift, between, render_drift};
+use futures::future::join_all;
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct Report {
+    tables: usize,
+    drift: Vec<TableDrift>,
+}
+
+/// Writes the lock and shows what changed since the last one.
+pub(crate) async fn run(context: &Context) -> Outcome<Exit> {
+    let project = context.project()?;
+    let before = project.read_lock().unwrap_or_default();
+    let lock = inspect_all(&project).await?;
+    project.write_lock(&lock)?;
+    let report = Report { tables: lock.tables.len(), drift: between(&before, &lock) };
+    context.output.result(&report, |report| {
+        let drift = render_drift(&report.drift);
+        let separator = if drift.is_empty() { "nothing changed; " } else { "" };
+        format!("{drift}{separator}{LOCK_FILE} has {} tables\n", report.tables)
+    });
+    Ok(Exit::Ok)
+}
+
+/// Asks all systems for their tables at once; what any of them refuses is told together.
+pub(crate) async fn inspect_all(project: &Project) -> Outcome<Lock> {
+    let systems = project.all_postgres()?;
+    let asked = systems.iter().map(|(system, settings)| async move {
+        syncline_postgres::inspect(system, settings).await
+    });
+    let mut tables = Vec::new();
+    let mut failures: Vec<Failure> = Vec::new();
+    for answer in join_all(asked).await {
+        match answer {
+            Ok(answer) => tables.extend(answer),
+            Err(error) => failures.push(error.into()),
+        }
+    }
+    match Failure::all(failures) {
+        Some(failure) => Err(failure),
+        None => Ok(Lock::of(tables)),
+    }
+}

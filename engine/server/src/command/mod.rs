@@ -1,0 +1,17 @@
+//! What each command does: a file a command.
+
+mod check;
+mod dispatch;
+mod doctor;
+mod explain;
+mod init;
+mod lock;
+mod parked;
+mod plan;
+mod preview;
+mod run;
+mod status;
+mod test;
+
+pub(crate) use dispatch::{Context, run};
+pub(crate) use lock::inspect_all;

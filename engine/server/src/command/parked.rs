@@ -1,0 +1,156 @@
+//! `parked`: rows that were set aside. Those a target refused are kept by the target itself; those
+//! that did not reach their entity are kept in the project's state.
+
+use super::Context;
+use crate::arguments::{ParkedAction, ParkedRows};
+use crate::live::{ADDRESS_FILE, SetAside, ask, before_entities};
+use crate::problem::{Exit, Failure, Outcome, Problem};
+use crate::project::Project;
+use crate::render::{self, Align, table};
+use crate::state::State;
+use serde::Serialize;
+use syncline_core::{SystemName, Topic};
+use syncline_postgres::{ParkedRow, Settings, drop_parked, list_parked, replay_parked};
+
+#[derive(Serialize)]
+struct Report {
+    parked: Vec<SetAside>,
+}
+
+#[derive(Serialize)]
+struct Changed {
+    rows: u64,
+}
+
+/// Lists, replays or drops.
+pub(crate) async fn run(context: &Context, action: ParkedAction) -> Outcome<Exit> {
+    let project = context.project()?;
+    match action {
+        ParkedAction::List { system } => list(context, &project, system.as_deref()).await,
+        ParkedAction::Replay(rows) => replay(context, &project, &rows).await,
+        ParkedAction::Drop(rows) => drop_rows(context, &project, &rows).await,
+    }
+}
+
+async fn list(context: &Context, project: &Project, only: Option<&str>) -> Outcome<Exit> {
+    let mut parked = Vec::new();
+    match only {
+        Some(system) => {
+            let system = SystemName::new(system);
+            parked.extend(at_target(&system, &project.postgres(&system)?).await?);
+        }
+        None => {
+            parked.extend(in_state(project).await?);
+            for (system, settings) in project.all_postgres()? {
+                parked.extend(at_target(&system, &settings).await?);
+            }
+        }
+    }
+    context.output.result(&Report { parked }, to_text);
+    Ok(Exit::Ok)
+}
+
+async fn at_target(system: &SystemName, settings: &Settings) -> Outcome<Vec<SetAside>> {
+    let rows = list_parked(settings).await?;
+    Ok(rows.into_iter().map(|row| of_target(system, row)).collect())
+}
+
+fn of_target(system: &SystemName, row: ParkedRow) -> SetAside {
+    SetAside {
+        system: Some(system.to_string()),
+        reader: row.reader,
+        mapping: row.mapping,
+        key: row.key,
+        stage: row.stage,
+        table: row.table,
+        reason: row.reason,
+        culprit: row.culprit,
+        hint: row.hint,
+        attempts: row.attempts,
+    }
+}
+
+/// What the running process knows, since the state is its; where none runs, the state itself.
+async fn in_state(project: &Project) -> Outcome<Vec<SetAside>> {
+    let directory = project.state();
+    if !directory.exists() {
+        return Ok(Vec::new());
+    }
+    if directory.join(ADDRESS_FILE).exists()
+        && let Ok(answer) = ask(&directory, "/parked", "application/json").await
+    {
+        return serde_json::from_str(&answer).map_err(|error| {
+            let wrong = Problem::new("the running Syncline's answer can't be understood")
+                .detail(error.to_string())
+                .hint("is it of another version?".to_owned());
+            Failure::new(Exit::Unavailable, wrong)
+        });
+    }
+    let state = State::open(project)?;
+    let topics: Vec<Topic> = project.settings.systems.keys().map(Topic::changes).collect();
+    before_entities(state.log.as_ref(), &topics)
+}
+
+async fn replay(context: &Context, project: &Project, rows: &ParkedRows) -> Outcome<Exit> {
+    let settings = project.postgres(&SystemName::new(&rows.system))?;
+    let rows = replay_parked(&settings, None, Some(&rows.mapping), rows.key.as_deref()).await?;
+    let text = |changed: &Changed| match changed.rows {
+        0 => "no such row is set aside\n".to_owned(),
+        rows => format!("{rows} rows will be tried again by the running Syncline\n"),
+    };
+    context.output.result(&Changed { rows }, text);
+    Ok(Exit::Ok)
+}
+
+async fn drop_rows(context: &Context, project: &Project, rows: &ParkedRows) -> Outcome<Exit> {
+    let settings = project.postgres(&SystemName::new(&rows.system))?;
+    let mut dropped = 0;
+    for row in list_parked(&settings).await? {
+        let is_meant =
+            row.mapping == rows.mapping && rows.key.as_ref().is_none_or(|key| *key == row.key);
+        if is_meant && drop_parked(&settings, &row.reader, &row.mapping, &row.key).await? {
+            dropped += 1;
+        }
+    }
+    let text = |changed: &Changed| match changed.rows {
+        0 => "no such row is set aside\n".to_owned(),
+        rows => format!("{rows} rows dropped\n"),
+    };
+    context.output.result(&Changed { rows: dropped }, text);
+    Ok(Exit::Ok)
+}
+
+fn to_text(report: &Report) -> String {
+    if report.parked.is_empty() {
+        return "nothing is set aside\n".into();
+    }
+    let headings = [
+        ("system", Align::Left),
+        ("mapping", Align::Left),
+        ("key", Align::Left),
+        ("stage", Align::Left),
+        ("tries", Align::Right),
+        ("reason", Align::Left),
+    ];
+    let rows: Vec<Vec<String>> = report
+        .parked
+        .iter()
+        .map(|row| {
+            vec![
+                row.system.clone().unwrap_or_else(|| "–".into()),
+                row.mapping.clone(),
+                row.key.clone(),
+                row.stage.clone(),
+                render::count(row.attempts.into()),
+                reason(row),
+            ]
+        })
+        .collect();
+    table(&headings, &rows)
+}
+
+fn reason(row: &SetAside) -> String {
+    let culprit = row.culprit.as_ref().map(|culprit| format!(" ({culprit})")).unwrap_or_default();
+    let hint = row.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
+    format!("{}{culprit}{hint}", row.reason)
+}

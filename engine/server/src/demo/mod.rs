@@ -1,0 +1,8 @@
+//! `demo`: private servers, a small university, live traffic, and the engine in between.
+
+mod prove;
+mod reference;
+mod stage;
+mod view;
+
+pub(crate) use stage::run;

@@ -1,0 +1,47 @@
+//! Asks the running process of a project over HTTP.
+
+use super::serve::ADDRESS_FILE;
+use crate::problem::{Exit, Failure, Outcome, Problem};
+use std::io::{Error, Result};
+use std::path::Path;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// How long the running process may take to answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What the process that works in this state directory answers.
+pub(crate) async fn ask(state: &Path, path: &str, accept: &str) -> Outcome<String> {
+    let Ok(address) = std::fs::read_to_string(state.join(ADDRESS_FILE)) else {
+        return Err(nobody_runs(None));
+    };
+    let address = address.trim();
+    timeout(ANSWER_TIMEOUT, get(address, path, accept))
+        .await
+        .map_err(|_| nobody_runs(Some(format!("{address} does not answer in time"))))?
+        .map_err(|error| nobody_runs(Some(format!("{address}: {error}"))))
+}
+
+fn nobody_runs(detail: Option<String>) -> Failure {
+    let wrong = Problem::new("no Syncline runs for this project");
+    let wrong = Problem { detail, ..wrong }.hint("start it with `syncline run`".to_owned());
+    Failure::new(Exit::Unavailable, wrong)
+}
+
+/// The body that a small server on this machine answers with.
+async fn get(address: &str, path: &str, accept: &str) -> Result<String> {
+    let mut stream = TcpStream::connect(address).await?;
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nAccept: {accept}\r\nConnection: close\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await?;
+    let answer = String::from_utf8_lossy(&answer);
+    match answer.split_once("\r\n\r\n") {
+        Some((head, body)) if head.starts_with("HTTP/1.1 200") => Ok(body.to_owned()),
+        _ => Err(Error::other(format!("no good answer for {path}"))),
+    }
+}

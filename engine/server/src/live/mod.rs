@@ -1,0 +1,19 @@
+//! The running engine, as it is seen from outside.
+
+mod ask;
+mod caught_up;
+mod observe;
+mod report;
+mod serve;
+mod set_aside;
+#[cfg(test)]
+mod tests;
+mod text;
+
+pub(crate) use ask::ask;
+pub(crate) use caught_up::{Reading, caught_up};
+pub(crate) use observe::{Observer, WatchedMapping, Watching};
+pub(crate) use report::Report;
+pub(crate) use serve::{ADDRESS_FILE, Served, serve};
+pub(crate) use set_aside::{SetAside, before_entities};
+pub(crate) use text::{to_text, trouble};

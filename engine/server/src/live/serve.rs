@@ -1,0 +1,91 @@
+//! `/metrics`, `/status`, `/health` and `/parked`, on loopback unless the project says otherwise.
+
+use super::observe::Watching;
+use super::set_aside::before_entities;
+use super::text::to_text;
+use crate::clock::SystemClock;
+use crate::metrics;
+use crate::problem::{Exit, Failure, Outcome, Problem};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::get;
+use axum::{Router, serve as serve_connections};
+use serde_json::json;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use syncline_core::{Checkpoints, Topic};
+use syncline_runtime::{Clock as _, Registry};
+use tokio::net::TcpListener;
+
+/// The file in the state directory that holds the address served at.
+pub(crate) const ADDRESS_FILE: &str = "http";
+
+/// What is served.
+#[derive(Clone)]
+pub(crate) struct Served {
+    /// Reports as they come.
+    pub(crate) watching: Watching,
+    /// The counters of all loops.
+    pub(crate) registry: Arc<Registry>,
+    /// Where rows rest that did not reach their entities.
+    pub(crate) checkpoints: Arc<dyn Checkpoints>,
+    /// The captured topics.
+    pub(crate) captured: Vec<Topic>,
+}
+
+/// Serves until the process ends; returns the address.
+pub(crate) async fn serve(listen: SocketAddr, served: Served) -> Outcome<SocketAddr> {
+    let failed = |error: std::io::Error| {
+        let wrong = Problem::new(format!("can't listen on {listen}"))
+            .detail(error.to_string())
+            .hint("set another listen under [http]; port 0 takes any free one".to_owned());
+        Failure::new(Exit::Config, wrong)
+    };
+    let listener = TcpListener::bind(listen).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let router = Router::new()
+        .route("/metrics", get(metrics_page))
+        .route("/status", get(status_page))
+        .route("/health", get(health_page))
+        .route("/parked", get(parked_page))
+        .with_state(served);
+    tokio::spawn(async move {
+        if let Err(error) = serve_connections(listener, router).await {
+            tracing::warn!("HTTP ended: {error}");
+        }
+    });
+    Ok(address)
+}
+
+async fn metrics_page(State(served): State<Served>) -> Response {
+    let page = metrics::render(&served.registry.status(SystemClock.now()));
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], page).into_response()
+}
+
+/// JSON; text for those who ask for it.
+async fn status_page(State(served): State<Served>, headers: HeaderMap) -> Response {
+    let report = served.watching.borrow().clone();
+    let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    if accepted.is_some_and(|accepted| accepted.starts_with("text/plain")) {
+        return to_text(&report).into_response();
+    }
+    Json(report.as_ref()).into_response()
+}
+
+/// 200 while no loop has failed for good, else 503 with the names of those that have.
+async fn health_page(State(served): State<Served>) -> Response {
+    let report = served.watching.borrow().clone();
+    let stopped: Vec<&str> = report.stopped().map(|(name, _)| name).collect();
+    let code = if stopped.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let said = json!({ "well": stopped.is_empty(), "stopped": stopped });
+    (code, Json(said)).into_response()
+}
+
+/// The rows that did not reach their entities.
+async fn parked_page(State(served): State<Served>) -> Response {
+    match before_entities(served.checkpoints.as_ref(), &served.captured) {
+        Ok(rows) => Json(rows).into_response(),
+        Err(failure) => (StatusCode::INTERNAL_SERVER_ERROR, Json(failure.problems)).into_response(),
+    }
+}

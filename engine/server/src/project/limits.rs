@@ -1,0 +1,62 @@
+//! `[log]` and `[runtime]`: every queue, batch, retry and wait as a setting. What is not said keeps
+//! its default; `docs/operations.md` has them all.
+
+use super::document::{Section, Value};
+use super::values::ByteSize;
+use crate::problem::Problem;
+
+/// Reads `[log]`.
+pub(super) fn log_settings(section: Option<&Section<'_>>) -> syncline_log::Settings {
+    let mut settings = syncline_log::Settings::default();
+    let Some(section) = section else { return settings };
+    let bytes = |key| positive::<ByteSize>(section, key).map(|size| size.0);
+    let memory = |key| positive::<ByteSize>(section, key).map(ByteSize::in_memory);
+    set(&mut settings.segment_bytes, bytes("segment_bytes"));
+    set(&mut settings.cache_bytes, memory("cache_bytes"));
+    set(&mut settings.unsynced_bytes, memory("unsynced_bytes"));
+    set(&mut settings.group_bytes, memory("group_bytes"));
+    set(&mut settings.read_bytes, memory("read_bytes"));
+    set(&mut settings.retain_bytes, section.optional::<ByteSize>("retain_bytes").map(|it| it.0));
+    set(&mut settings.retain_for, section.optional("retain_for"));
+    section.finish();
+    settings
+}
+
+/// Reads `[runtime]`.
+pub(super) fn runtime_settings(section: Option<&Section<'_>>) -> syncline_runtime::Settings {
+    let mut settings = syncline_runtime::Settings::default();
+    let Some(section) = section else { return settings };
+    set(&mut settings.capture_queue, positive(section, "capture_queue"));
+    set(&mut settings.capture_pending, positive(section, "capture_pending"));
+    let apply = positive::<ByteSize>(section, "apply_bytes_max").map(ByteSize::in_memory);
+    set(&mut settings.apply_bytes_max, apply);
+    set(&mut settings.retry_first, positive(section, "retry_first"));
+    set(&mut settings.retry_longest, positive(section, "retry_longest"));
+    set(&mut settings.park_retry, positive(section, "park_retry"));
+    set(&mut settings.park_retry_rows, positive(section, "park_retry_rows"));
+    set(&mut settings.parked_max, section.optional("parked_max"));
+    set(&mut settings.trim_interval, positive(section, "trim_interval"));
+    set(&mut settings.drain_timeout, section.optional("drain_timeout"));
+    section.finish();
+    settings
+}
+
+/// A limit that would stop everything at 0.
+pub(super) fn positive<T: Value + PartialOrd + Default>(
+    section: &Section<'_>,
+    key: &'static str,
+) -> Option<T> {
+    let value: T = section.optional(key)?;
+    if value <= T::default() {
+        section.report(key, Problem::new(format!("{}.{key} must be more than 0", section.name())));
+        return None;
+    }
+    Some(value)
+}
+
+/// Replaces a default by what was said.
+pub(super) fn set<T>(setting: &mut T, said: Option<T>) {
+    if let Some(said) = said {
+        *setting = said;
+    }
+}

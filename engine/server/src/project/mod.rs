@@ -1,0 +1,21 @@
+//! The project directory: what an engineer writes, read and made sure of.
+
+mod document;
+mod drift;
+mod entity;
+mod files;
+mod limits;
+mod lock;
+mod open;
+mod settings;
+mod systems;
+#[cfg(test)]
+mod tests;
+mod types;
+mod values;
+
+pub(crate) use drift::{TableDrift, between, render as render_drift};
+pub(crate) use files::{TextFile, find_project};
+pub(crate) use lock::{FILE as LOCK_FILE, Lock};
+pub(crate) use open::Project;
+pub(crate) use settings::{FILE as SETTINGS_FILE, is_name};

@@ -1,0 +1,167 @@
+//! The whole project, opened: settings, entities, mappings, cases and the lock.
+
+use super::entity::Entity;
+use super::files::{Files, TextFile, read_text};
+use super::lock::{self, Lock};
+use super::settings::{self, Settings};
+use super::systems::System;
+use super::values::Surroundings;
+use crate::problem::{Exit, Failure, Outcome, Problem, did_you_mean};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use syncline_core::{SystemName, TableSchema};
+use syncline_mappings::{Catalog, Entity as MappedEntity, Options, SqlFile};
+
+/// A project as its files say it.
+#[derive(Debug)]
+pub(crate) struct Project {
+    /// What `syncline.toml` says.
+    pub(crate) settings: Settings,
+    /// The mappings.
+    pub(crate) mappings: Vec<TextFile>,
+    /// The test cases.
+    pub(crate) cases: Vec<TextFile>,
+    entities: Vec<Entity>,
+    from: Surroundings,
+}
+
+impl Project {
+    /// Reads all files of a project; what is wrong in any of them is told at once.
+    pub(crate) fn open(directory: &Path) -> Outcome<Self> {
+        Self::open_with(directory, [])
+    }
+
+    /// As [`Project::open`], with variables that go before those of the environment.
+    pub(crate) fn open_with(
+        directory: &Path,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Outcome<Self> {
+        let directory = directory
+            .canonicalize()
+            .map_err(|error| Failure::io(format!("can't open {}", directory.display()), &error))?;
+        let text = read_text(&directory, &directory.join(settings::FILE))?.text;
+        let settings = Settings::parse(&text);
+        let state = settings.as_ref().map_or(".syncline".into(), |settings| settings.state.clone());
+        let files = Files::read(&directory, &directory.join(state))?;
+        let entities = read_entities(&files.entities);
+        match (settings, entities) {
+            (Ok(settings), Ok(entities)) => Ok(Self {
+                settings,
+                mappings: files.mappings,
+                cases: files.cases,
+                entities,
+                from: Surroundings::of_process(&directory, variables),
+            }),
+            (settings, entities) => {
+                let problems = settings.err().into_iter().chain(entities.err()).flatten();
+                Err(Failure::config(problems.collect()))
+            }
+        }
+    }
+
+    /// Where the log and the checkpoints rest.
+    pub(crate) fn state(&self) -> PathBuf {
+        self.from.directory.join(&self.settings.state)
+    }
+
+    /// The settings of one system, every text looked up.
+    pub(crate) fn postgres(&self, system: &SystemName) -> Outcome<syncline_postgres::Settings> {
+        let System::Postgres(postgres) = self.system(system)?;
+        let mut settings = postgres.resolve(&self.from).map_err(Failure::config)?;
+        settings.spill_directory = self.state().join("spill").join(system.as_str());
+        Ok(settings)
+    }
+
+    /// The settings of all systems.
+    pub(crate) fn all_postgres(&self) -> Outcome<Vec<(SystemName, syncline_postgres::Settings)>> {
+        let mut found = Vec::new();
+        let mut problems = Vec::new();
+        for name in self.settings.systems.keys() {
+            match self.postgres(name) {
+                Ok(settings) => found.push((name.clone(), settings)),
+                Err(failure) => problems.extend(failure.problems),
+            }
+        }
+        if problems.is_empty() { Ok(found) } else { Err(Failure::config(problems)) }
+    }
+
+    fn system(&self, name: &SystemName) -> Outcome<&System> {
+        self.settings.systems.get(name).ok_or_else(|| {
+            let known: Vec<&str> = self.settings.systems.keys().map(SystemName::as_str).collect();
+            Problem::new(format!("unknown system {:?}", name.as_str()))
+                .detail(format!("{} has {}", settings::FILE, known.join(", ")))
+                .hint(did_you_mean(name.as_str(), known.iter().copied()))
+                .into()
+        })
+    }
+
+    /// The lock as it is on disk.
+    pub(crate) fn read_lock(&self) -> Outcome<Lock> {
+        let path = self.from.directory.join(lock::FILE);
+        if !path.exists() {
+            let wrong = Problem::new(format!("{} is missing", lock::FILE))
+                .detail("it holds the systems' tables, which mappings are checked against")
+                .hint("run `syncline lock` where the systems can be reached".to_owned());
+            return Err(wrong.into());
+        }
+        let text = read_text(&self.from.directory, &path)?.text;
+        Lock::parse(&text).map_err(|problem| Failure::new(Exit::Config, problem))
+    }
+
+    /// Replaces the lock, whole or not at all.
+    pub(crate) fn write_lock(&self, lock: &Lock) -> Outcome<()> {
+        let failed =
+            |error: std::io::Error| Failure::io(format!("can't write {}", lock::FILE), &error);
+        let partial = self.from.directory.join(".syncline.lock.new");
+        std::fs::write(&partial, lock.to_text()).map_err(failed)?;
+        std::fs::rename(&partial, self.from.directory.join(lock::FILE)).map_err(failed)
+    }
+
+    /// What mappings may name: the tables of a lock and the project's entities.
+    pub(crate) fn catalog(&self, lock: &Lock) -> Catalog {
+        let entities = self.entities.iter().map(|entity| {
+            let mapped = MappedEntity { schema: entity.schema.clone(), file: entity.file.clone() };
+            (entity.name(), mapped)
+        });
+        Catalog { tables: lock.tables.clone(), entities: entities.collect() }
+    }
+
+    /// The entities' fields and keys.
+    pub(crate) fn entity_schemas(&self) -> impl Iterator<Item = Arc<TableSchema>> {
+        self.entities.iter().map(|entity| entity.schema.clone())
+    }
+
+    /// The mappings as `check` takes them.
+    pub(crate) fn sql_files(&self) -> Vec<SqlFile> {
+        let file = |file: &TextFile| SqlFile { path: file.path.clone(), text: file.text.clone() };
+        self.mappings.iter().map(file).collect()
+    }
+
+    /// What holds for all mappings.
+    pub(crate) fn mapping_options(&self) -> Options {
+        Options { time_zone: self.settings.time_zone.clone() }
+    }
+}
+
+fn read_entities(files: &[TextFile]) -> Result<Vec<Entity>, Vec<Problem>> {
+    let mut entities: BTreeMap<String, Entity> = BTreeMap::new();
+    let mut problems = Vec::new();
+    for file in files {
+        match Entity::parse(&file.path, &file.text) {
+            Ok(entity) => {
+                if let Some(other) = entities.get(&entity.name()) {
+                    let wrong =
+                        Problem::new(format!("entity {:?} is declared twice", entity.name()))
+                            .at(entity.place)
+                            .detail(format!("first in {}", other.file));
+                    problems.push(wrong);
+                } else {
+                    entities.insert(entity.name(), entity);
+                }
+            }
+            Err(wrong) => problems.extend(wrong),
+        }
+    }
+    if problems.is_empty() { Ok(entities.into_values().collect()) } else { Err(problems) }
+}

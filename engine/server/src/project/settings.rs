@@ -1,0 +1,122 @@
+//! `syncline.toml`: what the project is called, where its state rests, and its systems.
+
+use super::document::{Document, Section, Value, Wrong};
+use super::limits::{log_settings, runtime_settings};
+use super::systems::System;
+use crate::problem::{Place, Problem};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use syncline_core::SystemName;
+use toml::de::DeValue;
+
+/// The name of the file; a directory that has it is a project.
+pub(crate) const FILE: &str = "syncline.toml";
+
+/// What `syncline.toml` says.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// The project's name.
+    pub(crate) name: String,
+    /// Applies wherever a time without a zone meets one with a zone.
+    pub(crate) time_zone: String,
+    /// Where the log and the checkpoints rest, from the project directory.
+    pub(crate) state: PathBuf,
+    /// Where `/status`, `/metrics` and `/health` are served.
+    pub(crate) listen: SocketAddr,
+    /// The log's limits.
+    pub(crate) log: syncline_log::Settings,
+    /// The loops' limits.
+    pub(crate) runtime: syncline_runtime::Settings,
+    /// The systems by name.
+    pub(crate) systems: BTreeMap<SystemName, System>,
+}
+
+impl Settings {
+    /// Reads the file's text.
+    pub(crate) fn parse(text: &str) -> Result<Self, Vec<Problem>> {
+        let document = Document::new(FILE, text);
+        let settings = document.read(Self::from_root);
+        document.finish(settings)
+    }
+
+    fn from_root(root: &Section<'_>) -> Option<Self> {
+        // Every part is read before the first `?`, so that all mistakes are told.
+        let project = root.required_section("project").map(|section| {
+            let read = (section.required::<String>("name"), section.or("time_zone", "UTC".into()));
+            section.finish();
+            read
+        });
+        let state = root.section("state").map(|section| {
+            let directory = section.or("directory", default_state());
+            section.finish();
+            directory
+        });
+        let listen = root.section("http").map(|section| {
+            let Listen(address) = section.or("listen", default_listen());
+            section.finish();
+            address
+        });
+        let log = log_settings(root.section("log").as_ref());
+        let runtime = runtime_settings(root.section("runtime").as_ref());
+        let systems = root.required_section("systems").map(|section| read_systems(&section));
+        let (name, time_zone) = project?;
+        Some(Self {
+            name: name?,
+            time_zone,
+            state: state.unwrap_or_else(default_state),
+            listen: listen.unwrap_or(default_listen().0),
+            log,
+            runtime,
+            systems: systems?,
+        })
+    }
+}
+
+fn default_state() -> PathBuf {
+    ".syncline".into()
+}
+
+fn default_listen() -> Listen {
+    Listen(SocketAddr::from(([127, 0, 0, 1], 0)))
+}
+
+fn read_systems(section: &Section<'_>) -> BTreeMap<SystemName, System> {
+    let named = section.sections().into_iter().filter_map(|(name, section)| {
+        let system = SystemName::new(name);
+        if !is_name(name) {
+            let wrong = Problem::new(format!("{name:?} can't be a system's name"))
+                .detail("a name has lowercase letters, digits and _, and begins with a letter");
+            section.report_here(wrong);
+        }
+        let read = System::from_section(&system, &section);
+        section.finish();
+        Some((system, read?))
+    });
+    named.collect()
+}
+
+/// Whether a name can stand in SQL without quotes, and in topics and directory names as it is.
+pub(crate) fn is_name(name: &str) -> bool {
+    let allowed = |character: char| {
+        character.is_ascii_lowercase() || character.is_ascii_digit() || character == '_'
+    };
+    name.starts_with(|first: char| first.is_ascii_lowercase()) && name.chars().all(allowed)
+}
+
+/// An address to listen on.
+#[derive(Debug, Clone, Copy)]
+struct Listen(SocketAddr);
+
+impl Value for Listen {
+    fn read(value: &DeValue<'_>, _: &Place) -> Result<Self, Wrong> {
+        let wrong = || Wrong {
+            hint: Some("port 0 takes any free port".into()),
+            ..Wrong::expected(r#"an address and port such as "127.0.0.1:9400""#)
+        };
+        match value {
+            DeValue::String(text) => text.parse().map(Self).map_err(|_| wrong()),
+            _ => Err(wrong()),
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! `[systems.NAME]`: how each of the institution's systems is reached.
+//!
+//! Texts that live in the environment or in files are resolved only when the system is used, so
+//! that `check` and `explain` work where the passwords are not.
+
+use super::document::{Section, Value, Wrong};
+use super::limits::{positive, set};
+use super::values::{ByteSize, Port, Surroundings, Text};
+use crate::problem::{Place, Problem, did_you_mean};
+use std::path::PathBuf;
+use std::time::Duration;
+use syncline_core::{Secret, SystemName};
+use syncline_postgres as postgres;
+use toml::de::DeValue;
+
+/// One system of the project.
+#[derive(Debug)]
+pub(crate) enum System {
+    /// A PostgreSQL database.
+    Postgres(Box<Postgres>),
+}
+
+/// The connectors by their names in `connector = "…"`.
+const CONNECTORS: [&str; 1] = ["postgres"];
+
+impl System {
+    /// Reads `[systems.NAME]`.
+    pub(crate) fn from_section(name: &SystemName, section: &Section<'_>) -> Option<Self> {
+        let connector: Option<Connector> = section.required("connector");
+        let postgres = Postgres::from_section(name, section);
+        connector.and(postgres).map(Box::new).map(Self::Postgres)
+    }
+}
+
+/// The name of a connector that there is.
+struct Connector;
+
+impl Value for Connector {
+    fn read(value: &DeValue<'_>, _: &Place) -> Result<Self, Wrong> {
+        one_of(value, &CONNECTORS).map(|_| Self)
+    }
+}
+
+/// The one of these words that the text is.
+fn one_of(value: &DeValue<'_>, words: &[&'static str]) -> Result<&'static str, Wrong> {
+    let wrong = || Wrong::expected(format!("one of {}", words.join(", ")));
+    let DeValue::String(word) = value else { return Err(wrong()) };
+    words.iter().copied().find(|known| *known == word).ok_or_else(|| Wrong {
+        detail: Some(format!("found {word:?}")),
+        hint: did_you_mean(word, words.iter().copied()),
+        ..wrong()
+    })
+}
+
+/// A PostgreSQL system as the project writes it.
+#[derive(Debug)]
+pub(crate) struct Postgres {
+    host: Text,
+    port: Port,
+    database: Text,
+    user: Text,
+    password: Option<Text>,
+    tls: postgres::Tls,
+    slot: String,
+    publication: String,
+    limits: Limits,
+}
+
+impl Postgres {
+    fn from_section(name: &SystemName, section: &Section<'_>) -> Option<Self> {
+        let host = section.required("host");
+        let port = section.or("port", Port(Text::Plain("5432".into())));
+        let database = section.required("database");
+        let user = section.required("user");
+        let password = section.optional("password");
+        let tls = read_tls(section);
+        let slot = section.or("slot", format!("syncline_{name}"));
+        let publication = section.or("publication", format!("syncline_{name}"));
+        let limits = Limits::from_section(section.section("limits").as_ref());
+        Some(Self {
+            host: host?,
+            port,
+            database: database?,
+            user: user?,
+            password,
+            tls,
+            slot,
+            publication,
+            limits,
+        })
+    }
+
+    /// What the connector needs, every text looked up; all that is missing at once.
+    pub(crate) fn resolve(&self, from: &Surroundings) -> Result<postgres::Settings, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut look_up = |text: &Text| {
+            text.resolve(from).map_err(|problem| problems.push(problem)).unwrap_or_default()
+        };
+        let host = look_up(&self.host);
+        let database = look_up(&self.database);
+        let user = look_up(&self.user);
+        let password = self.password.as_ref().map(look_up).map(Secret::new);
+        let port = self.port.0.resolve_port(from).map_err(|problem| problems.push(problem));
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let mut settings =
+            postgres::Settings::new(&host, port.unwrap_or_default(), &database, &user);
+        settings.password = password;
+        settings.tls = self.tls_in(from);
+        settings.slot.clone_from(&self.slot);
+        settings.publication.clone_from(&self.publication);
+        self.limits.apply(&mut settings);
+        Ok(settings)
+    }
+
+    fn tls_in(&self, from: &Surroundings) -> postgres::Tls {
+        match &self.tls {
+            postgres::Tls::VerifyFull { roots: Some(roots) } => {
+                postgres::Tls::VerifyFull { roots: Some(from.directory.join(roots)) }
+            }
+            other => other.clone(),
+        }
+    }
+}
+
+/// `tls` and `tls_roots`.
+fn read_tls(section: &Section<'_>) -> postgres::Tls {
+    let roots: Option<PathBuf> = section.optional("tls_roots");
+    let TlsWord(word) = section.or("tls", TlsWord("disable"));
+    if roots.is_some() && word != "verify-full" {
+        let wrong = Problem::new(format!("tls = {word:?} does not use tls_roots"))
+            .hint("set tls = \"verify-full\"".to_owned());
+        section.report("tls_roots", wrong);
+    }
+    match word {
+        "require" => postgres::Tls::Require,
+        "verify-full" => postgres::Tls::VerifyFull { roots },
+        _ => postgres::Tls::Disable,
+    }
+}
+
+/// The word after `tls =`.
+struct TlsWord(&'static str);
+
+impl Value for TlsWord {
+    fn read(value: &DeValue<'_>, _: &Place) -> Result<Self, Wrong> {
+        one_of(value, &["disable", "require", "verify-full"]).map(Self)
+    }
+}
+
+/// `[systems.NAME.limits]`: what is not said keeps the connector's default.
+#[derive(Debug, Default)]
+struct Limits {
+    connect_timeout: Option<Duration>,
+    statement_timeout: Option<Duration>,
+    snapshot_connections: Option<usize>,
+    snapshot_chunk_rows: Option<u64>,
+    batch_rows_max: Option<usize>,
+    batch_bytes_max: Option<ByteSize>,
+    heartbeat: Option<Duration>,
+    wal_bytes_max: Option<ByteSize>,
+}
+
+impl Limits {
+    fn from_section(section: Option<&Section<'_>>) -> Self {
+        let Some(section) = section else { return Self::default() };
+        let limits = Self {
+            connect_timeout: section.optional("connect_timeout"),
+            statement_timeout: section.optional("statement_timeout"),
+            snapshot_connections: positive(section, "snapshot_connections"),
+            snapshot_chunk_rows: positive(section, "snapshot_chunk_rows"),
+            batch_rows_max: positive(section, "batch_rows_max"),
+            batch_bytes_max: positive(section, "batch_bytes_max"),
+            heartbeat: section.optional("heartbeat"),
+            wal_bytes_max: positive(section, "wal_bytes_max"),
+        };
+        section.finish();
+        limits
+    }
+
+    fn apply(&self, settings: &mut postgres::Settings) {
+        set(&mut settings.connect_timeout, self.connect_timeout);
+        set(&mut settings.snapshot_connections, self.snapshot_connections);
+        set(&mut settings.snapshot_chunk_rows, self.snapshot_chunk_rows);
+        set(&mut settings.batch_rows_max, self.batch_rows_max);
+        set(&mut settings.batch_bytes_max, self.batch_bytes_max.map(ByteSize::in_memory));
+        set(&mut settings.heartbeat, self.heartbeat);
+        settings.statement_timeout = self.statement_timeout.or(settings.statement_timeout);
+        settings.wal_bytes_max = self.wal_bytes_max.map(|it| it.0).or(settings.wal_bytes_max);
+    }
+}

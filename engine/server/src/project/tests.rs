@@ -1,0 +1,351 @@
+//! What a person is told when the project's files are wrong, and the lock's round trip.
+
+use super::document::Document;
+use super::entity::Entity;
+use super::lock::Lock;
+use super::settings::Settings;
+use super::systems::System;
+use super::values::Surroundings;
+use super::{Project, between, render_drift};
+use crate::problem::Failure;
+use crate::render;
+use arrow_schema::{DataType, Field, Fields, IntervalUnit, TimeUnit};
+use std::fs;
+use std::sync::Arc;
+use syncline_core::{
+    CatalogTable, Column, ForeignKey, Identity, SystemName, TableName, TableSchema,
+};
+
+const GOOD: &str = r#"[project]
+name = "university"
+time_zone = "Europe/Madrid"
+
+[systems.sis]
+connector = "postgres"
+host = { env = "SIS_HOST" }
+port = { env = "SIS_PORT" }
+database = "sis"
+user = "syncline"
+password = { env = "SIS_PASSWORD" }
+"#;
+
+fn told(text: &str) -> String {
+    render::problems(&Settings::parse(text).expect_err("the text is wrong"))
+}
+
+fn entity_told(text: &str) -> String {
+    let problems = Entity::parse("person/entity.toml", text).expect_err("the text is wrong");
+    render::problems(&problems)
+}
+
+fn variables(named: &[(&str, &str)]) -> Surroundings {
+    let variables = named.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+    Surroundings { directory: "/nowhere".into(), variables }
+}
+
+fn failure_told(failure: &Failure) -> String {
+    render::problems(&failure.problems)
+}
+
+#[test]
+fn malformed_toml_shows_the_line() {
+    insta::assert_snapshot!(told("[project]\nname = university\n[log\n"));
+}
+
+#[test]
+fn all_mistakes_of_a_file_are_told_at_once() {
+    insta::assert_snapshot!(told(
+        r#"[project]
+nmae = "university"
+time_zone = 1
+
+[log]
+segment_bytes = 64
+
+[systems.sis]
+connector = "postgresql"
+
+[systems.LMS]
+connector = "postgres"
+
+[systems.hr]
+connector = "postgres"
+host = { evn = "HR_HOST" }
+port = 70000
+user = "syncline"
+tls = "on"
+tls_roots = "ca.pem"
+
+[systems.hr.limits]
+heartbeat = "ten"
+batch_rows_max = 0
+batch_rows = 10
+
+[extra]
+"#
+    ));
+}
+
+#[test]
+fn an_empty_file_says_what_a_project_needs() {
+    insta::assert_snapshot!(told(""));
+}
+
+#[test]
+fn a_setting_in_place_of_a_table_is_told() {
+    insta::assert_snapshot!(told("project = \"university\"\nsystems = []\n"));
+}
+
+#[test]
+fn missing_variables_are_told_only_when_the_system_is_used() {
+    let settings = Settings::parse(GOOD).expect("the text is good");
+    let System::Postgres(sis) = &settings.systems[&SystemName::new("sis")];
+    let problems = sis.resolve(&variables(&[("SIS_PORT", "5432")])).expect_err("two are missing");
+    insta::assert_snapshot!(render::problems(&problems));
+}
+
+#[test]
+fn a_port_that_is_no_number_is_told_without_its_text() {
+    let settings = Settings::parse(GOOD).expect("the text is good");
+    let System::Postgres(sis) = &settings.systems[&SystemName::new("sis")];
+    let from = [("SIS_HOST", "h"), ("SIS_PORT", "hunter2"), ("SIS_PASSWORD", "hunter2")];
+    let problems = sis.resolve(&variables(&from)).expect_err("the port is wrong");
+    let told = render::problems(&problems);
+    assert!(!told.contains("hunter2"), "{told}");
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn settings_carry_their_limits_and_keep_the_password_hidden() {
+    let text = format!(
+        "{GOOD}tls = \"verify-full\"\ntls_roots = \"ca.pem\"\n[systems.sis.limits]\n\
+         connect_timeout = \"3s\"\nbatch_bytes_max = \"4MiB\"\nwal_bytes_max = \"1GiB\"\n"
+    );
+    let settings = Settings::parse(&text).expect("the text is good");
+    let System::Postgres(sis) = &settings.systems[&SystemName::new("sis")];
+    let from = [("SIS_HOST", "db"), ("SIS_PORT", "5433"), ("SIS_PASSWORD", "hunter2")];
+    let resolved = sis.resolve(&variables(&from)).expect("all is there");
+    assert_eq!((resolved.host.as_str(), resolved.port), ("db", 5433));
+    assert_eq!(resolved.slot, "syncline_sis");
+    assert_eq!(resolved.connect_timeout.as_secs(), 3);
+    assert_eq!(resolved.batch_bytes_max, 4 << 20);
+    assert_eq!(resolved.wal_bytes_max, Some(1 << 30));
+    let roots = Some("/nowhere/ca.pem".into());
+    assert_eq!(resolved.tls, syncline_postgres::Tls::VerifyFull { roots });
+    assert!(!format!("{resolved:?}{settings:?}").contains("hunter2"));
+}
+
+#[test]
+fn bad_entities_are_told() {
+    insta::assert_snapshot!(entity_told(
+        r#"[entity]
+name = "Person"
+key = ["person_id", "nam"]
+
+[fields.person_id]
+type = "text"
+
+[fields.name]
+type = "txt"
+
+[fields.email]
+doc = "how we write to them"
+policy = "newest"
+"#
+    ));
+}
+
+#[test]
+fn an_entity_without_a_key_is_told() {
+    insta::assert_snapshot!(entity_told(
+        "[entity]\nname = \"person\"\nkey = []\n[fields.id]\ntype = \"text\"\n"
+    ));
+}
+
+#[test]
+fn an_entity_keeps_the_order_of_its_fields_and_its_key_is_never_null() {
+    let text = "[entity]\nname = \"person\"\nkey = [\"b\"]\n[fields.b]\ntype = \"text\"\n\
+                [fields.a]\ntype = \"integer\"\n";
+    let entity = Entity::parse("person/entity.toml", text).expect("the text is good");
+    let columns: Vec<_> =
+        entity.schema.columns().iter().map(|c| (c.name.as_str(), c.nullable)).collect();
+    assert_eq!(columns, [("b", false), ("a", true)]);
+    assert_eq!(entity.schema.key(), [0]);
+}
+
+#[test]
+fn an_entity_declared_twice_and_a_missing_lock_are_told() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let write = |path: &str, text: &str| {
+        let path = directory.path().join(path);
+        fs::create_dir_all(path.parent().expect("has a folder")).expect("made");
+        fs::write(path, text).expect("written");
+    };
+    write("syncline.toml", GOOD);
+    let person = "[entity]\nname = \"person\"\nkey = [\"id\"]\n[fields.id]\ntype = \"text\"\n";
+    write("person/entity.toml", person);
+    let project = Project::open(directory.path()).expect("one entity is good");
+    insta::assert_snapshot!(failure_told(&project.read_lock().expect_err("there is no lock")));
+
+    write("people/entity.toml", person);
+    let failure = Project::open(directory.path()).expect_err("two entities clash");
+    insta::assert_snapshot!(failure_told(&failure));
+}
+
+#[test]
+fn an_unknown_system_is_told_with_the_nearest_name() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    fs::write(directory.path().join("syncline.toml"), GOOD).expect("written");
+    let project = Project::open(directory.path()).expect("the project is good");
+    let failure = project.postgres(&SystemName::new("siss")).expect_err("no such system");
+    insta::assert_snapshot!(failure_told(&failure));
+}
+
+#[test]
+fn hidden_folders_and_the_state_directory_are_not_looked_into() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let settings = format!("{GOOD}[state]\ndirectory = \"state\"\n");
+    fs::write(directory.path().join("syncline.toml"), settings).expect("written");
+    for folder in ["state", ".hidden", "person", "person/tests"] {
+        fs::create_dir_all(directory.path().join(folder)).expect("made");
+        fs::write(directory.path().join(folder).join("a.sql"), "SELECT 1").expect("written");
+        fs::write(directory.path().join(folder).join("case.toml"), "").expect("written");
+    }
+    let project = Project::open(directory.path()).expect("the project is good");
+    let paths =
+        |files: &[super::TextFile]| files.iter().map(|f| f.path.clone()).collect::<Vec<_>>();
+    assert_eq!(paths(&project.mappings), ["person/a.sql", "person/tests/a.sql"]);
+    assert_eq!(paths(&project.cases), ["person/tests/case.toml"]);
+}
+
+fn column(name: &str, native_type: &str, data_type: DataType) -> Column {
+    Column {
+        name: name.into(),
+        id: 1,
+        data_type,
+        native_type: native_type.into(),
+        nullable: true,
+        has_default: false,
+        generated: false,
+    }
+}
+
+fn every_type() -> Vec<Column> {
+    let item = |data_type| DataType::List(Arc::new(Field::new_list_field(data_type, true)));
+    let fields = Fields::from(vec![
+        Field::new("x y", DataType::Int32, true),
+        Field::new("z", DataType::Decimal128(10, 2), true),
+    ]);
+    let types = [
+        DataType::Int16,
+        DataType::Int32,
+        DataType::Int64,
+        DataType::Float32,
+        DataType::Float64,
+        DataType::Boolean,
+        DataType::Decimal128(38, 0),
+        DataType::Utf8,
+        DataType::Binary,
+        DataType::Date32,
+        DataType::Time64(TimeUnit::Microsecond),
+        DataType::Timestamp(TimeUnit::Microsecond, None),
+        DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        DataType::Interval(IntervalUnit::MonthDayNano),
+        DataType::FixedSizeBinary(16),
+        item(DataType::Utf8),
+        item(item(DataType::Int32)),
+        DataType::Struct(fields),
+    ];
+    types
+        .into_iter()
+        .enumerate()
+        .map(|(at, data_type)| column(&format!("c{at}"), "its \"type\"", data_type))
+        .collect()
+}
+
+fn catalog() -> Lock {
+    let sis = SystemName::new("sis");
+    let students = CatalogTable {
+        schema: TableSchema::new(
+            TableName::table(&sis, "public", "students"),
+            0,
+            vec![
+                Column { nullable: false, ..column("student_id", "text", DataType::Utf8) },
+                Column { id: 2, ..column("email", "character varying(100)", DataType::Utf8) },
+                Column { id: 4, has_default: true, ..column("mood", "mood", DataType::Utf8) },
+            ],
+            vec![0],
+        ),
+        identity: Identity::Key,
+        foreign_keys: vec![ForeignKey {
+            name: "students_program".into(),
+            columns: vec!["email".into()],
+            references: TableName::table(&sis, "public", "programs"),
+            referenced: vec!["code".into()],
+        }],
+        unique: vec![vec!["email".into()]],
+        enums: vec![("mood".into(), vec!["sad".into(), "happy \"y\"".into()])],
+        rows_estimated: 0,
+    };
+    let odd = CatalogTable {
+        schema: TableSchema::new(
+            TableName::table(&sis, "Weird Schema", "dotted.table"),
+            0,
+            every_type(),
+            Vec::new(),
+        ),
+        identity: Identity::Nothing,
+        foreign_keys: Vec::new(),
+        unique: Vec::new(),
+        enums: Vec::new(),
+        rows_estimated: 0,
+    };
+    Lock::of([students, odd])
+}
+
+#[test]
+fn a_lock_reads_back_as_it_was_written() {
+    let lock = catalog();
+    let text = lock.to_text();
+    assert_eq!(Lock::parse(&text), Ok(lock));
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn a_lock_that_was_edited_badly_is_told() {
+    let text = catalog().to_text().replace("identity = \"key\"", "identity = \"kee\"");
+    let problem = Lock::parse(&text).expect_err("the identity is wrong");
+    insta::assert_snapshot!(render::problems(&[problem]));
+    let text = catalog().to_text().replace("key = [\"student_id\"]", "key = [\"id\"]");
+    let problem = Lock::parse(&text).expect_err("the key is wrong");
+    insta::assert_snapshot!(render::problems(&[problem]));
+}
+
+#[test]
+fn drift_is_a_diff_of_columns() {
+    let before = catalog();
+    let mut after = before.clone();
+    let name = TableName::table(&SystemName::new("sis"), "public", "students");
+    let table = after.tables.get_mut(&name).expect("is there");
+    let mut columns = table.schema.columns().to_vec();
+    columns[1].native_type = "character varying(60)".into();
+    columns[1].nullable = false;
+    columns[2] = Column { id: 5, ..column("nickname", "text", DataType::Utf8) };
+    table.schema = TableSchema::new(name, 0, columns, vec![0, 1]);
+    table.identity = Identity::Full;
+    after.tables.retain(|name, _| !name.to_string().contains("dotted"));
+    assert_eq!(between(&before, &before), []);
+    insta::assert_snapshot!(render_drift(&between(&before, &after)));
+}
+
+#[test]
+fn a_document_reads_on_after_a_mistake() {
+    let document = Document::new("x.toml", "a = 1\nb = 2\n");
+    let read = document.read(|root| {
+        let wrong: Option<String> = root.optional("a");
+        let right: Option<u64> = root.optional("b");
+        assert_eq!((wrong, right), (None, Some(2)));
+        right
+    });
+    assert_eq!(document.finish(read).expect_err("a is wrong").len(), 1);
+}

@@ -1,0 +1,84 @@
+//! The project's state directory: one process at a time has it.
+
+use crate::problem::{Exit, Failure, Outcome, Problem};
+use crate::project::Project;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read as _, Seek as _, Write as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+use syncline_log::EmbeddedLog;
+
+/// The file that is locked; it holds the number of the process that has the directory.
+const LOCK_FILE: &str = "lock";
+
+/// The state directory, this process's alone until dropped.
+#[derive(Debug)]
+pub(crate) struct State {
+    /// The directory.
+    pub(crate) directory: PathBuf,
+    /// The log in it.
+    pub(crate) log: Arc<EmbeddedLog>,
+    _lock: File,
+}
+
+impl State {
+    /// Takes the project's state; makes it if need be.
+    pub(crate) fn open(project: &Project) -> Outcome<Self> {
+        let directory = project.state();
+        let lock = lock(&directory)?;
+        let log = EmbeddedLog::open(&directory.join("log"), project.settings.log.clone())?;
+        Ok(Self { directory, log: Arc::new(log), _lock: lock })
+    }
+}
+
+fn lock(directory: &PathBuf) -> Outcome<File> {
+    let failed = |error: std::io::Error| {
+        Failure::io(format!("can't use the state directory {}", directory.display()), &error)
+    };
+    std::fs::create_dir_all(directory).map_err(failed)?;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    let mut file = options.open(directory.join(LOCK_FILE)).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(in_use(&mut file)),
+        Err(TryLockError::Error(error)) => return Err(failed(error)),
+    }
+    let process = std::process::id().to_string();
+    file.set_len(0)
+        .and_then(|()| file.rewind())
+        .and_then(|()| file.write_all(process.as_bytes()))
+        .map_err(failed)?;
+    Ok(file)
+}
+
+fn in_use(file: &mut File) -> Failure {
+    let mut process = String::new();
+    let holder = match file.take(20).read_to_string(&mut process) {
+        Ok(length) if length > 0 => format!("process {} works on it", process.trim()),
+        _ => "another process works on it".to_owned(),
+    };
+    let wrong = Problem::new("the project is in use")
+        .detail(holder)
+        .hint("ask it with `syncline status`, or stop it first".to_owned());
+    Failure::new(Exit::InUse, wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_process_is_told_who_has_the_state() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("state");
+        let held = lock(&path).expect("nobody has it");
+        // A lock belongs to the open file, so a second one in this process is as good as another's.
+        let failure = lock(&path).expect_err("it is taken");
+        assert_eq!(failure.exit, Exit::InUse);
+        let detail = failure.problems[0].detail.clone().expect("says who");
+        assert_eq!(detail, format!("process {} works on it", std::process::id()));
+        drop(held);
+        assert!(lock(&path).is_ok());
+    }
+}

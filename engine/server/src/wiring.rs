@@ -1,0 +1,201 @@
+//! From a checked project to a pipeline: which systems are read and written, by what, for whom.
+
+use crate::checked;
+use crate::clock::SystemClock;
+use crate::live::{Reading, WatchedMapping};
+use crate::problem::{Outcome, Problem};
+use crate::project::{Lock, Project};
+use crate::state::State;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use syncline_core::{ReaderName, Sink, Source, SystemName, TableName, Topic};
+use syncline_mappings::Mapping;
+use syncline_postgres::{PostgresSink, PostgresSource, Settings};
+use syncline_runtime::{EntityPlan, Pipeline, Plan, SinkPlan, SourcePlan};
+
+/// A project, put together.
+pub(crate) struct Wired {
+    /// What runs.
+    pub(crate) pipeline: Pipeline,
+    /// The state it runs on.
+    pub(crate) state: State,
+    /// The mappings and their lanes.
+    pub(crate) mappings: Vec<WatchedMapping>,
+    /// The readers and their topics.
+    pub(crate) readers: Vec<Reading>,
+    /// The PostgreSQL systems that are read.
+    pub(crate) sources: BTreeMap<SystemName, Settings>,
+}
+
+/// Checks the mappings, takes the project's state and puts all loops together.
+pub(crate) fn wire(project: &Project) -> Outcome<Wired> {
+    let lock = project.read_lock()?;
+    let mappings = checked::all_well(project, &lock)?;
+    if mappings.is_empty() {
+        return Err(Problem::new("the project has no mapping")
+            .hint("write one: INSERT INTO … SELECT … FROM … in a file that ends in .sql".to_owned())
+            .into());
+    }
+    let sources = source_settings(project, &mappings)?;
+    let plan = Plan {
+        sources: plan_sources(&sources, &mappings, &lock),
+        sinks: plan_sinks(project, &mappings)?,
+        entities: project.entity_schemas().map(|schema| EntityPlan { schema }).collect(),
+        transforms: mappings.iter().map(|mapping| mapping.transform.clone()).collect(),
+    };
+    let state = State::open(project)?;
+    let pipeline = Pipeline::new(
+        state.log.clone(),
+        state.log.clone(),
+        Arc::new(SystemClock),
+        project.settings.runtime.clone(),
+        plan,
+    )?;
+    let mappings: Vec<WatchedMapping> = mappings.iter().map(watched).collect();
+    let readers: BTreeSet<Reading> =
+        mappings.iter().map(|it| (it.lane.clone(), topic_of(&it.reads))).collect();
+    Ok(Wired { pipeline, state, mappings, readers: readers.into_iter().collect(), sources })
+}
+
+fn source_settings(
+    project: &Project,
+    mappings: &[Mapping],
+) -> Outcome<BTreeMap<SystemName, Settings>> {
+    let read = mappings.iter().filter_map(|mapping| mapping.reads.system());
+    let read: BTreeSet<&SystemName> = read.collect();
+    let mut settings = BTreeMap::new();
+    for system in read {
+        settings.insert(system.clone(), project.postgres(system)?);
+    }
+    Ok(settings)
+}
+
+fn plan_sources(
+    sources: &BTreeMap<SystemName, Settings>,
+    mappings: &[Mapping],
+    lock: &Lock,
+) -> Vec<SourcePlan> {
+    let plans = sources.iter().map(|(system, settings)| {
+        let (tables, _) = tables_of(mappings, system);
+        let tables = parents_first(tables, lock);
+        let (name, settings) = (system.clone(), settings.clone());
+        let make = move || -> Box<dyn Source> {
+            Box::new(PostgresSource::new(name.clone(), settings.clone(), tables.clone()))
+        };
+        SourcePlan { system: system.clone(), make: Arc::new(make) }
+    });
+    plans.collect()
+}
+
+fn plan_sinks(project: &Project, mappings: &[Mapping]) -> Outcome<Vec<SinkPlan>> {
+    let written = mappings.iter().filter_map(|mapping| mapping.writes.system());
+    let written: BTreeSet<&SystemName> = written.collect();
+    let mut plans = Vec::new();
+    for system in written {
+        let (name, settings) = (system.clone(), project.postgres(system)?);
+        let make = move || -> Box<dyn Sink> {
+            Box::new(PostgresSink::new(name.clone(), settings.clone()))
+        };
+        plans.push(SinkPlan { system: system.clone(), make: Arc::new(make) });
+    }
+    Ok(plans)
+}
+
+/// What the mappings read and write in one system.
+pub(crate) fn tables_of(
+    mappings: &[Mapping],
+    system: &SystemName,
+) -> (Vec<TableName>, Vec<TableName>) {
+    let of_system = |names: BTreeSet<&TableName>| {
+        names.into_iter().filter(|name| name.system() == Some(system)).cloned().collect()
+    };
+    (
+        of_system(mappings.iter().map(|mapping| &mapping.reads).collect()),
+        of_system(mappings.iter().map(|mapping| &mapping.writes).collect()),
+    )
+}
+
+/// The tables in an order in which what is referred to goes before what refers to it, as far as the
+/// references have no circle.
+fn parents_first(mut waiting: Vec<TableName>, lock: &Lock) -> Vec<TableName> {
+    let mut ordered = Vec::with_capacity(waiting.len());
+    while !waiting.is_empty() {
+        let waits_for_another = |name: &TableName| {
+            let keys = lock.tables.get(name).map_or(&[][..], |table| &table.foreign_keys);
+            keys.iter().any(|key| key.references != *name && waiting.contains(&key.references))
+        };
+        let next = waiting.iter().position(|name| !waits_for_another(name)).unwrap_or(0);
+        ordered.push(waiting.remove(next));
+    }
+    ordered
+}
+
+fn watched(mapping: &Mapping) -> WatchedMapping {
+    let topic = topic_of(&mapping.reads);
+    let lane = match mapping.writes.system() {
+        Some(system) => ReaderName::apply(system, &topic),
+        None => ReaderName::resolve(&topic),
+    };
+    WatchedMapping {
+        name: mapping.name.clone(),
+        reads: mapping.reads.clone(),
+        writes: mapping.writes.clone(),
+        lane,
+    }
+}
+
+fn topic_of(name: &TableName) -> Topic {
+    match name {
+        TableName::Table { system, .. } => Topic::changes(system),
+        TableName::Entity(name) => Topic::entity(name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use syncline_core::{CatalogTable, ForeignKey, Identity, TableSchema};
+
+    fn name(table: &str) -> TableName {
+        TableName::table(&SystemName::new("sis"), "public", table)
+    }
+
+    fn table(of: &str, references: &[&str]) -> CatalogTable {
+        let keys = references.iter().map(|table| ForeignKey {
+            name: (*table).into(),
+            columns: Vec::new(),
+            references: name(table),
+            referenced: Vec::new(),
+        });
+        CatalogTable {
+            schema: TableSchema::new(name(of), 0, Vec::new(), Vec::new()),
+            identity: Identity::Key,
+            foreign_keys: keys.collect(),
+            unique: Vec::new(),
+            enums: Vec::new(),
+            rows_estimated: 0,
+        }
+    }
+
+    fn ordered(tables: &[CatalogTable]) -> Vec<TableName> {
+        let names = tables.iter().map(|table| table.schema.name().clone()).collect();
+        parents_first(names, &Lock::of(tables.to_vec()))
+    }
+
+    #[test]
+    fn what_is_referred_to_goes_first() {
+        let tables = [
+            table("enrolments", &["students", "courses"]),
+            table("students", &["students"]),
+            table("courses", &["departments"]),
+        ];
+        let expected = ["students", "courses", "enrolments"].map(name);
+        assert_eq!(ordered(&tables), expected);
+    }
+
+    #[test]
+    fn a_circle_of_references_loses_no_table() {
+        let tables = [table("a", &["b"]), table("b", &["a"]), table("c", &["a"])];
+        assert_eq!(ordered(&tables), ["a", "b", "c"].map(name));
+    }
+}

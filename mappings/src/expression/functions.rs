@@ -1,0 +1,394 @@
+//! Which functions a mapping may call. A list of what is known to mean the same as in PostgreSQL;
+//! everything else is refused by name.
+
+use super::convert::{arrow, exact, finite};
+use super::translate::Translator;
+use super::typed::Typed;
+use crate::exact::Exact;
+use crate::names;
+use crate::sql_type::{self, Family};
+use arrow_schema::{DataType, Field, FieldRef, TimeUnit};
+use datafusion::logical_expr::ScalarUDF;
+use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
+use datafusion::physical_expr::ScalarFunctionExpr;
+use datafusion::physical_expr::expressions::IsNotNullExpr;
+use datafusion::sql::sqlparser::ast::{
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Spanned,
+};
+use datafusion::sql::sqlparser::tokenizer::Span;
+use std::sync::Arc;
+
+/// PostgreSQL's name, and DataFusion's.
+const FUNCTIONS: &[(&str, &str)] = &[
+    ("abs", "abs"),
+    ("ascii", "ascii"),
+    ("bit_length", "bit_length"),
+    ("btrim", "btrim"),
+    ("cbrt", "cbrt"),
+    ("ceil", "ceil"),
+    ("ceiling", "ceil"),
+    ("char_length", "character_length"),
+    ("character_length", "character_length"),
+    ("chr", "chr"),
+    ("coalesce", "coalesce"),
+    ("concat", "concat"),
+    ("concat_ws", "concat_ws"),
+    ("date_part", "date_part"),
+    ("date_trunc", "date_trunc"),
+    ("decode", "decode"),
+    ("encode", "encode"),
+    ("exp", "exp"),
+    ("floor", "floor"),
+    ("gcd", "gcd"),
+    ("greatest", "greatest"),
+    ("initcap", "initcap"),
+    ("lcm", "lcm"),
+    ("least", "least"),
+    ("left", "left"),
+    ("length", "character_length"),
+    ("levenshtein", "levenshtein"),
+    ("ln", "ln"),
+    ("log", "log"),
+    ("lower", "lower"),
+    ("lpad", "lpad"),
+    ("ltrim", "ltrim"),
+    ("make_date", "make_date"),
+    ("md5", "md5"),
+    ("nullif", "nullif"),
+    ("octet_length", "octet_length"),
+    ("overlay", "overlay"),
+    ("position", "strpos"),
+    ("pow", "power"),
+    ("power", "power"),
+    ("regexp_like", "regexp_like"),
+    ("regexp_replace", "regexp_replace"),
+    ("repeat", "repeat"),
+    ("replace", "replace"),
+    ("reverse", "reverse"),
+    ("right", "right"),
+    ("round", "round"),
+    ("rpad", "rpad"),
+    ("rtrim", "rtrim"),
+    ("sha224", "sha224"),
+    ("sha256", "sha256"),
+    ("sha384", "sha384"),
+    ("sha512", "sha512"),
+    ("sign", "signum"),
+    ("split_part", "split_part"),
+    ("sqrt", "sqrt"),
+    ("starts_with", "starts_with"),
+    ("strpos", "strpos"),
+    ("substr", "substr"),
+    ("substring", "substr"),
+    ("to_hex", "to_hex"),
+    ("translate", "translate"),
+    ("trunc", "trunc"),
+    ("upper", "upper"),
+];
+
+/// Functions that give another value each time, or depend on more than their arguments.
+const CHANGING: &[&str] = &[
+    "clock_timestamp",
+    "current_setting",
+    "current_user",
+    "gen_random_uuid",
+    "lastval",
+    "nextval",
+    "pg_current_wal_lsn",
+    "random",
+    "session_user",
+    "timeofday",
+    "txid_current",
+    "user",
+    "uuid",
+    "uuid_generate_v4",
+    "uuidv4",
+    "uuidv7",
+    "version",
+];
+
+/// Functions over several rows.
+const OVER_ROWS: &[&str] = &[
+    "array_agg",
+    "avg",
+    "bool_and",
+    "bool_or",
+    "count",
+    "every",
+    "first_value",
+    "json_agg",
+    "jsonb_agg",
+    "lag",
+    "last_value",
+    "lead",
+    "max",
+    "min",
+    "ntile",
+    "rank",
+    "dense_rank",
+    "row_number",
+    "stddev",
+    "string_agg",
+    "sum",
+    "variance",
+];
+
+/// Functions that can give NULL for arguments that are not.
+const MAY_BE_NULL: &[&str] = &["nullif", "regexp_like"];
+
+impl Translator<'_, '_, '_> {
+    pub(super) fn function(&mut self, function: &Function, span: Span) -> Option<Typed> {
+        let name = function.name.to_string().to_lowercase();
+        let place = function.name.span();
+        let windowed = function.over.is_some() || !function.within_group.is_empty();
+        if windowed || function.filter.is_some() || OVER_ROWS.contains(&name.as_str()) {
+            let kind = if windowed { "window functions" } else { "aggregates" };
+            self.report.error(
+                place,
+                format!("{kind} such as {name} are not supported yet: a mapping reads one table row by row"),
+            );
+            return None;
+        }
+        if let Some(time) = self.time_word(&name) {
+            return Some(time);
+        }
+        if name == "mod" || !self.is_known(&name) {
+            return self.other_function(&name, function, place, span);
+        }
+        let arguments = self.arguments(function, span)?;
+        self.call(&name, arguments, span)
+    }
+
+    fn is_known(&self, name: &str) -> bool {
+        FUNCTIONS.iter().any(|(known, _)| *known == name)
+    }
+
+    fn other_function(
+        &mut self,
+        name: &str,
+        function: &Function,
+        place: Span,
+        span: Span,
+    ) -> Option<Typed> {
+        if name == "mod" {
+            let mut arguments = self.arguments(function, span)?.into_iter();
+            let (left, right) = (arguments.next()?, arguments.next()?);
+            let op = datafusion::sql::sqlparser::ast::BinaryOperator::Modulo;
+            return self.binary(left, &op, right, span);
+        }
+        // What is wrong within the call is worth knowing too.
+        let _ = self.arguments(function, span);
+        if CHANGING.contains(&name) {
+            self.report
+                .error(place, format!("function {name} is not immutable"))
+                .detail("the same change must always give the same row, whenever it is run again")
+                .hint("now() is allowed: it is the commit time of the row's transaction");
+            return None;
+        }
+        let found = self.report.error(place, format!("unknown function \"{name}\""));
+        if let Some(meant) = names::nearest(name, FUNCTIONS.iter().map(|(known, _)| *known)) {
+            found.hint(format!("did you mean \"{meant}\"?"));
+        } else {
+            found.hint("docs/mappings.md lists the functions that a mapping may call");
+        }
+        None
+    }
+
+    fn arguments(&mut self, function: &Function, span: Span) -> Option<Vec<Typed>> {
+        let FunctionArguments::List(list) = &function.args else { return Some(Vec::new()) };
+        if list.duplicate_treatment.is_some() || !list.clauses.is_empty() {
+            self.report.error(span, "a function's arguments are plain values here");
+            return None;
+        }
+        let exprs: Option<Vec<&Expr>> = list
+            .args
+            .iter()
+            .map(|argument| match argument {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+                _ => None,
+            })
+            .collect();
+        let Some(exprs) = exprs else {
+            self.report.error(span, "a function's arguments are plain values here");
+            return None;
+        };
+        self.operands(exprs)
+    }
+
+    /// A call of a known function, its arguments converted as PostgreSQL would.
+    pub(super) fn call(&mut self, name: &str, args: Vec<Typed>, span: Span) -> Option<Typed> {
+        let called = FUNCTIONS.iter().find(|(known, _)| *known == name).map_or(name, |(_, to)| to);
+        match (name, args.as_slice()) {
+            ("coalesce", [_, ..]) => return self.coalesce(args, span),
+            ("nullif" | "greatest" | "least", [_, _, ..]) => {
+                let args = self.unify(args, span)?;
+                return self.invoke(called, args, span);
+            }
+            ("concat" | "concat_ws", _) => {
+                let args: Vec<Option<Typed>> =
+                    args.into_iter().map(|arg| self.convert(arg, &DataType::Utf8, span)).collect();
+                let args = args.into_iter().collect::<Option<Vec<_>>>()?;
+                return self.invoke(called, args, span);
+            }
+            ("length", [only]) if only.data_type == DataType::Binary => {
+                return self.invoke("octet_length", args, span);
+            }
+            ("round", [only]) if Family::of(&only.data_type) == Family::Float => {
+                let float = only.data_type.clone();
+                return args.into_iter().next().map(|only| exact(only, Exact::RoundEven, &float));
+            }
+            ("round" | "trunc", [first, _]) if Family::of(&first.data_type) == Family::Float => {
+                self.report
+                    .error(span, format!("{name} to a number of digits needs a numeric"))
+                    .hint("cast the number first: x::numeric(20,6)");
+                return None;
+            }
+            ("date_trunc" | "date_part", [_, _]) => return self.time_function(called, args, span),
+            _ => {}
+        }
+        self.invoke(called, args, span)
+    }
+
+    /// The first value that is not NULL; those after it are not computed.
+    fn coalesce(&mut self, args: Vec<Typed>, span: Span) -> Option<Typed> {
+        let mut args = self.unify(args, span)?;
+        let nullable = args.iter().all(|arg| arg.nullable);
+        let is_there = |arg: &Typed| {
+            let expr = Arc::new(IsNotNullExpr::new(arg.expr.clone()));
+            arg.clone().with(expr, DataType::Boolean)
+        };
+        if args.len() == 1 {
+            return args.pop();
+        }
+        let whens: Vec<Typed> = args.iter().take(args.len() - 1).map(is_there).collect();
+        Some(self.case_of(&whens, args, true, span)?.nullable(nullable))
+    }
+
+    /// Calls DataFusion's function, converting arguments only where nothing is lost.
+    pub(super) fn invoke(&mut self, name: &str, args: Vec<Typed>, span: Span) -> Option<Typed> {
+        let Some(function) = self.context.functions.get(name).cloned() else {
+            self.report.error(span, format!("unknown function \"{name}\""));
+            return None;
+        };
+        let args: Vec<Typed> = args.into_iter().map(finite).collect();
+        let fields: Vec<FieldRef> = args.iter().map(field).collect();
+        let wanted = match fields_with_udf(&fields, function.as_ref()) {
+            Ok(wanted) => wanted,
+            Err(_) => return self.refuse_arguments(name, &args, span),
+        };
+        let mut passed = Vec::with_capacity(args.len());
+        for (arg, wanted) in args.iter().zip(&wanted) {
+            let Some(arg) = self.pass(arg.clone(), wanted.data_type(), span) else {
+                return self.refuse_arguments(name, &args, span);
+            };
+            passed.push(arg);
+        }
+        self.apply(&function, &passed, span)
+    }
+
+    fn pass(&mut self, arg: Typed, wanted: &DataType, span: Span) -> Option<Typed> {
+        if arg.data_type == *wanted {
+            return Some(arg);
+        }
+        let to = canonical(wanted).unwrap_or_else(|| wanted.clone());
+        let widens = match (Family::of(&arg.data_type), Family::of(&to)) {
+            _ if arg.is_untyped() => true,
+            (Family::Integer, Family::Float | Family::Decimal) => true,
+            (from, to) => from == to,
+        };
+        if !widens {
+            return None;
+        }
+        let arg =
+            if Family::of(&to) == Family::Other { arg } else { self.convert(arg, &to, span)? };
+        Some(if arg.data_type == *wanted { arg } else { arrow(arg, wanted) })
+    }
+
+    pub(super) fn apply(
+        &mut self,
+        function: &Arc<ScalarUDF>,
+        args: &[Typed],
+        span: Span,
+    ) -> Option<Typed> {
+        let exprs = args.iter().map(|arg| arg.expr.clone()).collect();
+        let config = self.context.config.clone();
+        let called =
+            ScalarFunctionExpr::try_new(function.clone(), exprs, &self.context.schema, config);
+        let called = match called {
+            Ok(called) => called,
+            Err(error) => return self.refuse(&error, span),
+        };
+        let returns = called.return_type().clone();
+        let parts: Vec<&Typed> = args.iter().collect();
+        let nullable = match function.name() {
+            "greatest" | "least" => args.iter().all(|arg| arg.nullable),
+            "concat" => false,
+            name => MAY_BE_NULL.contains(&name) || args.iter().any(|arg| arg.nullable),
+        };
+        let typed = Typed::over(Arc::new(called), returns.clone(), &parts).nullable(nullable);
+        let Some(to) = canonical(&returns) else {
+            let name = function.name();
+            self.report.error(span, format!("{name} gives {returns}, which has no place here"));
+            return None;
+        };
+        Some(if to == returns { typed } else { arrow(typed, &to) })
+    }
+
+    fn refuse_arguments(&mut self, name: &str, args: &[Typed], span: Span) -> Option<Typed> {
+        let types: Vec<String> = args.iter().map(Typed::type_name).collect();
+        self.report
+            .error(span, format!("there is no function {name}({})", types.join(", ")))
+            .hint("check the number of arguments, or cast them");
+        None
+    }
+}
+
+fn field(typed: &Typed) -> FieldRef {
+    Arc::new(Field::new("", typed.data_type.clone(), true))
+}
+
+/// The type of design §5 for what DataFusion's functions return; `None` where there is none.
+fn canonical(data_type: &DataType) -> Option<DataType> {
+    Some(match data_type {
+        DataType::Utf8View | DataType::LargeUtf8 => DataType::Utf8,
+        DataType::BinaryView | DataType::LargeBinary => DataType::Binary,
+        DataType::Int8 | DataType::UInt8 => DataType::Int16,
+        DataType::UInt16 => DataType::Int32,
+        DataType::UInt32 | DataType::UInt64 => DataType::Int64,
+        DataType::Timestamp(_, None) => sql_type::NAIVE,
+        DataType::Timestamp(_, Some(_)) => sql_type::aware(),
+        DataType::Time64(_) => DataType::Time64(TimeUnit::Microsecond),
+        DataType::Date64 => DataType::Date32,
+        DataType::List(_) => return None,
+        other if Family::of(other) == Family::Other => return None,
+        other => other.clone(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_function_is_one_that_datafusion_has() {
+        let library: BTreeSet<String> = datafusion::functions::all_default_functions()
+            .iter()
+            .map(|function| function.name().to_owned())
+            .collect();
+        for (known, called) in FUNCTIONS {
+            // COALESCE is written as CASE.
+            assert!(library.contains(*called) || *known == "coalesce", "{known} calls {called}");
+        }
+    }
+
+    #[test]
+    fn the_documentation_lists_every_function_and_no_other() {
+        let documentation = include_str!("../../../docs/mappings.md");
+        let list = documentation.split("<!-- functions -->").nth(1).expect("the list is marked");
+        let listed: BTreeSet<&str> = list.split('`').skip(1).step_by(2).collect();
+        let mut known: BTreeSet<&str> = FUNCTIONS.iter().map(|(known, _)| *known).collect();
+        known.extend(["mod", "now", "current_date", "current_timestamp", "localtimestamp"]);
+        assert_eq!(listed, known);
+    }
+}

@@ -1,0 +1,240 @@
+//! An expression with what is known of it, and the names it may use.
+
+use crate::exact::Zone;
+use crate::sql_type;
+use arrow_array::{RecordBatch, RecordBatchOptions};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use datafusion::common::ScalarValue;
+use datafusion::common::config::ConfigOptions;
+use datafusion::logical_expr::{Operator, ScalarUDF};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::ScalarFunctionExpr;
+use datafusion::physical_expr::expressions::{
+    BinaryExpr, CastExpr, Column, IsNotNullExpr, Literal,
+};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use syncline_core::TableSchema;
+
+/// An expression and what is known of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Typed {
+    pub(crate) expr: Arc<dyn PhysicalExpr>,
+    pub(crate) data_type: DataType,
+    pub(crate) origin: Origin,
+    /// The source columns it reads.
+    pub(crate) inputs: BTreeSet<usize>,
+    /// Whether it reads the commit time.
+    pub(crate) reads_commit_time: bool,
+    pub(crate) nullable: bool,
+}
+
+/// What an expression is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// A source column as it is.
+    Column(usize),
+    /// A value written in the statement.
+    Constant {
+        /// Whether it takes the type of what it meets, as `'…'` and NULL do.
+        untyped: bool,
+    },
+    Computed,
+}
+
+impl Typed {
+    pub(crate) fn constant(value: ScalarValue, untyped: bool) -> Self {
+        Self {
+            data_type: value.data_type(),
+            nullable: value.is_null(),
+            expr: Arc::new(Literal::new(value)),
+            origin: Origin::Constant { untyped },
+            inputs: BTreeSet::new(),
+            reads_commit_time: false,
+        }
+    }
+
+    /// What this becomes with another expression around it.
+    pub(crate) fn with(self, expr: Arc<dyn PhysicalExpr>, data_type: DataType) -> Self {
+        Self { expr, data_type, origin: Origin::Computed, ..self }
+    }
+
+    /// An expression over others.
+    pub(crate) fn over(expr: Arc<dyn PhysicalExpr>, data_type: DataType, parts: &[&Self]) -> Self {
+        Self {
+            expr,
+            data_type,
+            origin: Origin::Computed,
+            inputs: parts.iter().flat_map(|part| part.inputs.iter().copied()).collect(),
+            reads_commit_time: parts.iter().any(|part| part.reads_commit_time),
+            nullable: parts.iter().any(|part| part.nullable),
+        }
+    }
+
+    pub(crate) fn nullable(mut self, nullable: bool) -> Self {
+        self.nullable = nullable;
+        self
+    }
+
+    /// The value, where it is written in the statement.
+    pub(crate) fn value(&self) -> Option<&ScalarValue> {
+        self.expr.downcast_ref::<Literal>().map(Literal::value)
+    }
+
+    pub(crate) fn is_null(&self) -> bool {
+        self.value().is_some_and(ScalarValue::is_null)
+    }
+
+    pub(crate) fn is_untyped(&self) -> bool {
+        matches!(self.origin, Origin::Constant { untyped: true })
+    }
+
+    pub(crate) fn type_name(&self) -> String {
+        if self.is_untyped() && !self.is_null() {
+            return "a quoted text".to_owned();
+        }
+        sql_type::name(&self.data_type)
+    }
+}
+
+/// What expressions of one mapping share.
+#[derive(Debug)]
+pub(crate) struct Context<'a> {
+    /// What the mapping reads.
+    pub(crate) source: &'a TableSchema,
+    /// The source's columns, then the commit time: what expressions are evaluated over.
+    pub(crate) schema: SchemaRef,
+    /// The source's columns that are enums.
+    pub(crate) enums: Vec<usize>,
+    pub(crate) zone: &'a Zone,
+    pub(crate) functions: &'a HashMap<String, Arc<ScalarUDF>>,
+    pub(crate) config: &'a Arc<ConfigOptions>,
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn new(
+        source: &'a TableSchema,
+        enums: Vec<usize>,
+        zone: &'a Zone,
+        functions: &'a HashMap<String, Arc<ScalarUDF>>,
+        config: &'a Arc<ConfigOptions>,
+    ) -> Self {
+        let mut fields: Vec<Field> =
+            source.arrow().fields().iter().map(|field| field.as_ref().clone()).collect();
+        fields.push(Field::new("now()", sql_type::aware(), false));
+        Self { source, schema: Arc::new(Schema::new(fields)), enums, zone, functions, config }
+    }
+
+    /// The commit time of the row's transaction.
+    pub(crate) fn commit_time(&self) -> Typed {
+        let index = self.source.columns().len();
+        Typed {
+            expr: Arc::new(Column::new("now()", index)),
+            data_type: sql_type::aware(),
+            origin: Origin::Computed,
+            inputs: BTreeSet::new(),
+            reads_commit_time: true,
+            nullable: false,
+        }
+    }
+
+    /// A source column as it is.
+    pub(crate) fn column(&self, index: usize) -> Option<Typed> {
+        let column = self.source.columns().get(index)?;
+        Some(Typed {
+            expr: Arc::new(Column::new(&column.name, index)),
+            data_type: column.data_type.clone(),
+            origin: Origin::Column(index),
+            inputs: BTreeSet::from([index]),
+            reads_commit_time: false,
+            nullable: column.nullable,
+        })
+    }
+
+    /// The native type of a source column that is used as it is.
+    pub(crate) fn native_type(&self, typed: &Typed) -> Option<&'a str> {
+        match typed.origin {
+            Origin::Column(index) => {
+                self.source.columns().get(index).map(|column| column.native_type.as_str())
+            }
+            Origin::Constant { .. } | Origin::Computed => None,
+        }
+    }
+}
+
+/// One row without columns: what constants are evaluated over.
+pub(crate) fn one_row() -> RecordBatch {
+    let options = RecordBatchOptions::new().with_row_count(Some(1));
+    RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &options)
+        .expect("a batch without columns has any length")
+}
+
+/// The names an expression may use.
+#[derive(Debug)]
+pub(crate) struct Scope {
+    /// The names the columns may be qualified with: an alias, or `public.students` and the like.
+    pub(crate) qualifiers: Vec<String>,
+    pub(crate) columns: Vec<ScopeColumn>,
+    /// What the columns belong to, for messages.
+    pub(crate) described: String,
+}
+
+impl Scope {
+    /// Marks columns that are not NULL in any row that passes these conditions.
+    pub(crate) fn narrow<'c>(&mut self, conditions: impl Iterator<Item = &'c Typed>) {
+        let mut proven = BTreeSet::new();
+        conditions.for_each(|condition| prove(&condition.expr, &mut proven));
+        for column in &mut self.columns {
+            if let Origin::Column(index) = column.typed.origin
+                && proven.contains(&index)
+            {
+                column.typed.nullable = false;
+            }
+        }
+    }
+}
+
+/// The columns that are not NULL where a condition is true.
+fn prove(condition: &Arc<dyn PhysicalExpr>, proven: &mut BTreeSet<usize>) {
+    let column = |expr: &Arc<dyn PhysicalExpr>| expr.downcast_ref::<Column>().map(Column::index);
+    if let Some(test) = condition.downcast_ref::<IsNotNullExpr>() {
+        proven.extend(column(test.arg()));
+    } else if let Some(binary) = condition.downcast_ref::<BinaryExpr>() {
+        match binary.op() {
+            Operator::And => {
+                prove(binary.left(), proven);
+                prove(binary.right(), proven);
+            }
+            Operator::Eq
+            | Operator::NotEq
+            | Operator::Lt
+            | Operator::LtEq
+            | Operator::Gt
+            | Operator::GtEq => {
+                proven.extend([binary.left(), binary.right()].into_iter().flat_map(strictly));
+            }
+            _ => {}
+        }
+    } else {
+        proven.extend(column(condition));
+    }
+}
+
+/// The columns without which an operand is NULL: a bare one, or one within conversions.
+fn strictly(operand: &Arc<dyn PhysicalExpr>) -> Option<usize> {
+    if let Some(column) = operand.downcast_ref::<Column>() {
+        return Some(column.index());
+    }
+    match operand.downcast_ref::<ScalarFunctionExpr>() {
+        Some(function) if function.name() != "lower" => None,
+        Some(function) => function.args().first().and_then(strictly),
+        None => operand.downcast_ref::<CastExpr>().and_then(|cast| strictly(cast.expr())),
+    }
+}
+
+/// A name, and the expression it stands for.
+#[derive(Debug)]
+pub(crate) struct ScopeColumn {
+    pub(crate) name: String,
+    pub(crate) typed: Typed,
+}

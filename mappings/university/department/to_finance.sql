@@ -1,0 +1,3 @@
+INSERT INTO finance.public.cost_centres (code, name, budget, currency)
+SELECT code, name || ' (' || faculty || ')', coalesce(budget, 0), 'EUR'
+FROM department;

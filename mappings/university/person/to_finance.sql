@@ -1,0 +1,16 @@
+INSERT INTO finance.public.accounts (
+    account_no, person_id, holder, email, country, credit_limit, opened_at
+)
+SELECT
+    'A-' || person_id,
+    person_id,
+    full_name,
+    email,
+    country,
+    CASE
+        WHEN status = 'active' THEN 500.00
+        WHEN status = 'on leave' THEN 50.00
+        ELSE 0.00
+    END,
+    admitted_at
+FROM person;

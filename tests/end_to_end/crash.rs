@@ -1,0 +1,116 @@
+//! G1: no committed change is lost, through any crash. G2: none takes effect twice. G3: per key,
+//! order is kept. The university under traffic, and a process that is killed again and again.
+
+use anyhow::{Result, ensure};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use std::path::Path;
+use std::time::Duration;
+use syncline_demo::{
+    Cluster, ClusterOptions, Program, Running, Size, Traffic, TrafficOptions, University, verify,
+};
+use syncline_tests::{is_streaming, program, until};
+
+/// Kills, unless the variable says otherwise.
+const CRASHES: u32 = 55;
+const CRASHES_VARIABLE: &str = "SYNCLINE_CRASHES";
+const SEED: u64 = 3;
+/// Reading a thousand rows at a time by one connection makes the first copy long enough to be
+/// killed in.
+const SLOW_COPY: &str = "snapshot_connections = 1\nsnapshot_chunk_rows = 1000\n";
+
+#[tokio::test]
+async fn after_any_number_of_kills_every_target_holds_what_the_mappings_say() -> Result<()> {
+    let cluster = Cluster::start(ClusterOptions::default())?;
+    let university = University::build(&cluster, &cluster, Size::scaled(0.1)).await?;
+    let directory = tempfile::tempdir()?;
+    let project = directory.path().join("university");
+    copy_project(&project)?;
+    let program = program()?.with(university.environment());
+    let locked = program.command(&project).arg("lock").output()?;
+    ensure!(locked.status.success(), "{}", String::from_utf8_lossy(&locked.stderr));
+
+    let options = TrafficOptions { seed: SEED, rows_per_second: 500, ..TrafficOptions::default() };
+    let traffic = Traffic::start(&university, options).await?;
+    let mut chance = StdRng::seed_from_u64(SEED);
+    let mut streaming = 0;
+    for number in 0..crashes() {
+        let running = program.run(&project)?;
+        // The first ones die young, in the middle of the first copy.
+        let longest = if number < 20 { 600 } else { 2500 };
+        let life = Duration::from_millis(chance.random_range(100..longest));
+        streaming += u32::from(lives(running, &project, life).await?);
+    }
+    let report = traffic.stop().await?;
+    ensure!(report.rows > 1000, "there was traffic: {report:?}");
+    // Both kinds of life were cut short: in the first copy, and among changes.
+    ensure!(streaming > 0 && streaming < crashes(), "{streaming} of {} were streaming", crashes());
+    settle(&program, &project, &university).await
+}
+
+fn crashes() -> u32 {
+    std::env::var(CRASHES_VARIABLE).ok().and_then(|text| text.parse().ok()).unwrap_or(CRASHES)
+}
+
+/// Lets a process live for a while, then kills it. Tells whether it had finished its first copies.
+async fn lives(mut running: Running, project: &Path, life: Duration) -> Result<bool> {
+    tokio::time::sleep(life).await;
+    running.check()?;
+    let was_streaming = is_streaming(project)?;
+    running.kill()?;
+    Ok(was_streaming)
+}
+
+/// Runs undisturbed until everything is at its target, and compares row by row.
+async fn settle(program: &Program, project: &Path, university: &University) -> Result<()> {
+    let mut running = program.run(project)?;
+    let mut last = None;
+    let settled =
+        until("every target holds what its mapping says", Duration::from_secs(180), async || {
+            running.check()?;
+            let report = verify(university).await?;
+            let equal = report.is_equal();
+            last = Some(report);
+            Ok(equal)
+        })
+        .await;
+    let report = last.expect("was asked once");
+    ensure!(settled.is_ok(), "{report}\n{}", running.said());
+    ensure!(report.rows() > 50_000, "{report}");
+    // Parked rows are the few that the targets truly refuse, not a way to be right.
+    ensure!(report.parked() * 100 < report.rows(), "{report}");
+    Ok(())
+}
+
+/// The reference project, with a slow first copy.
+fn copy_project(to: &Path) -> Result<()> {
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../mappings/university");
+    copy_folder(&from, to)?;
+    let settings = to.join("syncline.toml");
+    let text = std::fs::read_to_string(&settings)?;
+    let slowed: Vec<String> =
+        text.split_inclusive("user = \"syncline\"\n").map(str::to_owned).collect();
+    let names = ["sis", "hr", "lms", "finance"];
+    let limits = |place: usize| {
+        names
+            .get(place)
+            .map_or(String::new(), |name| format!("\n[systems.{name}.limits]\n{SLOW_COPY}"))
+    };
+    let text: String =
+        slowed.iter().enumerate().map(|(place, part)| part.clone() + &limits(place)).collect();
+    Ok(std::fs::write(settings, text)?)
+}
+
+fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else {
+            std::fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,11 @@
+//! What users are promised, on real servers, with the program as they run it. Each module tells one
+//! story.
+
+mod bad_input;
+mod big_transaction;
+mod crash;
+mod parked;
+mod shutdown;
+mod tables;
+mod tour;
+mod types;

@@ -1,0 +1,31 @@
+//! The program under test, built when it is first asked for.
+
+use anyhow::{Context, Result, ensure};
+use std::process::Command;
+use std::sync::OnceLock;
+use syncline_demo::Program;
+
+static BUILT: OnceLock<std::result::Result<(), String>> = OnceLock::new();
+
+/// The `syncline` program as the sources are now. Tests of a workspace may run without its
+/// programs being built; and nothing is worse than a test of yesterday's.
+///
+/// # Errors
+/// When it can't be built.
+pub fn program() -> Result<Program> {
+    let built = BUILT.get_or_init(|| build().map_err(|error| format!("{error:#}")));
+    built.clone().map_err(anyhow::Error::msg)?;
+    Program::beside_us()
+}
+
+fn build() -> Result<()> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--package", "syncline"]);
+    if !cfg!(debug_assertions) {
+        command.arg("--release");
+    }
+    let output = command.output().context("can't run cargo")?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
