@@ -172,7 +172,7 @@ fn read_insert(insert: ast::Insert, report: &mut Report<'_>) -> Option<Statement
         report.error(target.span, "the statement has no SELECT");
         return None;
     };
-    let query = read_query(*source, report)?;
+    let query = read_query(*source, &mut Vec::new(), report)?;
     Some(Statement { target, columns, query })
 }
 
@@ -193,20 +193,22 @@ fn refuse_insert_clauses(insert: &ast::Insert, report: &mut Report<'_>) {
     }
 }
 
-fn read_query(query: AstQuery, report: &mut Report<'_>) -> Option<Query> {
+/// `named` are the common tables that may be read here; each can be read once.
+fn read_query(query: AstQuery, named: &mut Named, report: &mut Report<'_>) -> Option<Query> {
     refuse_query_clauses(&query, report);
-    let mut named = Vec::new();
+    let outer = named.len();
     if let Some(with) = query.with {
         if with.recursive {
             refuse_clause(report, Keyword::RECURSIVE, "recursive queries are");
         }
         for table in with.cte_tables {
             let name = Part::of(&table.alias.name);
-            named.push((name, read_query(*table.query, report)));
+            let query = read_query(*table.query, named, report);
+            named.push((name, query));
         }
     }
-    let query = read_body(*query.body, &mut named, report);
-    for (name, _) in named {
+    let query = read_body(*query.body, named, report);
+    for (name, _) in named.drain(outer.min(named.len())..) {
         report.error(name.span, format!("nothing reads \"{}\"", name.name));
     }
     query
@@ -217,7 +219,7 @@ type Named = Vec<(Part, Option<Query>)>;
 fn read_body(body: SetExpr, named: &mut Named, report: &mut Report<'_>) -> Option<Query> {
     match body {
         SetExpr::Select(select) => read_select(*select, named, report),
-        SetExpr::Query(query) => read_query(*query, report),
+        SetExpr::Query(query) => read_query(*query, named, report),
         SetExpr::SetOperation { op, .. } => {
             let word = match op {
                 ast::SetOperator::Union => Keyword::UNION,
@@ -392,7 +394,7 @@ fn read_factor(
             Some((From::Query(Box::new(query?)), alias.or(Some(known.name))))
         }
         TableFactor::Derived { lateral: false, subquery, alias, sample: None } => {
-            let query = read_query(*subquery, report)?;
+            let query = read_query(*subquery, named, report)?;
             Some((From::Query(Box::new(query)), alias.map(|alias| Part::of(&alias.name).name)))
         }
         other => {

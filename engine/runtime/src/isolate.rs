@@ -61,16 +61,22 @@ pub(crate) async fn write(sink: &mut dyn Sink, wave: &[MappedRows]) -> Result<Is
     Ok(isolation.finish())
 }
 
-/// A row's mapping and key.
-type Place = (usize, String);
+/// A row of the wave.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    batch: usize,
+    row: usize,
+    /// Rows of one key of one mapping have the same number.
+    key: usize,
+}
 
 struct Isolation<'a> {
     sink: &'a mut dyn Sink,
     wave: &'a [MappedRows],
-    /// Batch and row of each row, in source order.
-    rows: Vec<(usize, usize)>,
-    /// Refused so far, with the order they were met in.
-    refused: HashMap<Place, (usize, Refused)>,
+    /// In source order.
+    rows: Vec<Place>,
+    /// Refused so far by key, with the order they were met in.
+    refused: HashMap<usize, (usize, Refused)>,
     met: usize,
     written: Written,
 }
@@ -118,20 +124,19 @@ impl<'a> Isolation<'a> {
     }
 
     async fn write_row(&mut self, index: usize) -> Result<()> {
-        let (batch, row) = self.rows[index];
+        let Place { batch, row, key } = self.rows[index];
         let mapped = &self.wave[batch];
-        let place = (mapped.mapping, key_text(&mapped.rows, row));
         let newer = mapped.rows.slice(row..row + 1);
-        let row = match self.refused.remove(&place) {
+        let row = match self.refused.remove(&key) {
             Some((_, older)) => overlay(&older.row, &newer)?,
             None => newer,
         };
-        self.try_row(place, row).await?;
+        self.try_row(key, mapped.mapping, row).await?;
         Ok(())
     }
 
     /// Whether the target took the row; one that it did not take is kept.
-    async fn try_row(&mut self, place: Place, row: ChangeBatch) -> Result<bool> {
+    async fn try_row(&mut self, key: usize, mapping: usize, row: ChangeBatch) -> Result<bool> {
         match self.sink.write(&[TargetChange::Rows(row.clone())]).await {
             Ok(written) => {
                 self.written += written;
@@ -139,8 +144,8 @@ impl<'a> Isolation<'a> {
             }
             Err(error) if error.kind() == Kind::Rejected => {
                 self.met += 1;
-                let refused = Refused { mapping: place.0, key: place.1.clone(), row, error };
-                self.refused.insert(place, (self.met, refused));
+                let refused = Refused { mapping, key: key_text(&row, 0), row, error };
+                self.refused.insert(key, (self.met, refused));
                 Ok(false)
             }
             Err(error) => Err(error),
@@ -149,11 +154,11 @@ impl<'a> Isolation<'a> {
 
     async fn retry(&mut self) -> Result<()> {
         for _round in 0..ROUNDS_MAX {
-            let mut waiting: Vec<_> = std::mem::take(&mut self.refused).into_values().collect();
-            waiting.sort_unstable_by_key(|(met, _)| *met);
+            let mut waiting: Vec<_> = std::mem::take(&mut self.refused).into_iter().collect();
+            waiting.sort_unstable_by_key(|(_, (met, _))| *met);
             let mut helped = false;
-            for (_, Refused { mapping, key, row, .. }) in waiting {
-                helped |= self.try_row((mapping, key), row).await?;
+            for (key, (_, Refused { mapping, row, .. })) in waiting {
+                helped |= self.try_row(key, mapping, row).await?;
             }
             if !helped || self.refused.is_empty() {
                 break;
@@ -171,16 +176,13 @@ impl<'a> Isolation<'a> {
 
     fn touches_refused(&self, range: Range<usize>) -> bool {
         !self.refused.is_empty()
-            && self.rows[range].iter().any(|&(batch, row)| {
-                let mapped = &self.wave[batch];
-                self.refused.contains_key(&(mapped.mapping, key_text(&mapped.rows, row)))
-            })
+            && self.rows[range].iter().any(|place| self.refused.contains_key(&place.key))
     }
 
     /// The rows of a range as one batch a mapping.
     fn changes(&self, range: Range<usize>) -> Result<Vec<TargetChange>> {
         let mut places: BTreeMap<usize, Vec<u32>> = BTreeMap::new();
-        for &(batch, row) in &self.rows[range] {
+        for &Place { batch, row, .. } in &self.rows[range] {
             let row = u32::try_from(row).expect("a batch has fewer than 2^32 rows");
             places.entry(batch).or_default().push(row);
         }
@@ -200,12 +202,16 @@ fn halves(range: Range<usize>) -> (Range<usize>, Range<usize>) {
 }
 
 /// All rows by transaction and ordinal; rows of equal place keep their order.
-fn in_source_order(wave: &[MappedRows]) -> Vec<(usize, usize)> {
-    let mut rows: Vec<(Transaction, u32, (usize, usize))> = Vec::new();
+fn in_source_order(wave: &[MappedRows]) -> Vec<Place> {
+    let mut rows: Vec<(Transaction, u32, Place)> = Vec::new();
+    let mut keys: HashMap<(usize, String), usize> = HashMap::new();
     for (batch, mapped) in wave.iter().enumerate() {
         let ordinals = mapped.rows.ordinals().iter();
-        let placed = mapped.rows.row_transactions().zip(ordinals).enumerate();
-        rows.extend(placed.map(|(row, (of, ordinal))| (*of, *ordinal, (batch, row))));
+        for (row, (of, ordinal)) in mapped.rows.row_transactions().zip(ordinals).enumerate() {
+            let next = keys.len();
+            let key = *keys.entry((mapped.mapping, key_text(&mapped.rows, row))).or_insert(next);
+            rows.push((*of, *ordinal, Place { batch, row, key }));
+        }
     }
     rows.sort_by_key(|(of, ordinal, _)| (of.epoch, of.commit, *ordinal));
     rows.into_iter().map(|(_, _, place)| place).collect()

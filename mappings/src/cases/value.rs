@@ -4,8 +4,7 @@ use crate::exact::{Exact, Zone};
 use crate::sql_type;
 use arrow_array::cast::AsArray;
 use arrow_array::{
-    Array, ArrayRef, BinaryArray, Date32Array, Decimal128Array, StringArray,
-    TimestampMicrosecondArray, new_empty_array, new_null_array,
+    Array, ArrayRef, BinaryArray, Decimal128Array, StringArray, new_empty_array, new_null_array,
 };
 use arrow_cast::display::array_value_to_string;
 use arrow_cast::{CastOptions, cast_with_options};
@@ -53,7 +52,7 @@ fn one(column: &Column, value: &Value) -> Result<ArrayRef, String> {
         }
         other => other.to_string(),
     };
-    reserved(&column.data_type, &text).map_or_else(
+    nan(&column.data_type, &text).map_or_else(
         || {
             parse(&column.data_type, &text).map_err(|_| {
                 let name = &column.native_type;
@@ -71,6 +70,12 @@ fn parse(data_type: &DataType, text: &str) -> Result<ArrayRef, ArrowError> {
         DataType::FixedSizeBinary(16) => {
             Exact::Uuid.convert(&texts).map_err(|error| ArrowError::CastError(error.to_string()))
         }
+        DataType::Date32 | DataType::Timestamp(..) => {
+            let utc = Zone::parse("UTC").ok_or_else(|| ArrowError::CastError(String::new()))?;
+            Exact::Moment(data_type.clone(), utc)
+                .convert(&texts)
+                .map_err(|error| ArrowError::CastError(error.to_string()))
+        }
         DataType::Binary => {
             let bytes = text.strip_prefix("\\x").and_then(bytes);
             let bytes = bytes.ok_or_else(|| ArrowError::CastError(String::new()))?;
@@ -82,20 +87,12 @@ fn parse(data_type: &DataType, text: &str) -> Result<ArrayRef, ArrowError> {
     }
 }
 
-/// NaN and ±infinity, for which some types reserve values.
-fn reserved(data_type: &DataType, text: &str) -> Option<ArrayRef> {
-    let text = text.to_lowercase();
-    match (data_type, text.as_str()) {
-        (DataType::Decimal128(precision, scale), "nan") => {
+/// NaN, for which `numeric` reserves a value.
+fn nan(data_type: &DataType, text: &str) -> Option<ArrayRef> {
+    match data_type {
+        DataType::Decimal128(precision, scale) if text.eq_ignore_ascii_case("nan") => {
             let nan = Decimal128Array::from(vec![i128::MAX]);
             Some(Arc::new(nan.with_precision_and_scale(*precision, *scale).ok()?))
-        }
-        (DataType::Date32, "infinity") => Some(Arc::new(Date32Array::from(vec![i32::MAX]))),
-        (DataType::Date32, "-infinity") => Some(Arc::new(Date32Array::from(vec![i32::MIN]))),
-        (DataType::Timestamp(_, zone), "infinity" | "-infinity") => {
-            let end = if text.starts_with('-') { i64::MIN } else { i64::MAX };
-            let times = TimestampMicrosecondArray::from(vec![end]);
-            Some(Arc::new(times.with_timezone_opt(zone.clone())))
         }
         _ => None,
     }

@@ -5,6 +5,7 @@
 //! `timestamp` are ±infinity. They pass through columns, comparisons and casts to text; where they
 //! can't be computed with exactly, the row is refused.
 
+mod moment;
 mod number;
 mod temporal;
 mod text;
@@ -47,12 +48,16 @@ pub(crate) enum Exact {
     Decimal(u8, i8),
     /// The value itself, refusing NaN and ±infinity.
     Finite,
+    /// A computed float itself, refusing NaN and ±infinity: out of range, or no result at all.
+    Real,
     /// A float itself, refusing zero.
     NonZero,
     /// A float to the nearest whole number, ties to even.
     RoundEven,
     /// Text to uuid.
     Uuid,
+    /// Text to date, timestamp or timestamptz.
+    Moment(DataType, Zone),
     /// Between date, time, timestamp and timestamptz.
     Temporal(DataType, Zone),
 }
@@ -72,9 +77,11 @@ impl Exact {
                 number::refuse_reserved(input)?;
                 Ok(input.clone())
             }
+            Self::Real => number::refuse_unreal(input),
             Self::NonZero => number::refuse_zero(input),
             Self::RoundEven => number::round_even(input),
             Self::Uuid => text::to_uuid(input),
+            Self::Moment(to, zone) => moment::read(input, to, zone),
             Self::Temporal(to, zone) => temporal::convert(input, to, zone),
         }
     }
@@ -84,9 +91,11 @@ impl Exact {
             Self::Text(_) => "to_text",
             Self::Decimal(..) => "to_numeric",
             Self::Finite => "finite",
+            Self::Real => "real",
             Self::NonZero => "non_zero",
             Self::RoundEven => "round_even",
             Self::Uuid => "to_uuid",
+            Self::Moment(..) => "to_moment",
             Self::Temporal(..) => "to_temporal",
         }
     }

@@ -66,6 +66,20 @@ pub(super) fn refuse_zero(input: &ArrayRef) -> Result<ArrayRef> {
     if zero { Err(Refusal::new("division by zero").into()) } else { Ok(input.clone()) }
 }
 
+/// Refuses NaN and ±infinity among computed floats.
+pub(super) fn refuse_unreal(input: &ArrayRef) -> Result<ArrayRef> {
+    let unreal = match input.data_type() {
+        DataType::Float32 => any::<Float32Type>(input, |number| !number.is_finite())?,
+        DataType::Float64 => any::<Float64Type>(input, |number| !number.is_finite())?,
+        _ => false,
+    };
+    if unreal {
+        let name = sql_type::name(input.data_type());
+        return Err(Refusal::new(format!("the result is out of range for {name}")).into());
+    }
+    Ok(input.clone())
+}
+
 /// Floats to the nearest whole number, ties to even, as PostgreSQL rounds them to integers.
 pub(super) fn round_even(input: &ArrayRef) -> Result<ArrayRef> {
     Ok(match input.data_type() {

@@ -4,7 +4,7 @@ use super::translate::{Translator, compute};
 use super::typed::{Origin, Typed};
 use crate::exact::Exact;
 use crate::sql_type::{self, Family, PRECISION_MAX};
-use arrow_schema::{DataType, TimeUnit};
+use arrow_schema::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::ScalarFunctionExpr;
@@ -97,12 +97,11 @@ impl Translator<'_, '_, '_> {
         match (Family::of(&typed.data_type), Family::of(to)) {
             (Family::Other | Family::Null, _) => None,
             (_, Text) => Some(exact(typed, Exact::Text(zone.clone()), to)),
-            (Text, Aware) => {
-                let local = DataType::Timestamp(TimeUnit::Microsecond, Some(zone.name().clone()));
-                Some(arrow(arrow(typed, &local), to))
+            (Text, Date | Naive | Aware) => {
+                Some(exact(typed, Exact::Moment(to.clone(), zone.clone()), to))
             }
             (Text, Uuid) => Some(exact(typed, Exact::Uuid, to)),
-            (Text, Boolean | Integer | Decimal | Float | Date | Time | Naive | Interval)
+            (Text, Boolean | Integer | Decimal | Float | Time | Interval)
             | (Boolean, Integer)
             | (Integer, Integer | Decimal | Float | Boolean)
             | (Float, Float | Decimal) => Some(arrow(typed, to)),
@@ -226,6 +225,15 @@ pub(super) fn finite(typed: Typed) -> Typed {
     }
     let data_type = typed.data_type.clone();
     exact(typed, Exact::Finite, &data_type)
+}
+
+/// A computed value, refusing a float that is none.
+pub(super) fn real(typed: Typed) -> Typed {
+    if Family::of(&typed.data_type) != Family::Float {
+        return typed;
+    }
+    let data_type = typed.data_type.clone();
+    exact(typed, Exact::Real, &data_type)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Which functions a mapping may call. A list of what is known to mean the same as in PostgreSQL;
 //! everything else is refused by name.
 
-use super::convert::{arrow, exact, finite};
+use super::convert::{arrow, exact, finite, real};
 use super::translate::Translator;
 use super::typed::Typed;
 use crate::exact::Exact;
@@ -136,6 +136,9 @@ const OVER_ROWS: &[&str] = &[
 /// Functions that can give NULL for arguments that are not.
 const MAY_BE_NULL: &[&str] = &["nullif", "regexp_like"];
 
+/// Functions that give one of their arguments back, infinite or not.
+const CHOOSING: &[&str] = &["greatest", "least", "nullif"];
+
 impl Translator<'_, '_, '_> {
     pub(super) fn function(&mut self, function: &Function, span: Span) -> Option<Typed> {
         let name = function.name.to_string().to_lowercase();
@@ -230,8 +233,13 @@ impl Translator<'_, '_, '_> {
                 let args = args.into_iter().collect::<Option<Vec<_>>>()?;
                 return self.invoke(called, args, span);
             }
-            ("length", [only]) if only.data_type == DataType::Binary => {
-                return self.invoke("octet_length", args, span);
+            ("ceil" | "ceiling" | "floor" | "trunc", [only]) => {
+                let whole = whole_numeric(&only.data_type);
+                let typed = self.invoke(called, args, span)?;
+                return match whole {
+                    Some(whole) => self.convert(typed, &whole, span),
+                    None => Some(typed),
+                };
             }
             ("round", [only]) if Family::of(&only.data_type) == Family::Float => {
                 let float = only.data_type.clone();
@@ -243,10 +251,21 @@ impl Translator<'_, '_, '_> {
                     .hint("cast the number first: x::numeric(20,6)");
                 return None;
             }
+            ("decode", [_, _]) => return self.decode(args, span),
             ("date_trunc" | "date_part", [_, _]) => return self.time_function(called, args, span),
             _ => {}
         }
         self.invoke(called, args, span)
+    }
+
+    /// Bytes from their text form, which DataFusion takes as bytes itself.
+    fn decode(&mut self, args: Vec<Typed>, span: Span) -> Option<Typed> {
+        let mut args = args.into_iter();
+        let (text, format) = (args.next()?, args.next()?);
+        if Family::of(&text.data_type) != Family::Text {
+            return self.refuse_arguments("decode", &[text, format], span);
+        }
+        self.invoke("decode", vec![arrow(text, &DataType::Binary), format], span)
     }
 
     /// The first value that is not NULL; those after it are not computed.
@@ -331,7 +350,8 @@ impl Translator<'_, '_, '_> {
             self.report.error(span, format!("{name} gives {returns}, which has no place here"));
             return None;
         };
-        Some(if to == returns { typed } else { arrow(typed, &to) })
+        let typed = if to == returns { typed } else { arrow(typed, &to) };
+        Some(if CHOOSING.contains(&function.name()) { typed } else { real(typed) })
     }
 
     fn refuse_arguments(&mut self, name: &str, args: &[Typed], span: Span) -> Option<Typed> {
@@ -341,6 +361,13 @@ impl Translator<'_, '_, '_> {
             .hint("check the number of arguments, or cast them");
         None
     }
+}
+
+/// The type of a numeric without its digits after the point, and room for a carry.
+fn whole_numeric(data_type: &DataType) -> Option<DataType> {
+    let DataType::Decimal128(precision, scale) = *data_type else { return None };
+    let whole = precision.saturating_sub(scale.unsigned_abs()).saturating_add(1);
+    Some(DataType::Decimal128(whole.min(sql_type::PRECISION_MAX), 0))
 }
 
 fn field(typed: &Typed) -> FieldRef {

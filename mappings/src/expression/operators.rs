@@ -1,6 +1,6 @@
 //! Operators: arithmetic, comparisons, logic, texts, lists and CASE.
 
-use super::convert::{arrow, exact, finite};
+use super::convert::{arrow, exact, finite, real};
 use super::translate::{Translator, compute};
 use super::typed::{Context, Origin, Typed};
 use crate::exact::Exact;
@@ -109,14 +109,18 @@ impl Translator<'_, '_, '_> {
     /// Numbers: integers stay integers and refuse to overflow, numerics stay exact, and a float
     /// makes all floats.
     fn compute(&mut self, left: Typed, op: Operator, right: Typed, span: Span) -> Option<Typed> {
+        let divides = matches!(op, Operator::Divide | Operator::Modulo);
+        if divides && right.value().is_some_and(is_zero) {
+            self.report.error(span, "division by zero");
+            return None;
+        }
         let families = [Family::of(&left.data_type), Family::of(&right.data_type)];
         if families.contains(&Family::Float) {
             let mut sides = self.unify(vec![left, right], span)?.into_iter();
             let (left, right) = (sides.next()?, sides.next()?);
-            let divides = matches!(op, Operator::Divide | Operator::Modulo);
             let float = left.data_type.clone();
             let right = if divides { exact(right, Exact::NonZero, &float) } else { right };
-            return Some(checked(left, op, right, float));
+            return Some(real(checked(left, op, right, float)));
         }
         if !families.contains(&Family::Decimal) {
             let mut sides = self.unify(vec![left, right], span)?.into_iter();
@@ -403,6 +407,10 @@ fn checked(left: Typed, op: Operator, right: Typed, data_type: DataType) -> Type
     let expr = BinaryExpr::new(left.expr.clone(), op, right.expr.clone());
     let expr: Arc<dyn PhysicalExpr> = Arc::new(expr.with_fail_on_overflow(true));
     Typed::over(expr, data_type, &[&left, &right])
+}
+
+fn is_zero(value: &ScalarValue) -> bool {
+    ScalarValue::new_zero(&value.data_type()).is_ok_and(|zero| zero == *value)
 }
 
 /// A date as its number of days.

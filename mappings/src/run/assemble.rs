@@ -45,9 +45,11 @@ pub(super) fn assemble(
 ) -> Result<ChangeBatch> {
     let as_written = rows.len() == blocks.written_rows
         && rows.iter().enumerate().all(|(at, row)| row.place == Place::Written(at));
-    let columns = match as_written {
-        true => blocks.written,
-        false => woven(program, rows, &blocks).map_err(internal)?,
+    let as_keys = rows.iter().enumerate().all(|(at, row)| row.place == Place::Key(at));
+    let columns = match (as_written, as_keys) {
+        (true, _) => blocks.written,
+        (false, true) => keys_alone(program, rows.len(), &blocks),
+        (false, false) => woven(program, rows, &blocks).map_err(internal)?,
     };
     let presence = masks.presence(
         program,
@@ -65,6 +67,16 @@ pub(super) fn assemble(
     };
     let writes = program.writes.clone();
     ChangeBatch::try_new(writes, columns, ops, ordinals, transactions, presence).map_err(internal)
+}
+
+/// Deletes speak of nothing but the key.
+fn keys_alone(program: &Program, rows: usize, blocks: &Blocks) -> Vec<ArrayRef> {
+    let key = program.writes.key();
+    let column = |(index, written): (usize, &ArrayRef)| {
+        let of_key = key.iter().position(|&key| key == index).and_then(|at| blocks.keys.get(at));
+        of_key.map_or_else(|| new_null_array(written.data_type(), rows), |key| key.slice(0, rows))
+    };
+    blocks.written.iter().enumerate().map(column).collect()
 }
 
 fn woven(

@@ -87,16 +87,20 @@ struct Judge<'a> {
 
 impl<'a> Judge<'a> {
     fn new(filter: Option<&'a Filter>, masks: &'a Masks<'a>, input: &RecordBatch) -> Result<Self> {
-        let Some(filter) = filter else {
-            return Ok(Self { filter: None, masks, passes: None, broken: Vec::new() });
+        let can_judge = masks.can_judge();
+        let Some(judging) = filter.filter(|_| can_judge) else {
+            return Ok(Self { filter, masks, passes: None, broken: Vec::new() });
         };
-        let judged = values(&filter.expr, input, &DataType::Boolean)?;
+        let judged = values(&judging.expr, input, &DataType::Boolean)?;
         let passes = Some(judged.array.as_boolean().clone());
-        Ok(Self { filter: Some(filter), masks, passes, broken: judged.failures })
+        Ok(Self { filter, masks, passes, broken: judged.failures })
     }
 
     fn verdict(&self, row: usize) -> Verdict {
-        let Some(passes) = &self.passes else { return Verdict::Passes };
+        if self.filter.is_none() {
+            return Verdict::Passes;
+        }
+        let Some(passes) = &self.passes else { return Verdict::Unknown };
         if !self.masks.is_all() && !self.masks.of(row).filter {
             return Verdict::Unknown;
         }

@@ -58,6 +58,11 @@ impl<'a> Masks<'a> {
         self.rows.is_none()
     }
 
+    /// Whether the filter can be judged for any row.
+    pub(super) fn can_judge(&self) -> bool {
+        self.facts.iter().any(|facts| facts.filter)
+    }
+
     /// The number of a row's mask.
     pub(super) fn number(&self, row: usize) -> u16 {
         self.rows.and_then(|rows| rows.get(row)).copied().unwrap_or(0)

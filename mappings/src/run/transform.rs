@@ -6,7 +6,7 @@ use super::decide::{Decisions, FULL_HINT, Leave, Write, decide};
 use super::evaluate::{Values, values};
 use super::facts::{Known, Masks};
 use super::program::{Compiled, Program};
-use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, UInt32Array};
+use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, UInt32Array, new_empty_array};
 use arrow_ord::cmp::distinct;
 use arrow_schema::ArrowError;
 use arrow_select::nullif::nullif;
@@ -67,13 +67,20 @@ struct Run<'a> {
 /// Rows that are refused, by source row: the first reason counts.
 type Refused = BTreeMap<usize, RejectedRow>;
 
-/// The keys of images whose target row may have to go.
+/// The keys of images whose target row may have to go: first those before a write, then those that
+/// leave.
 struct Keys {
     /// In the order of the target's key.
     columns: Vec<ArrayRef>,
-    /// By image: where its key is in `columns`; `None` where it has none, so that the target never
-    /// had its row.
-    places: BTreeMap<usize, Option<usize>>,
+    /// The images without a key: the target never had their row.
+    keyless: Vec<bool>,
+}
+
+impl Keys {
+    /// Where the key of an image is, if it has one.
+    fn place(&self, image: usize) -> Option<usize> {
+        self.keyless.get(image).is_some_and(|keyless| !keyless).then_some(image)
+    }
 }
 
 impl Run<'_> {
@@ -132,6 +139,10 @@ impl Run<'_> {
 
     /// The target columns of the rows to write, one value each.
     fn written(&self, writes: &[Write], refused: &mut Refused) -> Result<Vec<ArrayRef>> {
+        if writes.is_empty() {
+            let fields = self.program.writes.arrow().fields().iter();
+            return Ok(fields.map(|field| new_empty_array(field.data_type())).collect());
+        }
         let rows = self.take(writes.iter().map(|write| write.row), writes.len())?;
         let mut columns = Vec::with_capacity(self.program.columns.len());
         for (index, compiled) in self.program.columns.iter().enumerate() {
@@ -214,28 +225,22 @@ impl Run<'_> {
             .filter_map(|write| write.before)
             .chain(leaves.iter().map(|leave| leave.image))
             .collect();
-        if images.is_empty() {
-            return Ok(Keys { columns: Vec::new(), places: BTreeMap::new() });
-        }
-        let rows = self.take(images.iter().copied(), images.len())?;
         let mut keyless = vec![false; images.len()];
         let mut columns = Vec::new();
+        if images.is_empty() {
+            return Ok(Keys { columns, keyless });
+        }
+        let rows = self.take(images.iter().copied(), images.len())?;
         for &index in self.program.writes.key() {
             let Some(compiled) = self.program.columns.get(index) else { continue };
             let values = self.column(index, compiled, &rows)?;
             // A row that fails here failed when it was new, and never got to the target.
-            for (at, keyless) in keyless.iter_mut().enumerate() {
-                *keyless |= values.array.is_null(at);
+            if values.array.null_count() > 0 {
+                keyless.iter_mut().enumerate().for_each(|(at, no)| *no |= values.array.is_null(at));
             }
             columns.push(values.array);
         }
-        let places = images
-            .into_iter()
-            .zip(keyless)
-            .enumerate()
-            .map(|(at, (image, keyless))| (image, (!keyless).then_some(at)))
-            .collect();
-        Ok(Keys { columns, places })
+        Ok(Keys { columns, keyless })
     }
 
     /// For each row to write, where the key is that it had before, if that was another.
@@ -245,13 +250,10 @@ impl Run<'_> {
         written: &[ArrayRef],
         keys: &Keys,
     ) -> Result<Vec<Option<usize>>> {
-        let pairs: Vec<(usize, usize)> = writes
-            .iter()
+        let with_before = writes.iter().enumerate().filter(|(_, write)| write.before.is_some());
+        let pairs: Vec<(usize, usize)> = with_before
             .enumerate()
-            .filter_map(|(at, write)| {
-                let before = keys.places.get(&write.before?).copied().flatten()?;
-                Some((at, before))
-            })
+            .filter_map(|(image, (at, _))| Some((at, keys.place(image)?)))
             .collect();
         let mut moved = vec![None; writes.len()];
         if pairs.is_empty() {
@@ -287,10 +289,11 @@ impl Run<'_> {
         refused: &mut Refused,
     ) -> Vec<Row> {
         let mut rows = Vec::with_capacity(writes.len() + leaves.len());
-        let mut leaves = leaves.iter().peekable();
+        let first_leave = keys.keyless.len() - leaves.len();
+        let mut leaves = (first_leave..).zip(leaves).peekable();
         for (at, (write, moved)) in writes.iter().zip(moved).enumerate() {
-            while let Some(leave) = leaves.next_if(|leave| leave.row < write.row) {
-                rows.extend(deleted(leave, keys));
+            while let Some((image, leave)) = leaves.next_if(|(_, leave)| leave.row < write.row) {
+                rows.extend(deleted(leave, keys.place(image)));
             }
             if moved.is_some() && !self.masks.is_all() && !self.masks.of(write.row).whole {
                 self.refuse_move(write.row, refused);
@@ -304,7 +307,7 @@ impl Run<'_> {
             let op = self.batch.op(write.row);
             rows.push(Row { op, origin: write.row, place: Place::Written(at) });
         }
-        rows.extend(leaves.filter_map(|leave| deleted(leave, keys)));
+        rows.extend(leaves.filter_map(|(image, leave)| deleted(leave, keys.place(image))));
         rows
     }
 
@@ -325,9 +328,8 @@ impl Run<'_> {
     }
 }
 
-fn deleted(leave: &Leave, keys: &Keys) -> Option<Row> {
-    let place = keys.places.get(&leave.image).copied().flatten()?;
-    Some(Row { op: Op::Delete, origin: leave.row, place: Place::Key(place) })
+fn deleted(leave: &Leave, key: Option<usize>) -> Option<Row> {
+    Some(Row { op: Op::Delete, origin: leave.row, place: Place::Key(key?) })
 }
 
 fn take_array(array: &ArrayRef, places: &UInt32Array) -> std::result::Result<ArrayRef, ArrowError> {
