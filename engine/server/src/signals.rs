@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT: the first asks for an orderly end, the second ends at once.
+//! Signals: the first asks for an orderly end, the second ends at once.
 
 use crate::problem::{Failure, Outcome};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -11,24 +11,36 @@ const INTERRUPTED: i32 = 130;
 pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Option<Signal>,
 }
 
 impl Signals {
-    /// From now on the signals are heard here.
+    /// SIGTERM and SIGINT are heard here from now on.
     pub(crate) fn listen() -> Outcome<Self> {
-        let hear =
-            |kind| signal(kind).map_err(|error| Failure::io("can't listen for signals", &error));
         Ok(Self {
             terminate: hear(SignalKind::terminate())?,
             interrupt: hear(SignalKind::interrupt())?,
+            hangup: None,
         })
     }
 
-    /// Waits for the first signal. Cancel-safe.
+    /// SIGHUP too: for what must not outlive its terminal. A service leaves it to `nohup`.
+    pub(crate) fn listen_on_terminal() -> Outcome<Self> {
+        Ok(Self { hangup: Some(hear(SignalKind::hangup())?), ..Self::listen()? })
+    }
+
+    /// Waits for the next signal. Cancel-safe.
     pub(crate) async fn next(&mut self) {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
+            _ = hangup => {}
         }
     }
 
@@ -39,4 +51,8 @@ impl Signals {
             std::process::exit(INTERRUPTED);
         });
     }
+}
+
+fn hear(kind: SignalKind) -> Outcome<Signal> {
+    signal(kind).map_err(|error| Failure::io("can't listen for signals", &error))
 }

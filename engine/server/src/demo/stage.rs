@@ -34,7 +34,7 @@ pub(crate) async fn run(output: Output, demo: &Demo) -> Outcome<Exit> {
         let wrong = Problem::new("--scale must be more than 0 and at most 100");
         return Err(Failure::new(Exit::Usage, wrong));
     }
-    let mut signals = Signals::listen()?;
+    let mut signals = Signals::listen_on_terminal()?;
     tokio::select! {
         exit = play(output, demo) => exit,
         () = signals.next() => {
