@@ -58,7 +58,7 @@ pub struct PartialRows {
 /// # Errors
 /// `Internal` when the key can't be compared, or an image before is among the rows.
 pub fn reduce(batch: &ChangeBatch) -> Result<Reduced> {
-    if batch.ops().iter().any(|&op| op == Op::Before as u8) {
+    if batch.ops().contains(&(Op::Before as u8)) {
         return Err(Error::new(Kind::Internal, "an image before reached a sink"));
     }
     let keys = KeyRows::new(batch)?;

@@ -5,7 +5,7 @@
 
 mod memory;
 
-pub use memory::{MemorySink, MemoryTarget};
+pub use memory::{MemoryRow, MemorySink, MemoryTarget};
 
 use crate::{
     ChangeBatch, Column, ColumnMask, Kind, Offset, Op, ParkKey, Parked, Presence, Progress,
