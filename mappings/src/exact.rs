@@ -9,8 +9,10 @@ mod moment;
 mod number;
 mod temporal;
 mod text;
+mod truncate;
 mod zone;
 
+pub(crate) use truncate::Unit;
 pub(crate) use zone::Zone;
 
 use arrow_array::{Array, ArrayRef};
@@ -58,6 +60,8 @@ pub(crate) enum Exact {
     Uuid,
     /// Text to date, timestamp or timestamptz.
     Moment(DataType, Zone),
+    /// A timestamp cut to a unit.
+    Truncate(Unit, Zone),
     /// Between date, time, timestamp and timestamptz.
     Temporal(DataType, Zone),
 }
@@ -82,6 +86,7 @@ impl Exact {
             Self::RoundEven => number::round_even(input),
             Self::Uuid => text::to_uuid(input),
             Self::Moment(to, zone) => moment::read(input, to, zone),
+            Self::Truncate(unit, zone) => truncate::truncate(input, *unit, zone),
             Self::Temporal(to, zone) => temporal::convert(input, to, zone),
         }
     }
@@ -96,6 +101,7 @@ impl Exact {
             Self::RoundEven => "round_even",
             Self::Uuid => "to_uuid",
             Self::Moment(..) => "to_moment",
+            Self::Truncate(..) => "date_trunc",
             Self::Temporal(..) => "to_temporal",
         }
     }

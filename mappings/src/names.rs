@@ -20,9 +20,9 @@ pub(crate) struct Relation<'a> {
 }
 
 impl Relation<'_> {
-    /// What is known of a row before its change. Entity topics carry whole rows.
+    /// What is known of a row before its change. An entity's deletes carry its key.
     pub(crate) fn identity(&self) -> Identity {
-        self.table.map_or(Identity::Full, |table| table.identity)
+        self.table.map_or(Identity::Key, |table| table.identity)
     }
 
     /// The labels of an enum column.

@@ -15,6 +15,8 @@ pub(crate) struct Text {
     file: String,
     lines: Vec<String>,
     tokens: Vec<TokenWithSpan>,
+    /// Whether the text could be cut into tokens to its end.
+    is_whole: bool,
 }
 
 impl Text {
@@ -22,14 +24,21 @@ impl Text {
     pub(crate) fn new(file: &str, text: &str) -> Self {
         let mut tokens = Vec::new();
         // The fault itself is reported by the parser, which meets it again.
-        let _ = Tokenizer::new(&PostgreSqlDialect {}, text)
-            .tokenize_with_location_into_buf(&mut tokens);
+        let is_whole = Tokenizer::new(&PostgreSqlDialect {}, text)
+            .tokenize_with_location_into_buf(&mut tokens)
+            .is_ok();
         tokens.retain(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF));
-        Self { file: file.to_owned(), lines: text.lines().map(str::to_owned).collect(), tokens }
+        Self {
+            file: file.to_owned(),
+            lines: text.lines().map(str::to_owned).collect(),
+            tokens,
+            is_whole,
+        }
     }
 
+    /// Whether there is nothing but white space and comments.
     pub(crate) fn is_blank(&self) -> bool {
-        self.tokens.is_empty()
+        self.is_whole && self.tokens.is_empty()
     }
 
     /// The span of the whole statement.

@@ -65,9 +65,8 @@ pub(super) fn check_source(
         let message = format!("the mapping reads and writes {}", source.name);
         report.error(source_name.span, message).detail("each write would be a change to map again");
     }
-    let identity = identity(source);
-    let Some(table) = own_name(&source.name) else { return };
-    if identity == Identity::Nothing {
+    if identity(source) == Identity::Nothing {
+        let table = own_name(&source.name).unwrap_or_default();
         report
             .error(source_name.span, format!("{} has no replica identity", source.name))
             .detail("its updates and deletes would not reach Syncline")
@@ -77,7 +76,7 @@ pub(super) fn check_source(
     for assigned in assigned {
         let is_key = target.schema.key().contains(&assigned.target);
         if is_key {
-            check_key_column(assigned, source, &table, report);
+            check_key_column(assigned, source, report);
         } else {
             warn_about_toast(&assigned.typed, assigned.item.span, source, report);
         }
@@ -108,12 +107,7 @@ pub(super) fn check_filter(
     }
 }
 
-fn check_key_column(
-    assigned: &Assigned<'_>,
-    source: &Relation<'_>,
-    table: &str,
-    report: &mut Report<'_>,
-) {
+fn check_key_column(assigned: &Assigned<'_>, source: &Relation<'_>, report: &mut Report<'_>) {
     let span = assigned.item.span;
     if assigned.typed.reads_commit_time {
         report
@@ -131,12 +125,15 @@ fn check_key_column(
         .filter_map(|&input| source.schema.columns().get(input))
         .map(|column| column.name.as_str())
         .collect();
-    if let Some(column) = outside.first() {
-        report
-            .error(span, format!("the target's key depends on \"{column}\", which is not part of the source's key"))
-            .detail("a delete sends the key alone, so the row to delete can't be found")
-            .hint(format!("ALTER TABLE {table} REPLICA IDENTITY FULL"));
-    }
+    let Some(column) = outside.first() else { return };
+    let message =
+        format!("the target's key depends on \"{column}\", which is not part of the source's key");
+    let found = report.error(span, message);
+    found.detail("a delete sends the key alone, so the row to delete can't be found");
+    found.hint(match own_name(&source.name) {
+        Some(table) => format!("ALTER TABLE {table} REPLICA IDENTITY FULL"),
+        None => format!("use the key of {} alone, or make \"{column}\" part of it", source.name),
+    });
 }
 
 fn warn_about_toast(typed: &Typed, span: Span, source: &Relation<'_>, report: &mut Report<'_>) {

@@ -114,7 +114,7 @@ fn plan_between(
     refuse_count(statement, report);
     let assigned = scope.map(|mut scope| {
         translate_filter(&statement.query, &mut filter, &context, &mut scope, report);
-        let mut translator = Translator { context: &context, scope: &scope, report };
+        let mut translator = Translator::new(&context, &scope, report);
         assign_all(items, &targets, target, &mut translator)
     });
     keys::check_target(statement, target, &targets, report);
@@ -151,7 +151,7 @@ fn scope_of(
         From::Query(inner) => {
             let mut scope = scope_of(inner, source, context, filter, report)?;
             translate_filter(inner, filter, context, &mut scope, report);
-            let mut translator = Translator { context, scope: &scope, report };
+            let mut translator = Translator::new(context, &scope, report);
             let columns: Vec<Option<ScopeColumn>> = inner
                 .items
                 .iter()
@@ -217,7 +217,7 @@ fn translate_filter(
     let Some(condition) = &query.condition else { return };
     filter.texts.push(condition.text.clone());
     let place = report.text().heal(condition.expr.span());
-    let mut translator = Translator { context, scope, report };
+    let mut translator = Translator::new(context, scope, report);
     let typed = translator.translate(&condition.expr);
     if let Some(typed) = typed.and_then(|typed| translator.condition(typed, place)) {
         scope.narrow(std::iter::once(&typed));

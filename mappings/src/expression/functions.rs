@@ -252,7 +252,8 @@ impl Translator<'_, '_, '_> {
                 return None;
             }
             ("decode", [_, _]) => return self.decode(args, span),
-            ("date_trunc" | "date_part", [_, _]) => return self.time_function(called, args, span),
+            ("date_part", [_, _]) => return self.date_part(args, span),
+            ("date_trunc", [_, _]) => return self.date_trunc(args, span),
             _ => {}
         }
         self.invoke(called, args, span)

@@ -3,7 +3,7 @@
 use super::convert::{exact, finite};
 use super::translate::Translator;
 use super::typed::Typed;
-use crate::exact::{Exact, Zone};
+use crate::exact::{Exact, Unit, Zone};
 use crate::sql_type::{self, Family};
 use arrow_schema::{DataType, IntervalUnit};
 use datafusion::common::ScalarValue;
@@ -13,9 +13,6 @@ use datafusion::sql::sqlparser::tokenizer::Span;
 /// Parts of a time that DataFusion and PostgreSQL count alike.
 const PARTS: &[&str] =
     &["year", "quarter", "month", "week", "day", "dow", "doy", "hour", "minute", "epoch"];
-
-/// Units that a time can be cut to.
-const UNITS: &[&str] = &["year", "quarter", "month", "week", "day", "hour", "minute", "second"];
 
 impl Translator<'_, '_, '_> {
     /// `now()`, `current_date` and the like: all of the commit time.
@@ -36,46 +33,65 @@ impl Translator<'_, '_, '_> {
     pub(super) fn extract(&mut self, part: &str, time: &Expr, span: Span) -> Option<Typed> {
         let time = self.operand(time)?;
         let part = Typed::constant(ScalarValue::Utf8(Some(part.to_lowercase())), true);
-        self.time_function("date_part", vec![part, time], span)
+        self.date_part(vec![part, time], span)
     }
 
-    /// `date_part` and `date_trunc`, in the project's time zone.
-    pub(super) fn time_function(
+    /// `date_part(part, time)`, in the project's time zone.
+    pub(super) fn date_part(&mut self, args: Vec<Typed>, span: Span) -> Option<Typed> {
+        let (word, time) = self.word_and_time("date_part", args, span)?;
+        if !PARTS.contains(&word.as_str()) {
+            return self.refuse_word("date_part", &word, &PARTS.join(", "), span);
+        }
+        let time = finite(time);
+        // The seconds since 1970 are those of the instant, whatever the zone.
+        let time = if word == "epoch" { time } else { self.in_zone(time) };
+        let word = Typed::constant(ScalarValue::Utf8(Some(word)), false);
+        let function = self.context.functions.get("date_part")?.clone();
+        self.apply(&function, &[word, time], span)
+    }
+
+    /// `date_trunc(unit, time)`, in the project's time zone.
+    pub(super) fn date_trunc(&mut self, args: Vec<Typed>, span: Span) -> Option<Typed> {
+        let (word, time) = self.word_and_time("date_trunc", args, span)?;
+        let Some(unit) = Unit::parse(&word) else {
+            let known = Unit::ALL.map(|(name, _)| name).join(", ");
+            return self.refuse_word("date_trunc", &word, &known, span);
+        };
+        let data_type = time.data_type.clone();
+        Some(exact(time, Exact::Truncate(unit, self.context.zone.clone()), &data_type))
+    }
+
+    fn refuse_word(&mut self, name: &str, word: &str, known: &str, span: Span) -> Option<Typed> {
+        self.report
+            .error(span, format!("{name} does not know \"{word}\" here"))
+            .detail(format!("it knows {known}"));
+        None
+    }
+
+    /// A word such as `month`, and a timestamp.
+    fn word_and_time(
         &mut self,
         name: &str,
         args: Vec<Typed>,
         span: Span,
-    ) -> Option<Typed> {
+    ) -> Option<(String, Typed)> {
         let mut args = args.into_iter();
-        let (part, time) = (args.next()?, args.next()?);
-        let known = if name == "date_part" { PARTS } else { UNITS };
-        let word = match part.value() {
+        let (word, time) = (args.next()?, args.next()?);
+        let word = match word.value() {
             Some(ScalarValue::Utf8(Some(word))) => word.to_lowercase(),
             _ => String::new(),
         };
-        if !known.contains(&word.as_str()) {
-            self.report
-                .error(span, format!("{name} does not know \"{word}\" here"))
-                .detail(format!("it knows {}", known.join(", ")));
-            return None;
-        }
-        let time = match Family::of(&time.data_type) {
-            Family::Date => self.convert(time, &sql_type::NAIVE, span)?,
-            Family::Naive | Family::Aware => time,
+        match Family::of(&time.data_type) {
+            Family::Date => Some((word, self.convert(time, &sql_type::NAIVE, span)?)),
+            Family::Naive | Family::Aware => Some((word, time)),
             _ => {
                 let of = time.type_name();
                 self.report
                     .error(span, format!("{name} takes a date or time, and this is {of}"))
                     .hint("cast it");
-                return None;
+                None
             }
-        };
-        let time = finite(time);
-        // The seconds since 1970 are those of the instant, whatever the zone.
-        let time = if word == "epoch" { time } else { self.in_zone(time) };
-        let word = Typed::constant(ScalarValue::Utf8(Some(word)), false);
-        let function = self.context.functions.get(name)?.clone();
-        self.apply(&function, &[word, time], span)
+        }
     }
 
     /// A time moved into a zone, or read as one of it.

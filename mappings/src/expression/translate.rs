@@ -24,13 +24,34 @@ pub(crate) struct Translator<'a, 'r, 't> {
     pub(crate) context: &'a Context<'a>,
     pub(crate) scope: &'a Scope,
     pub(crate) report: &'r mut Report<'t>,
+    depth: usize,
+}
+
+/// How deeply expressions may be nested: what is deeper could exhaust the stack when it runs.
+const DEPTH_MAX: usize = 500;
+
+impl<'a, 'r, 't> Translator<'a, 'r, 't> {
+    pub(crate) fn new(
+        context: &'a Context<'a>,
+        scope: &'a Scope,
+        report: &'r mut Report<'t>,
+    ) -> Self {
+        Self { context, scope, report, depth: 0 }
+    }
 }
 
 impl Translator<'_, '_, '_> {
     /// An expression as it stands: a bare column stays one.
     pub(crate) fn translate(&mut self, expr: &Expr) -> Option<Typed> {
-        let typed = self.translate_node(expr)?;
-        self.fold(typed, self.place(expr))
+        if self.depth == DEPTH_MAX {
+            let message = format!("expressions may be nested {DEPTH_MAX} deep");
+            self.report.error(self.place(expr), message);
+            return None;
+        }
+        self.depth += 1;
+        let typed = self.translate_node(expr);
+        self.depth -= 1;
+        self.fold(typed?, self.place(expr))
     }
 
     /// An expression that something is computed from.
@@ -92,7 +113,7 @@ impl Translator<'_, '_, '_> {
                 self.compare_both(left, Operator::IsNotDistinctFrom, right, expr)
             }
             Expr::Between { expr: value, negated, low, high } => {
-                self.between(value, *negated, low, high)
+                self.between(value, *negated, (low, high), self.place(expr))
             }
             Expr::InList { expr: value, list, negated } => self.in_list(value, list, *negated),
             Expr::Like { negated, any: false, expr: value, pattern, escape_char: None } => {
@@ -296,10 +317,15 @@ impl Translator<'_, '_, '_> {
         Some(compared.nullable(false))
     }
 
-    fn between(&mut self, value: &Expr, negated: bool, low: &Expr, high: &Expr) -> Option<Typed> {
+    fn between(
+        &mut self,
+        value: &Expr,
+        negated: bool,
+        (low, high): (&Expr, &Expr),
+        span: Span,
+    ) -> Option<Typed> {
         let parts = (self.operand(value), self.operand(low), self.operand(high));
         let (value, low, high) = (parts.0?, parts.1?, parts.2?);
-        let span = self.report.text().heal(Span::empty());
         let above = self.compare(value.clone(), Operator::GtEq, low, span)?;
         let below = self.compare(value, Operator::LtEq, high, span)?;
         let both = Arc::new(BinaryExpr::new(above.expr.clone(), Operator::And, below.expr.clone()));

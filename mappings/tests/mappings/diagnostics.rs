@@ -23,6 +23,7 @@ WHERE s.id > 0;",
 
     syntax_error: "INSERT INTO person (id)\nSELECT id, FROM sis.public.students",
     unterminated_text: "INSERT INTO person (id)\nSELECT 'abc FROM sis.public.students",
+    unterminated_name: "\"INSERT INTO person (id)",
     statement_ends_early: "INSERT INTO person (id) SELECT",
     empty_file: "-- nothing here yet\n",
     two_statements: "INSERT INTO person (id, full_name) SELECT code, code FROM sis.public.courses;\nSELECT 1;",
@@ -113,6 +114,7 @@ WHERE random() > activ",
     constant_that_divides_by_zero: "INSERT INTO lms.public.users (id, email, credits) SELECT id, 'x', 1 / 0 FROM sis.public.students",
     pattern_that_is_not_valid: "INSERT INTO lms.public.users (id, email) SELECT id, 'x' FROM sis.public.students WHERE phone ~ '('",
     unknown_zone: "INSERT INTO lms.public.users (id, email, seen) SELECT id, 'x', updated_at AT TIME ZONE 'Paris' FROM sis.public.students",
+    between_two_types: "INSERT INTO lms.public.users (id, email) SELECT id, 'x' FROM sis.public.students WHERE id > 0 AND phone BETWEEN 1 AND 5",
     branches_of_two_types: "INSERT INTO lms.public.users (id, email) SELECT id, CASE WHEN id > 1 THEN phone ELSE credits END FROM sis.public.students",
     part_that_counts_otherwise: "INSERT INTO lms.public.users (id, email, ratio) SELECT id, 'x', extract(isodow FROM birth_date) FROM sis.public.students",
 }
@@ -151,6 +153,15 @@ fn an_entity_with_two_sources() {
 fn an_entity_that_nothing_writes() {
     let users = "INSERT INTO lms.public.courses (code, title) SELECT id, full_name FROM person";
     insta::assert_snapshot!("an_entity_that_nothing_writes", rendered(&[("p.sql", users)]));
+}
+
+#[test]
+fn a_key_from_outside_an_entitys_key() {
+    let into =
+        "INSERT INTO person (id, full_name) SELECT id::text, first_name FROM sis.public.students";
+    let out = "INSERT INTO lms.public.courses (code, title) SELECT full_name, id FROM person";
+    let files = [("person/from.sql", into), ("person/to.sql", out)];
+    insta::assert_snapshot!("a_key_from_outside_an_entitys_key", rendered(&files));
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! What holds for every batch: it does not matter how changes are cut into batches, and a row that
 //! is rejected takes no other with it.
 
-use super::support::{Changes, lines, mapping, run};
+use super::support::{Changes, check_in, lines, mapping, run};
 use proptest::prelude::*;
-use syncline_core::{ChangeBatch, Op};
+use syncline_core::{ChangeBatch, Op, Severity};
 use syncline_mappings::Mapping;
 
 /// One change: what happens to a row, and the values of `phone`, `credits` and `active`.
@@ -22,6 +22,17 @@ enum Field {
     Null,
     Value(u8),
 }
+
+/// A statement with something of everything, to be spoilt.
+const GOOD: &str = "-- users
+INSERT INTO lms.public.users (id, email, name, phone, credits, gpa, created, born)
+WITH named AS (SELECT id, first_name || ' ' || last_name AS name, email, phone, credits, gpa,
+    updated_at, birth_date, active FROM sis.public.students WHERE id BETWEEN 1 AND 10)
+SELECT n.id, lower(trim(BOTH ' ' FROM coalesce(n.email, 'x@y'))), left(n.name, 30) AS name,
+    CASE WHEN phone LIKE '+%' THEN phone WHEN phone IN ('1', '2') THEN NULL ELSE '-' END,
+    (credits * 2 + 1)::int4, CAST(gpa AS numeric(3,1)), updated_at + INTERVAL '1 day',
+    (now() AT TIME ZONE 'UTC')::date
+FROM named AS n WHERE NOT (active IS FALSE) AND extract(year FROM birth_date) > 1900;";
 
 const PHONES: [&str; 4] = ["1", "2", "none", ""];
 const CREDITS: [&str; 4] = ["0", "1", "50000", "7"];
@@ -134,6 +145,31 @@ proptest! {
             }
             prop_assert_eq!(&parts, &outcome(&mapping, &whole, 0));
         }
+    }
+
+    #[test]
+    fn whatever_a_file_says_check_answers(
+        from in any::<prop::sample::Index>(),
+        length in 0..12_usize,
+        put in "[-a-z0-9'\"(),.;:*/ \n]{0,6}",
+        zone in prop_oneof![Just("UTC"), Just("Europe/Paris")],
+    ) {
+        let good: Vec<char> = GOOD.chars().collect();
+        let from = from.index(good.len());
+        let to = (from + length).min(good.len());
+        let changed: String =
+            good[..from].iter().copied().chain(put.chars()).chain(good[to..].iter().copied()).collect();
+        let checked = check_in(zone, &[("m.sql", &changed)]);
+        for found in &checked.diagnostics {
+            prop_assert!(found.render(&changed).starts_with(&["error: ", "warning: "][usize::from(
+                found.severity == Severity::Warning
+            )]));
+            prop_assert!(found.line >= 1 && found.column >= 1 && found.length >= 1);
+        }
+        let errors = checked.diagnostics.iter().any(|found| found.severity == Severity::Error);
+        let runs = checked.mappings.len() == 1;
+        let blank = checked.diagnostics.iter().any(|f| f.message == "the file has no statement");
+        prop_assert!(blank || errors != runs);
     }
 
     #[test]

@@ -212,9 +212,12 @@ pub(crate) fn to_users(columns: &str, values: &str, rest: &str) -> Mapping {
 #[derive(Debug, Clone)]
 pub(crate) struct Changes {
     schema: Arc<TableSchema>,
-    rows: Vec<(Op, Vec<(String, Option<ArrayRef>)>)>,
+    rows: Vec<(Op, Image)>,
     transactions: Vec<i64>,
 }
+
+/// The columns a row speaks of; `None` is NULL.
+type Image = Vec<(String, Option<ArrayRef>)>;
 
 /// A value for a column: `None` is NULL.
 pub(crate) type Value<'a> = Option<&'a str>;
