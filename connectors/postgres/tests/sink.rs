@@ -1,5 +1,7 @@
 //! The PostgreSQL sink on a private PostgreSQL server.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic; its helpers are not marked as tests")]
+
 #[path = "sink/cluster.rs"]
 mod cluster;
 #[path = "sink/conformance.rs"]

@@ -14,7 +14,7 @@ use syncline_core::{
 };
 
 /// `id` and `name`, keyed by `id`.
-pub fn people(name: TableName) -> Arc<TableSchema> {
+pub(crate) fn people(name: TableName) -> Arc<TableSchema> {
     let column = |name: &str, data_type| Column {
         name: name.into(),
         id: 0,
@@ -32,10 +32,15 @@ pub fn people(name: TableName) -> Arc<TableSchema> {
 }
 
 /// A change: the operation, the key, and the name where the row speaks of it.
-pub type Change = (Op, i64, Option<&'static str>);
+pub(crate) type Change = (Op, i64, Option<&'static str>);
 
 /// One batch of one transaction.
-pub fn rows(schema: &Arc<TableSchema>, commit: u64, first: u32, changes: &[Change]) -> ChangeBatch {
+pub(crate) fn rows(
+    schema: &Arc<TableSchema>,
+    commit: u64,
+    first: u32,
+    changes: &[Change],
+) -> ChangeBatch {
     let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(changes.iter().map(|it| it.1)));
     let names: ArrayRef = Arc::new(StringArray::from_iter(changes.iter().map(|it| it.2)));
     let masks = changes.iter().map(|(_, _, name)| {
@@ -59,7 +64,11 @@ pub fn rows(schema: &Arc<TableSchema>, commit: u64, first: u32, changes: &[Chang
 }
 
 /// One transaction as entries of one row each; the last has the boundary.
-pub fn transaction(schema: &Arc<TableSchema>, commit: u64, changes: &[Change]) -> Vec<Entry> {
+pub(crate) fn transaction(
+    schema: &Arc<TableSchema>,
+    commit: u64,
+    changes: &[Change],
+) -> Vec<Entry> {
     let position = Position { epoch: 1, commit, ordinal: 0 };
     let last = changes.len() - 1;
     let one = |(ordinal, change): (usize, &Change)| Entry {
@@ -71,9 +80,9 @@ pub fn transaction(schema: &Arc<TableSchema>, commit: u64, changes: &[Change]) -
 
 /// Emits the transactions after the position it resumes from, an entry at a time. Fails once after
 /// each of the given counts of entries, as if its connection broke.
-pub struct Script {
-    pub transactions: Arc<Mutex<Vec<Vec<Entry>>>>,
-    pub failures: Arc<Mutex<Vec<usize>>>,
+pub(crate) struct Script {
+    pub(crate) transactions: Arc<Mutex<Vec<Vec<Entry>>>>,
+    pub(crate) failures: Arc<Mutex<Vec<usize>>>,
 }
 
 impl Source for Script {
@@ -105,10 +114,10 @@ impl Source for Script {
 
 /// Copies rows to another table; refuses rows named `bad`.
 #[derive(Debug)]
-pub struct Rename {
-    pub name: String,
-    pub reads: TableName,
-    pub writes: Arc<TableSchema>,
+pub(crate) struct Rename {
+    pub(crate) name: String,
+    pub(crate) reads: TableName,
+    pub(crate) writes: Arc<TableSchema>,
 }
 
 impl Transform for Rename {
@@ -151,30 +160,30 @@ impl Transform for Rename {
 
 /// What a target holds: names by key, parked rows, progress.
 #[derive(Debug, Clone, Default)]
-pub struct Held {
-    pub rows: BTreeMap<String, String>,
-    pub parked: HashMap<ParkKey, Parked>,
-    pub progress: HashMap<ReaderName, Progress>,
-    pub commits: usize,
+pub(crate) struct Held {
+    pub(crate) rows: BTreeMap<String, String>,
+    pub(crate) parked: HashMap<ParkKey, Parked>,
+    pub(crate) progress: HashMap<ReaderName, Progress>,
+    pub(crate) commits: usize,
     /// The row counts at each commit.
-    pub seen: Vec<usize>,
+    pub(crate) seen: Vec<usize>,
 }
 
 /// A target in memory that refuses rows with the names it is told to, and names that another row
 /// has.
 #[derive(Clone, Default)]
-pub struct Target {
-    pub held: Arc<Mutex<Held>>,
-    pub refused: Arc<Mutex<Vec<String>>>,
-    pub away: Arc<AtomicUsize>,
+pub(crate) struct Target {
+    pub(crate) held: Arc<Mutex<Held>>,
+    pub(crate) refused: Arc<Mutex<Vec<String>>>,
+    pub(crate) away: Arc<AtomicUsize>,
 }
 
 impl Target {
-    pub fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         self.held.lock().unwrap().rows.values().cloned().collect()
     }
 
-    pub fn sink(&self) -> Box<dyn Sink> {
+    pub(crate) fn sink(&self) -> Box<dyn Sink> {
         Box::new(MemorySink { target: self.clone(), reader: None, open: None })
     }
 }
@@ -282,7 +291,7 @@ impl Sink for MemorySink {
 
 /// Notes in memory.
 #[derive(Default)]
-pub struct Notes(Mutex<HashMap<String, Vec<u8>>>);
+pub(crate) struct Notes(Mutex<HashMap<String, Vec<u8>>>);
 
 impl Checkpoints for Notes {
     fn load(&self, name: &str) -> Result<Option<Vec<u8>>> {
@@ -296,7 +305,7 @@ impl Checkpoints for Notes {
 }
 
 /// Waits for a condition, no longer than ten seconds.
-pub async fn until(what: &str, condition: impl Fn() -> bool) {
+pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
     let waiting = async {
         while !condition() {
             tokio::time::sleep(Duration::from_millis(2)).await;
@@ -305,6 +314,6 @@ pub async fn until(what: &str, condition: impl Fn() -> bool) {
     assert!(tokio::time::timeout(Duration::from_secs(10), waiting).await.is_ok(), "no {what}");
 }
 
-pub fn system(name: &str) -> SystemName {
+pub(crate) fn system(name: &str) -> SystemName {
     SystemName::new(name)
 }
