@@ -27,7 +27,8 @@ impl Cluster {
 
     /// Makes and starts a server with these settings beside the usual ones.
     pub(crate) fn start(settings: &[&str]) -> Self {
-        let directory = tempfile::tempdir().unwrap().keep();
+        let directory =
+            tempfile::Builder::new().prefix("syncline-source-").tempdir().unwrap().keep();
         give(&directory);
         let data = directory.join("data");
         let made = as_postgres(&format!("{BIN}/initdb"))
@@ -90,7 +91,7 @@ impl Cluster {
         let mut settings = Settings::new(host, self.port, database, "postgres");
         settings.slot = format!("s_{database}");
         settings.publication = format!("p_{database}");
-        settings.spill_directory = std::env::temp_dir().join(format!("spill-{}", self.port));
+        settings.spill_directory = self.directory.join("spill");
         settings.heartbeat = Duration::from_millis(200);
         settings
     }
@@ -144,8 +145,8 @@ impl Drop for Cluster {
 fn launch(directory: &Path, port: u16) -> Child {
     let script = format!(
         "exec 3<&0; {BIN}/postgres -D {0}/data -k {0} -p {port} >>{0}/log 2>&1 3<&- & pid=$!; \
-         (read _ <&3; kill -QUIT $pid 2>/dev/null; rm -rf {0}) & watch=$!; \
-         wait $pid; kill $watch 2>/dev/null",
+         (read _ <&3; trap '' TERM; kill -QUIT $pid; while kill -0 $pid; do sleep 0.05; done; \
+         rm -rf {0}) 2>/dev/null & watch=$!; wait $pid; kill $watch 2>/dev/null",
         directory.display()
     );
     as_postgres("sh")
