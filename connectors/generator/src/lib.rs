@@ -1,1 +1,9 @@
-//! placeholder
+//! A system that makes up its rows: for measuring what comes after a source, and for trying a
+//! project without one.
+
+mod settings;
+mod source;
+mod values;
+
+pub use settings::Settings;
+pub use source::GeneratorSource;

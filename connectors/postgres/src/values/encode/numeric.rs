@@ -7,6 +7,8 @@
 //! Groups that are zero at either end are left out; the scale keeps the zeros that are shown.
 //! (PostgreSQL, `src/backend/utils/adt/numeric.c`, `numeric_send`.)
 
+use crate::values::NUMERIC_NAN;
+
 const POSITIVE: u16 = 0x0000;
 const NEGATIVE: u16 = 0x4000;
 const NAN: u16 = 0xC000;
@@ -14,8 +16,6 @@ const INFINITY: u16 = 0xD000;
 const NEGATIVE_INFINITY: u16 = 0xF000;
 /// The largest scale PostgreSQL shows.
 const SCALE_MAX: usize = 0x3FFF;
-/// The value that stands for NaN among decimals: more than 38 digits can say.
-pub(crate) const DECIMAL_NAN: i128 = i128::MAX;
 
 /// Not a number that `numeric` can hold.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub(crate) struct NotNumeric;
 
 /// Appends a decimal with its length.
 pub(crate) fn put_decimal(value: i128, scale: i8, out: &mut Vec<u8>) -> Result<(), NotNumeric> {
-    if value == DECIMAL_NAN {
+    if value == NUMERIC_NAN {
         put(NAN, 0, 0, &[], out);
         return Ok(());
     }

@@ -1,8 +1,8 @@
 //! Values as fields of `COPY … (FORMAT text)`: for tables with a column whose type has no binary
 //! form that we know.
 
-use super::numeric::DECIMAL_NAN;
 use super::{Encoder, Unfit, Values, whole_micros};
+use crate::values::NUMERIC_NAN;
 use std::fmt::{Display, Write as _};
 use std::io::Write as _;
 
@@ -75,7 +75,7 @@ fn show_float(value: f64, shortest: impl Display, out: &mut Vec<u8>) {
 }
 
 fn show_decimal(value: i128, scale: i8, out: &mut Vec<u8>) {
-    if value == DECIMAL_NAN {
+    if value == NUMERIC_NAN {
         out.extend_from_slice(b"NaN");
     } else {
         show(format_args!("{value}e{}", -i32::from(scale)), out);
