@@ -1,5 +1,6 @@
 //! PostgreSQL as source and sink.
 
+mod begin;
 mod catalog;
 mod connect;
 mod doctor;
@@ -14,6 +15,7 @@ mod source;
 mod stream;
 mod tls;
 mod values;
+mod watch;
 mod wire;
 
 pub use catalog::{count, current_commit, inspect, sample};

@@ -75,6 +75,8 @@ pub(crate) enum SnapshotStage {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LeafNote {
     pub(crate) oid: u32,
+    /// The file that holds it: a table that was rewritten has its rows in other places.
+    pub(crate) file: u32,
     pub(crate) blocks_per_chunk: u32,
     pub(crate) chunks: u32,
     /// All chunks before this one are done.
@@ -149,7 +151,7 @@ mod tests {
         #[test]
         fn chunks_done_in_any_order_are_done(order in Just((0..20_u32).collect::<Vec<_>>()).prop_shuffle(), done in 0..20_usize) {
             let mut leaf = LeafNote {
-                oid: 1, blocks_per_chunk: 8, chunks: 20, done_before: 0, done_beyond: Vec::new(),
+                oid: 1, file: 1, blocks_per_chunk: 8, chunks: 20, done_before: 0, done_beyond: Vec::new(),
             };
             for &chunk in &order[..done] { leaf.set_done(chunk); leaf.set_done(chunk); }
             for &chunk in &order { prop_assert_eq!(leaf.is_done(chunk), order[..done].contains(&chunk)); }

@@ -1,4 +1,6 @@
-//! The publication: exactly the wanted tables, changes of partitions under their root's name.
+//! The publication: the wanted tables, changes of partitions under their root's name.
+//!
+//! Tables that someone else put there stay: the publication may serve others too.
 
 use crate::catalog::qualified;
 use crate::settings::Settings;
@@ -42,7 +44,7 @@ pub(crate) fn published(
         .collect())
 }
 
-/// Makes the publication, or adds what it lacks and drops what nobody reads any more.
+/// Makes the publication, or adds what it lacks and drops what was captured formerly and is no more.
 ///
 /// # Errors
 /// `Config` with the statement to run when the role may not do it.
@@ -51,6 +53,7 @@ pub(crate) fn ensure(
     system: &SystemName,
     settings: &Settings,
     wanted: &[TableName],
+    former: &[TableName],
 ) -> Result<()> {
     let name = identifier(&settings.publication);
     let found = connection.query(&format!(
@@ -77,8 +80,14 @@ pub(crate) fn ensure(
         change(connection, &format!("ALTER PUBLICATION {name} ADD TABLE {list}"))?;
     }
     // Tables nobody reads only cost; where the role may not drop them they are passed over.
-    if found.is_true(3) && !found.is_true(0) {
-        drop_unread(connection, system, settings, wanted)?;
+    let unread: Vec<TableName> = former
+        .iter()
+        .filter(|table| !wanted.contains(table) && members.contains_key(table))
+        .cloned()
+        .collect();
+    if found.is_true(3) && !found.is_true(0) && !unread.is_empty() {
+        let list = table_list(&unread, system)?;
+        change(connection, &format!("ALTER PUBLICATION {name} DROP TABLE {list}"))?;
     }
     Ok(())
 }
@@ -92,30 +101,6 @@ fn missing_options(found: &Row) -> Vec<&'static str> {
         options.push("publish = 'insert, update, delete, truncate'");
     }
     options
-}
-
-fn drop_unread(
-    connection: &mut Connection,
-    system: &SystemName,
-    settings: &Settings,
-    wanted: &[TableName],
-) -> Result<()> {
-    let rows = connection.query(&format!(
-        "SELECT n.nspname, c.relname FROM pg_publication p \
-         JOIN pg_publication_rel r ON r.prpubid = p.oid JOIN pg_class c ON c.oid = r.prrelid \
-         JOIN pg_namespace n ON n.oid = c.relnamespace WHERE p.pubname = {}",
-        literal(&settings.publication)
-    ))?;
-    let unread: Vec<TableName> = rows
-        .iter()
-        .map(|row| TableName::table(system, row.text(0), row.text(1)))
-        .filter(|table| !wanted.contains(table))
-        .collect();
-    if unread.is_empty() {
-        return Ok(());
-    }
-    let (name, list) = (identifier(&settings.publication), table_list(&unread, system)?);
-    change(connection, &format!("ALTER PUBLICATION {name} DROP TABLE {list}"))
 }
 
 fn table_list(tables: &[TableName], system: &SystemName) -> Result<String> {

@@ -74,15 +74,16 @@ impl PostgresSink {
     }
 
     async fn mark_origin(&mut self, session: &mut Session, reader: &ReaderName) {
-        let Err(error) = progress::set_origin(session, reader).await else { return };
+        let Err(error) = progress::set_origin(session, reader, &self.settings).await else {
+            return;
+        };
         if !self.warned_of_origin {
             self.warned_of_origin = true;
             tracing::warn!(
                 system = %self.system,
                 detail = error.detail_text().unwrap_or_default(),
-                "writes carry no replication origin: echoes are recognised by value alone; \
-                 grant EXECUTE on pg_replication_origin_create and \
-                 pg_replication_origin_session_setup"
+                hint = error.hint_text().unwrap_or_default(),
+                "writes carry no replication origin: echoes are recognised by value alone"
             );
         }
     }

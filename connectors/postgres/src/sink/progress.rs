@@ -139,19 +139,38 @@ pub(super) async fn take_place(
 }
 
 /// Marks what the session writes as ours, so that a source that reads this database can tell.
+/// Origins belong to the whole server, and each can be used by one session at a time.
 ///
 /// # Errors
 /// When the role may not, among others: writing works without.
-pub(super) async fn set_origin(session: &mut Session, reader: &ReaderName) -> Result<()> {
-    let name = format!("syncline_{reader}");
+pub(super) async fn set_origin(
+    session: &mut Session,
+    reader: &ReaderName,
+    settings: &Settings,
+) -> Result<()> {
+    let name = format!("syncline_{reader}@{}", settings.database);
     let failed = "can't set a replication origin";
     let create = "SELECT pg_catalog.pg_replication_origin_create($1) WHERE NOT EXISTS (
         SELECT FROM pg_catalog.pg_replication_origin WHERE roname = $1)";
     let setup = "SELECT pg_catalog.pg_replication_origin_session_setup($1)";
-    session.flush().await.map_err(|error| sqlstate::error(failed, error))?;
+    let refused = |error| {
+        let error = sqlstate::error(failed, error);
+        match sqlstate::code(&error) {
+            Some(sqlstate::INSUFFICIENT_PRIVILEGE) => error.hint(format!(
+                "GRANT EXECUTE ON FUNCTION pg_replication_origin_create(text), \
+                 pg_replication_origin_session_setup(text) TO {}",
+                quoted(&settings.user)
+            )),
+            Some(sqlstate::CONFIGURATION_LIMIT) => {
+                error.hint("raise max_replication_slots: each origin takes one")
+            }
+            _ => error,
+        }
+    };
+    session.flush().await.map_err(refused)?;
     for query in [create, setup] {
         let asked = session.client().query_typed(query, &[(&name, Type::TEXT)]).await;
-        asked.map_err(|error| sqlstate::error(failed, error))?;
+        asked.map_err(refused)?;
     }
     Ok(())
 }

@@ -34,6 +34,8 @@ pub(crate) const UNIQUE_VIOLATION: &str = "23505";
 pub(crate) const DIVISION_BY_ZERO: &str = "22012";
 /// Another holds the lock, and held it for as long as we would wait.
 pub(crate) const LOCK_NOT_AVAILABLE: &str = "55P03";
+/// A limit that a setting of the server sets.
+pub(crate) const CONFIGURATION_LIMIT: &str = "53400";
 /// The role may not do that.
 pub(crate) const INSUFFICIENT_PRIVILEGE: &str = "42501";
 

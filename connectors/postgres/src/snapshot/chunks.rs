@@ -1,7 +1,8 @@
 //! How a table is cut into chunks, and which of them are still to read.
 
+use crate::begin::Wanted;
 use crate::note::{LeafNote, SnapshotStage, TableNote};
-use crate::source::{Capture, Wanted};
+use crate::source::Capture;
 use crate::wire::{Connection, Row, identifier};
 use syncline_core::{Report, Result};
 
@@ -52,7 +53,8 @@ pub(super) fn plan(
     let rows = connection.query(&format!(
         "SELECT c.oid, n.nspname, c.relname, c.relkind, \
          CASE c.relkind WHEN 'r' THEN pg_relation_size(c.oid) ELSE 0 END \
-         / current_setting('block_size')::bigint, c.reltuples, c.relpages \
+         / current_setting('block_size')::bigint, c.reltuples, c.relpages, \
+         coalesce(pg_relation_filenode(c.oid), 0) \
          FROM ({tree}) t JOIN pg_class c ON c.oid = t.relid \
          JOIN pg_namespace n ON n.oid = c.relnamespace ORDER BY c.oid"
     ))?;
@@ -65,35 +67,35 @@ pub(super) fn plan(
             )));
             continue;
         }
-        let oid = row.parse(0)?;
-        let note = match earlier.iter().find(|leaf| leaf.oid == oid) {
-            Some(leaf) => leaf.clone(),
-            None => cut(oid, row, capture.settings.snapshot_chunk_rows)?,
-        };
+        let cut = cut(row, capture.settings.snapshot_chunk_rows)?;
+        let same = |leaf: &&LeafNote| (leaf.oid, leaf.file) == (cut.oid, cut.file);
+        let note = earlier.iter().find(same).cloned().unwrap_or(cut);
         leaves.push(Leaf { name, note });
     }
     Ok(leaves)
 }
 
 /// Cuts a relation into chunks of about `chunk_rows`.
-fn cut(oid: u32, row: &Row, chunk_rows: u64) -> Result<LeafNote> {
+fn cut(row: &Row, chunk_rows: u64) -> Result<LeafNote> {
     let (blocks, tuples, pages) = (row.parse(4)?, row.parse(5)?, row.parse(6)?);
-    Ok(chunks_of(oid, blocks, tuples, pages, chunk_rows))
+    let (blocks_per_chunk, chunks) = chunks_of(blocks, tuples, pages, chunk_rows);
+    let (oid, file) = (row.parse(0)?, row.parse(7)?);
+    Ok(LeafNote { oid, file, blocks_per_chunk, chunks, done_before: 0, done_beyond: Vec::new() })
 }
 
-/// `tuples` and `pages` are the server's statistics, -1 and 0 where there are none.
+/// Blocks of a chunk, and chunks. `tuples` and `pages` are the server's statistics, -1 and 0 where there are none.
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "an estimate; the result is held within bounds"
 )]
-fn chunks_of(oid: u32, blocks: u64, tuples: f64, pages: f64, chunk_rows: u64) -> LeafNote {
+fn chunks_of(blocks: u64, tuples: f64, pages: f64, chunk_rows: u64) -> (u32, u32) {
     let rows_per_block =
         if tuples > 0.0 && pages > 0.0 { tuples / pages } else { ROWS_PER_BLOCK_GUESS };
     let blocks_per_chunk = (chunk_rows as f64 / rows_per_block).ceil().clamp(1.0, 1e9) as u32;
     let chunks = blocks.div_ceil(u64::from(blocks_per_chunk)).clamp(1, u64::from(u32::MAX)) as u32;
-    LeafNote { oid, blocks_per_chunk, chunks, done_before: 0, done_beyond: Vec::new() }
+    (blocks_per_chunk, chunks)
 }
 
 /// What there is to do, in order of place. A table that was begun before has its done chunks scanned
@@ -127,17 +129,21 @@ mod tests {
     use super::*;
 
     fn leaf(chunks: u32, done_before: u32) -> LeafNote {
-        LeafNote { oid: 1, blocks_per_chunk: 10, chunks, done_before, done_beyond: Vec::new() }
+        LeafNote {
+            oid: 1,
+            file: 1,
+            blocks_per_chunk: 10,
+            chunks,
+            done_before,
+            done_beyond: Vec::new(),
+        }
     }
 
     #[test]
     fn chunks_follow_the_statistics_or_a_guess() {
-        assert_eq!(
-            chunks_of(1, 1000, 50_000.0, 1000.0, 5000),
-            LeafNote { blocks_per_chunk: 100, ..leaf(10, 0) }
-        );
-        assert_eq!(chunks_of(1, 0, -1.0, 0.0, 100_000).chunks, 1);
-        assert_eq!(chunks_of(1, 5, 1e9, 1.0, 1).blocks_per_chunk, 1);
+        assert_eq!(chunks_of(1000, 50_000.0, 1000.0, 5000), (100, 10));
+        assert_eq!(chunks_of(0, -1.0, 0.0, 100_000).1, 1);
+        assert_eq!(chunks_of(5, 1e9, 1.0, 1), (1, 5));
     }
 
     #[test]

@@ -1,13 +1,26 @@
 //! One run of the initial copy: connections on one snapshot, table after table.
 
 use super::chunks::{self, Leaf};
-use crate::note::{Note, SnapshotStage, TableNote};
-use crate::source::{Capture, Wanted};
+use crate::begin::Wanted;
+use crate::note::{Note, SnapshotStage};
+use crate::source::Capture;
 use crate::stream;
 use crate::wire::{Connection, Purpose, literal};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use syncline_core::{Boundary, Error, Kind, Position, Report, Result, TableSchema, Transaction};
+use std::time::{Duration, Instant};
+use syncline_core::{
+    Boundary, Entry, Error, Kind, Position, Report, Result, TableSchema, Transaction,
+};
+
+/// A note of this size is not handed over with every chunk,
+const LARGE_NOTE_BYTES: usize = 64 << 10;
+/// but no more often than this.
+const LARGE_NOTE_EVERY: Duration = Duration::from_secs(1);
+/// How often a wait looks again.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// How often it looks before the operator is told what is waited for.
+const LOOKS_BEFORE_NOTICE: u32 = 40;
 
 /// What the connections see.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +31,35 @@ pub(crate) enum View {
     Own,
 }
 
+/// One run: what all tables share.
+struct Run<'a> {
+    capture: &'a Capture<'a>,
+    note: Mutex<Noted>,
+    boundary: Boundary,
+    /// Oldest transaction that this run's view can't see all of.
+    xmin: u32,
+}
+
+/// The note, and when it was last handed over.
+pub(super) struct Noted {
+    pub(super) note: Note,
+    at: Instant,
+    bytes: usize,
+}
+
+impl Noted {
+    /// Hands entries over, and the note with them: always where it is small, and now and then where
+    /// it is large. What it does not say yet is read again after a crash, and nothing else.
+    pub(super) fn emit(&mut self, capture: &Capture<'_>, entries: Vec<Entry>) -> Result<()> {
+        let is_due = self.bytes < LARGE_NOTE_BYTES || self.at.elapsed() >= LARGE_NOTE_EVERY;
+        if is_due {
+            self.at = Instant::now();
+        }
+        self.bytes = capture.emit(entries, is_due.then_some(&self.note))?.unwrap_or(self.bytes);
+        Ok(())
+    }
+}
+
 /// The snapshot of one table while it runs; shared by its connections.
 pub(super) struct Table<'a> {
     pub(super) capture: &'a Capture<'a>,
@@ -26,8 +68,9 @@ pub(super) struct Table<'a> {
     pub(super) leaves: Vec<Leaf>,
     pub(super) boundary: Boundary,
     pub(super) transaction: Transaction,
+    /// The same as of the view under which the table was begun.
     pub(super) xmin: u32,
-    pub(super) note: &'a Mutex<Note>,
+    pub(super) note: &'a Mutex<Noted>,
     pub(super) place: usize,
     pub(super) rows: AtomicU64,
     /// Which task is next; past the end when one failed.
@@ -48,24 +91,44 @@ pub(crate) fn run(
     if note.tables.iter().all(|table| table.snapshot == SnapshotStage::Done) {
         return Ok(note);
     }
+    if *view == View::Own {
+        await_older_transactions(capture)?;
+    }
     let (mut connections, seen) = open(capture, view)?;
     let boundary = Boundary { position, committed_at: seen.at };
-    let transaction =
-        Transaction { epoch: position.epoch, commit: position.commit, committed_at: seen.at };
     // From here on the slot is in use: a note that says so comes before the first row.
     capture.emit(vec![crate::source::nothing(position, seen.at)], Some(&note))?;
-    let note = Mutex::new(note);
+    let noted = Noted { note, at: Instant::now(), bytes: 0 };
+    let run = Run { capture, note: Mutex::new(noted), boundary, xmin: seen.xmin };
     for (place, wanted) in wanted.iter().enumerate() {
-        let Some(known) = table_note(&note, place)? else { continue };
-        if known.snapshot == SnapshotStage::Done {
-            continue;
+        if let Some(table) = run.begin(first(&mut connections)?, place, wanted)? {
+            table.copy(&mut connections)?;
         }
-        let leaves = chunks::plan(first(&mut connections)?, capture, wanted, &known)?;
-        let table =
-            begin(capture, wanted, &note, place, &known, leaves, (boundary, transaction), &seen)?;
-        table.copy(&mut connections)?;
     }
-    Ok(note.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner))
+    let noted = run.note.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    capture.emit(Vec::new(), Some(&noted.note))?;
+    Ok(noted.note)
+}
+
+/// Waits until all transactions that run now have ended.
+///
+/// One that changed a table before the table was published, and commits after our view, would be in
+/// neither: the stream has only what was published when it was written.
+fn await_older_transactions(capture: &Capture<'_>) -> Result<()> {
+    let mut connection = Connection::open(capture.settings, Purpose::Query)?;
+    let next: u64 =
+        connection.query_one("SELECT pg_snapshot_xmax(pg_current_snapshot())")?.parse(0)?;
+    let oldest = "SELECT pg_snapshot_xmin(pg_current_snapshot())";
+    let mut looks = 0;
+    while connection.query_one(oldest)?.parse::<u64>(0)? < next {
+        capture.check_stop()?;
+        looks += 1;
+        if looks == LOOKS_BEFORE_NOTICE {
+            capture.say_waiting();
+        }
+        std::thread::park_timeout(LOOK_AGAIN);
+    }
+    Ok(())
 }
 
 /// What a view shows.
@@ -111,53 +174,52 @@ fn first(connections: &mut [Connection]) -> Result<&mut Connection> {
     connections.first_mut().ok_or_else(|| Error::new(Kind::Internal, "no snapshot connection"))
 }
 
-fn table_note(note: &Mutex<Note>, place: usize) -> Result<Option<TableNote>> {
-    Ok(lock(note)?.tables.get(place).cloned())
-}
-
-pub(super) fn lock(note: &Mutex<Note>) -> Result<std::sync::MutexGuard<'_, Note>> {
+pub(super) fn lock(note: &Mutex<Noted>) -> Result<std::sync::MutexGuard<'_, Noted>> {
     note.lock().map_err(|_| Error::new(Kind::Internal, "a snapshot connection panicked"))
 }
 
-#[expect(clippy::too_many_arguments, reason = "the parts of one struct, put together once")]
-fn begin<'a>(
-    capture: &'a Capture<'a>,
-    wanted: &'a Wanted,
-    note: &'a Mutex<Note>,
-    place: usize,
-    known: &TableNote,
-    leaves: Vec<Leaf>,
-    (boundary, transaction): (Boundary, Transaction),
-    seen: &Seen,
-) -> Result<Table<'a>> {
-    let (xmin, rows) = match &known.snapshot {
-        SnapshotStage::Running { xmin, rows, .. } => (*xmin, *rows),
-        SnapshotStage::Pending | SnapshotStage::Done => (seen.xmin, 0),
-    };
-    // The columns as this view has them; they may have changed since an earlier run.
-    let schema = stream::next_revision(&known.schema, stream::captured(wanted));
-    let mut guard = lock(note)?;
-    if let Some(table) = guard.tables.get_mut(place) {
-        table.schema = schema.clone();
-        let leaves = leaves.iter().map(|leaf| leaf.note.clone()).collect();
-        table.snapshot = SnapshotStage::Running { xmin, rows, leaves };
+impl<'a> Run<'a> {
+    /// Plans a table and notes that it is begun; `None` where it is done already.
+    fn begin(
+        &'a self,
+        connection: &mut Connection,
+        place: usize,
+        wanted: &'a Wanted,
+    ) -> Result<Option<Table<'a>>> {
+        let mut noted = lock(&self.note)?;
+        let Some(known) = noted.note.tables.get_mut(place) else { return Ok(None) };
+        let (xmin, rows) = match &known.snapshot {
+            SnapshotStage::Done => return Ok(None),
+            SnapshotStage::Running { xmin, rows, .. } => (*xmin, *rows),
+            SnapshotStage::Pending => (self.xmin, 0),
+        };
+        let leaves = chunks::plan(connection, self.capture, wanted, known)?;
+        // The columns as this view has them; they may have changed since an earlier run.
+        known.schema = stream::next_revision(&known.schema, stream::captured(wanted));
+        let cut = leaves.iter().map(|leaf| leaf.note.clone()).collect();
+        known.snapshot = SnapshotStage::Running { xmin, rows, leaves: cut };
+        let schema = Arc::new(known.schema.clone());
+        drop(noted);
+        self.capture.outlet.report(Report::Schema(schema.clone()));
+        let Boundary { position, committed_at } = self.boundary;
+        Ok(Some(Table {
+            capture: self.capture,
+            wanted,
+            schema,
+            leaves,
+            boundary: self.boundary,
+            transaction: Transaction {
+                epoch: position.epoch,
+                commit: position.commit,
+                committed_at,
+            },
+            xmin,
+            note: &self.note,
+            place,
+            rows: AtomicU64::new(rows),
+            next: AtomicUsize::new(0),
+        }))
     }
-    drop(guard);
-    let schema = Arc::new(schema);
-    capture.outlet.report(Report::Schema(schema.clone()));
-    Ok(Table {
-        capture,
-        wanted,
-        schema,
-        leaves,
-        boundary,
-        transaction,
-        xmin,
-        note,
-        place,
-        rows: AtomicU64::new(rows),
-        next: AtomicUsize::new(0),
-    })
 }
 
 impl Table<'_> {
@@ -175,11 +237,12 @@ impl Table<'_> {
             running.into_iter().map(|worker| worker.join().unwrap_or_else(panicked)).collect()
         });
         outcomes.into_iter().collect::<Result<()>>()?;
-        let mut note = lock(self.note)?;
-        if let Some(table) = note.tables.get_mut(self.place) {
+        let mut noted = lock(self.note)?;
+        if let Some(table) = noted.note.tables.get_mut(self.place) {
             table.snapshot = SnapshotStage::Done;
         }
-        self.capture.emit(Vec::new(), Some(&note))?;
+        noted.emit(self.capture, Vec::new())?;
+        drop(noted);
         self.report(true);
         Ok(())
     }

@@ -14,7 +14,8 @@
 //! One thing remains: a row may have *moved* meanwhile, by an update, out of a chunk still to read
 //! into one already read, and its updates in the stream may leave out large values that did not
 //! change. Therefore chunks already done are scanned again for rows whose `xmin` is as new as the
-//! first snapshot's; there are few, and they are emitted whole.
+//! first snapshot's; there are few, and they are emitted whole. A table that was rewritten (`VACUUM
+//! FULL`, `CLUSTER`) has all rows in other places and is read from its start.
 
 mod chunks;
 mod copy;

@@ -66,8 +66,8 @@ impl Table<'_> {
     /// their chunks ended.
     fn end_chunk(&self, task: Task, rows: &mut RowBatch) -> Result<()> {
         let entries = if rows.is_empty() { Vec::new() } else { vec![self.entry(rows)?] };
-        let mut note = lock(self.note)?;
-        if let Some(table) = note.tables.get_mut(self.place)
+        let mut noted = lock(self.note)?;
+        if let Some(table) = noted.note.tables.get_mut(self.place)
             && let SnapshotStage::Running { rows, leaves, .. } = &mut table.snapshot
             && let Some(leaf) = leaves.get_mut(task.leaf)
             && task.reading == Reading::Whole
@@ -75,8 +75,8 @@ impl Table<'_> {
             *rows = self.rows.load(Ordering::Relaxed);
             leaf.set_done(task.chunk);
         }
-        self.capture.emit(entries, Some(&note))?;
-        drop(note);
+        noted.emit(self.capture, entries)?;
+        drop(noted);
         self.report(false);
         Ok(())
     }

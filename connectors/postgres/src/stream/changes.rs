@@ -4,9 +4,10 @@
 use super::assemble::{Assembly, Limits};
 use super::message::{Message, OldKind, Tuple};
 use super::relations::Relations;
+use crate::begin::Wanted;
 use crate::note::Note;
 use crate::rows::{Change, Field};
-use crate::source::{Capture, Wanted};
+use crate::source::Capture;
 use syncline_core::{Boundary, Entry, Error, Kind, Op, Position, Result, TableSchema, Transaction};
 
 /// A transaction that is being read.
@@ -207,4 +208,158 @@ impl<'a> Changes<'a> {
 fn outside(what: &str) -> Error {
     Error::new(Kind::Corrupt, "the stream is out of order")
         .detail(format!("{what} outside of its transaction"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::{Relation, RelationColumn};
+    use crate::note::{SnapshotStage, TableNote};
+    use crate::settings::Settings;
+    use crate::stream::message::{RelationMessage, SentColumn, Within, parse};
+    use syncline_core::{
+        Captured, CatalogTable, Column, Identity, Outlet, Report, Stopped, SystemName, TableName,
+    };
+
+    /// Takes nothing and says nothing.
+    struct Deaf;
+
+    impl Outlet for Deaf {
+        fn emit(&self, _: Captured) -> std::result::Result<(), Stopped> {
+            Ok(())
+        }
+        fn released(&self) -> Option<Position> {
+            None
+        }
+        fn stopping(&self) -> bool {
+            false
+        }
+        fn report(&self, _: Report) {}
+    }
+
+    const TYPES: [(&str, u32); 5] =
+        [("id", 20), ("name", 25), ("mail", 25), ("changed", 1184), ("active", 16)];
+
+    fn wanted(system: &SystemName) -> Wanted {
+        let columns = TYPES.iter().zip(1..).map(|(&(name, oid), id)| Column {
+            name: name.into(),
+            id,
+            data_type: crate::values::arrow_type(oid, -1),
+            native_type: String::new(),
+            nullable: true,
+            has_default: false,
+            generated: false,
+        });
+        let name = TableName::table(system, "public", "t");
+        let table = CatalogTable {
+            schema: TableSchema::new(name, 1, columns.collect(), vec![0]),
+            identity: Identity::Key,
+            foreign_keys: Vec::new(),
+            unique: Vec::new(),
+            enums: Vec::new(),
+            rows_estimated: 0,
+        };
+        let sent = TYPES.map(|(_, type_oid)| RelationColumn { type_oid, modifier: -1 });
+        let relation = Relation { oid: 7, partitioned: false, table, columns: sent.to_vec() };
+        Wanted { relation, published: crate::publication::Published::default() }
+    }
+
+    fn described() -> Message<'static> {
+        let columns = TYPES.map(|(name, type_oid)| SentColumn {
+            name: name.into(),
+            type_oid,
+            modifier: -1,
+            identity: name == "id",
+        });
+        Message::Relation(RelationMessage {
+            oid: 7,
+            schema: "public".into(),
+            table: "t".into(),
+            identity_full: false,
+            columns: columns.to_vec(),
+        })
+    }
+
+    fn insert(id: u64) -> Vec<u8> {
+        let texts = [
+            id.to_string(),
+            format!("a name of {id}"),
+            format!("person{id}@university.example"),
+            "2026-11-23 10:11:12.5+00".into(),
+            "t".into(),
+        ];
+        let mut bytes = b"I\0\0\0\x07N\0\x05".to_vec();
+        for text in texts {
+            bytes.push(b't');
+            bytes.extend(u32::try_from(text.len()).unwrap().to_be_bytes());
+            bytes.extend(text.as_bytes());
+        }
+        bytes
+    }
+
+    fn with_changes(from: u64, work: impl FnOnce(&mut Changes<'_>)) {
+        let (system, settings) = (SystemName::new("sis"), Settings::new("h", 1, "d", "u"));
+        let capture = Capture { system: &system, settings: &settings, outlet: &Deaf, tables: &[] };
+        let wanted = [wanted(&system)];
+        let mut note = Note::creating("1", 1, "s", 1);
+        note.tables = vec![TableNote {
+            oid: 7,
+            schema: wanted[0].relation.table.schema.clone(),
+            snapshot: SnapshotStage::Done,
+        }];
+        let from = Position { epoch: 1, commit: from, ordinal: 0 };
+        let mut changes = Changes::new(&capture, &wanted, note, from);
+        changes.begin(1, 0);
+        changes.apply(described()).unwrap();
+        changes.commit(2).unwrap();
+        work(&mut changes);
+    }
+
+    fn apply(changes: &mut Changes<'_>, bytes: &[u8]) {
+        changes.apply(parse(bytes, Within::Whole).unwrap()).unwrap();
+    }
+
+    #[test]
+    fn a_transaction_that_is_in_the_log_already_is_dropped() {
+        with_changes(100, |changes| {
+            for commit in [98, 100] {
+                changes.begin(commit, 0);
+                apply(changes, &insert(commit));
+                changes.commit(commit + 2).unwrap();
+            }
+            let (entries, _) = changes.take().unwrap();
+            assert_eq!(entries.iter().map(Entry::rows).sum::<usize>(), 1);
+            assert_eq!(entries[0].boundary.map(|boundary| boundary.position.commit), Some(102));
+        });
+    }
+
+    #[test]
+    fn rows_outside_of_a_transaction_are_corrupt() {
+        with_changes(0, |changes| {
+            let row = insert(1);
+            let error = changes.apply(parse(&row, Within::Whole).unwrap()).unwrap_err();
+            assert_eq!(error.kind(), Kind::Corrupt);
+            assert_eq!(changes.commit(5).unwrap_err().kind(), Kind::Corrupt);
+        });
+    }
+
+    #[test]
+    #[ignore = "a measurement"]
+    #[expect(clippy::disallowed_macros, reason = "a figure to read")]
+    fn decodes_rows() {
+        const ROWS: u64 = 4_000_000;
+        let rows: Vec<Vec<u8>> = (0..8192).map(insert).collect();
+        with_changes(0, |changes| {
+            let began = std::time::Instant::now();
+            changes.begin(10, 0);
+            for row in 0..ROWS {
+                apply(changes, &rows[usize::try_from(row % 8192).unwrap()]);
+                if changes.is_full() {
+                    changes.take().unwrap();
+                }
+            }
+            let nanos = began.elapsed().as_nanos() / u128::from(ROWS);
+            eprintln!("{nanos} ns a row of {} columns", TYPES.len());
+        });
+    }
 }

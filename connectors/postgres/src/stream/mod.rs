@@ -15,7 +15,6 @@ mod pace;
 mod reader;
 mod relations;
 mod spill;
-mod watch;
 
 pub(crate) use reader::run;
 pub(crate) use relations::{captured, next_revision};

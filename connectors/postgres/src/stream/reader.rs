@@ -6,9 +6,10 @@ use super::idle::Idle;
 use super::message::{Envelope, Message, Within, envelope, parse};
 use super::pace::Pace;
 use super::spill::Spill;
-use super::watch::{self, Activity};
+use crate::begin::Wanted;
 use crate::note::Note;
-use crate::source::{Capture, Wanted, nothing};
+use crate::source::{Capture, nothing};
+use crate::watch::Activity;
 use crate::wire::{Connection, Frame, Lsn, ServerError};
 use std::time::{Duration, Instant};
 use syncline_core::{Boundary, Error, Kind, Position, Result};
@@ -28,27 +29,24 @@ pub(crate) fn run(
     note: Note,
     wanted: &[Wanted],
     from: Position,
+    activity: &Activity,
 ) -> Result<()> {
     let spill = Spill::open(capture.system, capture.settings)?;
     let settings = capture.settings;
     connection.start_stream(&settings.slot, Lsn(from.commit), &settings.publication)?;
-    let activity = Activity::default();
-    std::thread::scope(|scope| {
-        let _watch = watch::start(scope, capture, &activity);
-        let now = Instant::now();
-        let stream = Stream {
-            capture,
-            connection,
-            changes: Changes::new(capture, wanted, note, from),
-            spill,
-            feedback: Feedback::new(from),
-            pace: Pace::new(now),
-            idle: Idle::new(from.commit, now),
-            activity: &activity,
-            epoch: from.epoch,
-        };
-        stream.read()
-    })
+    let now = Instant::now();
+    let stream = Stream {
+        capture,
+        connection,
+        changes: Changes::new(capture, wanted, note, from),
+        spill,
+        feedback: Feedback::new(from),
+        pace: Pace::new(now),
+        idle: Idle::new(from.commit, now),
+        activity,
+        epoch: from.epoch,
+    };
+    stream.read()
 }
 
 struct Stream<'a> {

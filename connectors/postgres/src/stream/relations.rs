@@ -5,8 +5,9 @@
 
 use super::columns::{SentType, describe, difference};
 use super::message::{RelationMessage, SentColumn};
+use crate::begin::Wanted;
 use crate::catalog::{base_types, captured_columns, read_tables};
-use crate::source::{Capture, Wanted};
+use crate::source::Capture;
 use crate::values::arrow_type;
 use crate::wire::{Connection, Purpose};
 use std::collections::HashMap;

@@ -68,7 +68,7 @@ impl Cluster {
         run("initdb", &["-D", "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "-N"], path);
         let options = format!(
             "-c listen_addresses='' -c unix_socket_directories='{}' -c fsync=off \
-             -c wal_level=logical -c max_connections=100 -c deadlock_timeout=100ms",
+             -c wal_level=logical -c max_connections=100 -c max_replication_slots=200 -c deadlock_timeout=100ms",
             path.display()
         );
         run("pg_ctl", &["-D", "data", "-w", "-l", "log", "-o", &options, "start"], path);

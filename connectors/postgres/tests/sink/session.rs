@@ -223,7 +223,7 @@ async fn writes_carry_an_origin_of_their_reader() {
     let mut sink = opened(&database).await;
     sink.write(&row(1)).await.unwrap();
     sink.commit(&progress(1)).await.unwrap();
-    let name = format!("syncline_apply/{}/{}", system(), topic());
+    let name = format!("syncline_apply/{}/{}@{}", system(), topic(), database.settings().database);
     let origins = format!("SELECT count(*) FROM pg_replication_origin WHERE roname = '{name}'");
     assert_eq!(database.text(&origins).await, "1");
     if has_plugin {

@@ -149,8 +149,12 @@ fn a_slot_nobody_knows_is_not_taken() {
     let database = Cluster::shared().database();
     let recorder = stopped(&database);
     recorder.forget_checkpoint();
-    let error = failure(&database, &recorder);
+    let tables = [table("other")];
+    database.run("CREATE TABLE other (id int PRIMARY KEY)");
+    let error = recorder.failure(&database.settings(), &tables);
     assert_eq!(error.kind(), Kind::Config);
+    let published = "SELECT string_agg(tablename, ',') FROM pg_publication_tables";
+    assert_eq!(database.value(published), "t", "nothing was touched");
     assert!(error.hint_text().is_some_and(|hint| hint.contains("pg_drop_replication_slot")));
     drop_slot(&database);
     let running = recorder.start(&database.settings(), &[table("t")]);
@@ -252,6 +256,8 @@ fn a_table_taken_up_again_is_copied_again() {
     database.run("CREATE TABLE other (id int PRIMARY KEY)");
     let recorder = stopped(&database);
     recorder.start_and_stop(&database.settings(), &[table("other")]);
+    let published = "SELECT string_agg(tablename, ',') FROM pg_publication_tables";
+    assert_eq!(database.value(published), "other", "what nobody reads is not published any more");
     database.run("INSERT INTO t VALUES (2, 'unseen')");
     let tables = [table("t"), table("other")];
     let running = recorder.start(&database.settings(), &tables);

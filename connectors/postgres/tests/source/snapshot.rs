@@ -193,3 +193,46 @@ fn empty_tables_and_tables_without_columns_are_copied() {
         assert_eq!(rows, [1]);
     });
 }
+
+#[test]
+fn a_table_rewritten_between_two_runs_is_read_from_its_start() {
+    let database = Cluster::shared().database();
+    let settings = chunked(&database);
+    let recorder = Recorder::new();
+    recorder.crash_at(12);
+    recorder.start(&settings, &[table("t")]).crashed();
+    database.run("CREATE INDEX backwards ON t ((-id))");
+    database.run("CLUSTER t USING backwards");
+    let running = recorder.start(&settings, &[table("t")]);
+    settle(&database, &recorder);
+    running.stop();
+    recorder.with(|state| {
+        assert_eq!(fold(state, &table("t"), Missing::Refuse), now(&database, &table("t")));
+    });
+}
+
+/// The story: a transaction wrote to a table before the table was published, and commits after the
+/// copy of the table looked. The stream does not have its rows, and the copy did not see them.
+#[test]
+fn a_transaction_older_than_the_publication_of_its_table_is_waited_for() {
+    let cluster = Cluster::start(&[]);
+    let database = cluster.database();
+    database.run("CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE later (id int PRIMARY KEY)");
+    let (recorder, running) = streaming(&database, &[table("t")]);
+    running.stop();
+    let writer = database.client();
+    writer.run("BEGIN; INSERT INTO later VALUES (1)");
+    let tables = [table("t"), table("later")];
+    let running = recorder.start(&database.settings(), &tables);
+    recorder.wait("a notice", |state| {
+        state.reports.iter().any(
+            |report| matches!(report, Report::Notice(text) if text.contains("open transactions")),
+        )
+    });
+    writer.run("COMMIT");
+    settle(&database, &recorder);
+    running.stop();
+    recorder.with(|state| {
+        assert_eq!(fold(state, &table("later"), Missing::Refuse).len(), 1);
+    });
+}

@@ -1,7 +1,11 @@
 //! What every [`Sink`] must do, as a suite that runs on a real target.
 //!
 //! The target offers one table, [`items`], and refuses rows whose amount is negative. Every case
-//! starts with it empty.
+//! starts with it empty. [`MemoryTarget`] is the specification.
+
+mod memory;
+
+pub use memory::{MemorySink, MemoryTarget};
 
 use crate::{
     ChangeBatch, Column, ColumnMask, Kind, Offset, Op, ParkKey, Parked, Presence, Progress,

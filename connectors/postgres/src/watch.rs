@@ -1,4 +1,4 @@
-//! What is done beside the stream, on a connection and a thread of its own: telling how much log the
+//! What is done beside snapshot and stream, on a connection and a thread of its own: telling how much log the
 //! server keeps for us, and nudging an idle slot forward.
 
 use crate::source::Capture;
@@ -16,11 +16,11 @@ const HEARTBEAT: &str = "syncline.heartbeat";
 
 /// Whether the stream brought anything since it was last asked.
 #[derive(Debug, Default)]
-pub(super) struct Activity(AtomicBool);
+pub(crate) struct Activity(AtomicBool);
 
 impl Activity {
     #[inline]
-    pub(super) fn mark(&self) {
+    pub(crate) fn mark(&self) {
         if !self.0.load(Ordering::Relaxed) {
             self.0.store(true, Ordering::Relaxed);
         }
@@ -32,7 +32,7 @@ impl Activity {
 }
 
 /// Watches until the returned sender is dropped.
-pub(super) fn start<'scope, 'env: 'scope>(
+pub(crate) fn start<'scope, 'env: 'scope>(
     scope: &'scope Scope<'scope, 'env>,
     capture: &'env Capture<'env>,
     activity: &'env Activity,
