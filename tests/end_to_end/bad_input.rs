@@ -3,7 +3,7 @@
 use anyhow::Result;
 use std::time::Duration;
 use syncline_demo::{Access, Cluster, ClusterOptions, Durability, Running};
-use syncline_tests::{Outcome, Scene, until};
+use syncline_tests::{Outcome, Scene};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -29,17 +29,12 @@ fn told(outcome: &Outcome, code: i32, words: &[&str]) {
     assert!(!said.contains("panicked"), "{said}");
 }
 
-/// Waits until a loop stopped for good: health says so, and the status and the log say why.
-async fn until_stopped(scene: &Scene, running: &mut Running, why: &str) -> Result<()> {
-    until("a loop stops", DEADLINE, async || {
-        running.check()?;
-        Ok(scene.get("/health").is_ok_and(|health| health.contains("\"well\":false")))
-    })
-    .await?;
-    let status = scene.get("/status")?;
-    assert!(status.contains(why), "{status}");
+/// With its only source failed for good there is nothing more to do: the run ends and says why.
+fn ended_with(running: &mut Running, why: &str) -> Result<()> {
+    let ended = running.wait(DEADLINE)?;
     let said = running.said();
-    assert!(said.contains(why) && said.contains("hint: "), "{said}");
+    assert_eq!(ended.code(), Some(3), "{said}");
+    assert!(said.contains("error: ") && said.contains(why) && said.contains("hint: "), "{said}");
     Ok(())
 }
 
@@ -146,7 +141,7 @@ async fn a_source_without_logical_wal_is_told_how_to_get_it() -> Result<()> {
     assert_eq!(scene.syncline(&["lock"])?.code, 0);
     told(&scene.syncline(&["doctor"])?, 1, &["wal_level", "ALTER SYSTEM SET wal_level"]);
     let mut running = scene.run()?;
-    until_stopped(&scene, &mut running, "wal_level").await
+    ended_with(&mut running, "wal_level")
 }
 
 #[tokio::test]
@@ -164,7 +159,7 @@ async fn a_slot_that_was_dropped_is_an_error_and_never_a_silent_jump() -> Result
         .await?;
     source.batch_execute("INSERT INTO people VALUES (2, 'b@x', 2)").await?;
     let mut running = scene.run()?;
-    until_stopped(&scene, &mut running, "the slot is gone").await?;
+    ended_with(&mut running, "the slot is gone")?;
     let target = scene.target().await?;
     let there: i64 = target.query_one("SELECT count(*) FROM people", &[]).await?.get(0);
     assert_eq!(there, 1, "nothing after the gap is taken");

@@ -85,8 +85,8 @@ impl Engine {
         caught_up(self.watch(), self.state.log.as_ref(), &marks, &self.readers).await
     }
 
-    /// Waits until there is no more to do: nothing is read any more, since every capture failed for
-    /// good, or no loop is left running. Cancel-safe.
+    /// Waits until nothing is left to do, since every capture failed for good and the log is written,
+    /// or no loop is left running. Cancel-safe.
     pub(crate) async fn ended(&mut self) -> Outcome<()> {
         let mut watching = self.watching.clone();
         let Some(running) = self.running.as_mut() else { return Ok(()) };
@@ -95,7 +95,7 @@ impl Engine {
                 self.running = None;
                 outcome(ended)
             }
-            report = watching.wait_for(|report| report.is_nothing_read()) => {
+            report = watching.wait_for(|report| report.is_nothing_left()) => {
                 report.ok().and_then(|report| report.failure()).map_or(Ok(()), Err)
             }
         }

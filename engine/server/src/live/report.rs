@@ -78,11 +78,16 @@ impl Report {
         Failure::all(stopped.collect())
     }
 
-    /// Whether every capture failed for good, so that nothing new will come.
-    pub(crate) fn is_nothing_read(&self) -> bool {
-        let mut captures = self.captures.values();
-        captures.len() > 0
-            && captures.all(|it| matches!(it.status.state, LoopState::Stopped { .. }))
+    /// Whether nothing is left to do: every capture failed for good, and every lane has written what
+    /// the log holds, or failed for good too.
+    pub(crate) fn is_nothing_left(&self) -> bool {
+        let is_stopped = |state: &LoopState| matches!(state, LoopState::Stopped { .. });
+        let is_done = |lane: &LaneStatus| {
+            is_stopped(&lane.state) || (lane.state == LoopState::Running && lane.next >= lane.end)
+        };
+        !self.captures.is_empty()
+            && self.captures.values().all(|capture| is_stopped(&capture.status.state))
+            && self.lanes.values().all(is_done)
     }
 
     /// Rows set aside by all lanes.

@@ -189,3 +189,31 @@ async fn caught_up_fails_where_a_loop_failed_for_good() {
     let failure = caught_up(watching, &chain.log, &marks, &[]).await.expect_err("it stopped");
     assert_eq!(failure.exit, Exit::Corrupt);
 }
+
+#[test]
+fn nothing_is_left_once_captures_failed_and_the_log_is_written() {
+    let chain = Chain::new();
+    let stopped = || LoopState::Stopped {
+        kind: "config",
+        error: "the slot is gone".into(),
+        detail: None,
+        hint: None,
+    };
+    let failed = || {
+        let mut capture = capture(true, 0);
+        capture.status.state = stopped();
+        capture
+    };
+    let is_left = |captured, applied: LaneStatus| {
+        !chain.report(captured, lane(1, LoopState::Running), applied).is_nothing_left()
+    };
+    let behind = LaneStatus { end: 5, ..lane(4, LoopState::Running) };
+    let level = LaneStatus { end: 5, ..lane(5, LoopState::Running) };
+    let away = LoopState::Retrying { error: "the target is away".into(), detail: None, hint: None };
+    assert!(is_left(failed(), behind), "the lane writes what is there");
+    assert!(is_left(failed(), lane(0, away)), "the target may come back");
+    assert!(is_left(failed(), lane(0, LoopState::Starting)), "the lane does not know yet");
+    assert!(is_left(capture(true, 0), level.clone()), "more may come");
+    assert!(!is_left(failed(), level));
+    assert!(!is_left(failed(), lane(0, stopped())));
+}
