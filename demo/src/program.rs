@@ -167,7 +167,9 @@ impl Running {
             .map_or(String::new(), |log| String::from_utf8_lossy(&log).into_owned())
     }
 
-    fn last_words(&self) -> String {
+    /// The end of what it said.
+    #[must_use]
+    pub fn last_words(&self) -> String {
         let said = self.said();
         let lines: Vec<&str> = said.lines().collect();
         lines[lines.len().saturating_sub(20)..].join("\n")
@@ -191,7 +193,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         let ended = self.process.kill().and_then(|()| self.process.wait());
         if let Err(error) = ended {
-            tracing::warn!(%error, "a {NAME} process was left running");
+            tracing::warn!(%error, "a process of ours was left running");
         }
     }
 }

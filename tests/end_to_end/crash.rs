@@ -1,7 +1,7 @@
 //! G1: no committed change is lost, through any crash. G2: none takes effect twice. G3: per key,
 //! order is kept. The university under traffic, and a process that is killed again and again.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::path::Path;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use syncline_demo::{
     Cluster, ClusterOptions, Program, Running, Size, Traffic, TrafficOptions, University, verify,
 };
-use syncline_tests::{is_streaming, program, until};
+use syncline_tests::{check_health, is_streaming, program, until};
 
 /// Kills, unless the variable says otherwise.
 const CRASHES: u32 = 55;
@@ -68,14 +68,16 @@ async fn settle(program: &Program, project: &Path, university: &University) -> R
     let settled =
         until("every target holds what its mapping says", Duration::from_secs(180), async || {
             running.check()?;
+            check_health(project)?;
             let report = verify(university).await?;
             let equal = report.is_equal();
             last = Some(report);
             Ok(equal)
         })
         .await;
-    let report = last.expect("was asked once");
-    ensure!(settled.is_ok(), "{report}\n{}", running.said());
+    let found = last.as_ref().map_or(String::new(), ToString::to_string);
+    settled.with_context(|| format!("{found}\n{}", running.last_words()))?;
+    let report = last.context("was asked once")?;
     ensure!(report.rows() > 50_000, "{report}");
     // Parked rows are the few that the targets truly refuse, not a way to be right.
     ensure!(report.parked() * 100 < report.rows(), "{report}");

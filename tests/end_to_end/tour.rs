@@ -77,8 +77,9 @@ fn run(script: &str, cluster: &Cluster) -> Result<String> {
     let program = program()?;
     let beside = program.directory().to_owned();
     let path = std::env::var("PATH").unwrap_or_default();
-    let output = Command::new("bash")
-        .args(["-c", &format!("exec 2>&1\n{script}")])
+    // What the tour waits for may never come.
+    let output = Command::new("timeout")
+        .args(["120", "bash", "-c", &format!("exec 2>&1\n{script}")])
         .current_dir(directory.path())
         .env("PATH", format!("{}:{path}", beside.display()))
         .env("PGHOST", cluster.host())

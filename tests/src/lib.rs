@@ -8,5 +8,5 @@ mod wait;
 
 pub use build::program;
 pub use scene::{Outcome, Scene};
-pub use status::{ask, is_streaming};
+pub use status::{ask, check_health, is_streaming};
 pub use wait::until;

@@ -6,7 +6,7 @@
 //!             └─ project.log   what `syncline run` says
 //! ```
 
-use crate::status::{ask, is_streaming};
+use crate::status::{ask, check_health, is_streaming};
 use crate::{program, until};
 use anyhow::{Context, Result};
 use std::path::PathBuf;
@@ -185,7 +185,7 @@ impl Scene {
         let mut texts = (String::new(), String::new());
         let waited = until("both sides are the same", deadline, async || {
             running.check()?;
-            self.check_health()?;
+            check_health(&self.project())?;
             texts = (text(&source, query).await?, text(&target, query).await?);
             Ok(texts.0 == texts.1)
         })
@@ -195,7 +195,7 @@ impl Scene {
                 "{query}\n  source: {}\n  target: {}\n{}",
                 shortened(&texts.0),
                 shortened(&texts.1),
-                running.said()
+                running.last_words()
             )
         })
     }
@@ -208,13 +208,6 @@ impl Scene {
         ask(&self.project(), path)
     }
 
-    /// Fails when a loop of the running program stopped for good.
-    fn check_health(&self) -> Result<()> {
-        let Ok(health) = self.get("/health") else { return Ok(()) };
-        anyhow::ensure!(health.contains("\"well\":true"), "{health}");
-        Ok(())
-    }
-
     /// Waits until changes stream.
     ///
     /// # Errors
@@ -222,11 +215,11 @@ impl Scene {
     pub async fn until_streaming(&self, running: &mut Running) -> Result<()> {
         until("changes stream", Duration::from_secs(60), async || {
             running.check()?;
-            self.check_health()?;
+            check_health(&self.project())?;
             is_streaming(&self.project())
         })
         .await
-        .with_context(|| running.said())
+        .with_context(|| running.last_words())
     }
 }
 

@@ -33,3 +33,14 @@ pub fn is_streaming(project: &Path) -> Result<bool> {
     let captures = status["captures"].as_object().context("status has captures")?;
     Ok(!captures.is_empty() && captures.values().all(|capture| capture["streaming"] == true))
 }
+
+/// Fails when a loop of the program that runs a project stopped for good; while nothing answers
+/// there is nothing to say.
+///
+/// # Errors
+/// When one did; with its name.
+pub fn check_health(project: &Path) -> Result<()> {
+    let Ok(health) = ask(project, "/health") else { return Ok(()) };
+    anyhow::ensure!(health.contains("\"well\":true"), "{health}");
+    Ok(())
+}

@@ -161,7 +161,7 @@ proptest! {
             good[..from].iter().copied().chain(put.chars()).chain(good[to..].iter().copied()).collect();
         let checked = check_in(zone, &[("m.sql", &changed)]);
         for found in &checked.diagnostics {
-            prop_assert!(found.render(&changed).starts_with(&["error: ", "warning: "][usize::from(
+            prop_assert!(found.render(&changed).starts_with(["error: ", "warning: "][usize::from(
                 found.severity == Severity::Warning
             )]));
             prop_assert!(found.line >= 1 && found.column >= 1 && found.length >= 1);
