@@ -84,7 +84,7 @@ fn name(mixed: u64) -> Option<String> {
         let index = usize::try_from(bits % 8).unwrap_or_default();
         names.get(index).copied().unwrap_or_default().to_owned()
     };
-    (mixed % 16 != 0)
+    (!mixed.is_multiple_of(16))
         .then(|| format!("{} {}", pick(&GIVEN, mixed >> 8), pick(&FAMILY, mixed >> 16)))
 }
 
