@@ -84,6 +84,7 @@ pub struct Error {
     hint: Option<String>,
     outcome: Outcome,
     constraint: Option<String>,
+    reference: bool,
     #[source]
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -105,6 +106,7 @@ impl Error {
             hint: None,
             outcome: Outcome::DidNotHappen,
             constraint: None,
+            reference: false,
             source: None,
         }
     }
@@ -134,6 +136,14 @@ impl Error {
     #[must_use]
     pub fn constraint(mut self, name: impl Into<String>) -> Self {
         self.constraint = Some(name.into());
+        self
+    }
+
+    /// Says that a row refers to one that is not there, or is referred to by one that still is: what
+    /// others write may mend it.
+    #[must_use]
+    pub fn of_reference(mut self) -> Self {
+        self.reference = true;
         self
     }
 
@@ -169,6 +179,12 @@ impl Error {
     #[must_use]
     pub fn hint_text(&self) -> Option<&str> {
         self.hint.as_deref()
+    }
+
+    /// Whether the row was refused for what it refers to, or what refers to it.
+    #[must_use]
+    pub fn is_of_reference(&self) -> bool {
+        self.reference
     }
 
     /// The constraint that refused the row, where one did.

@@ -6,6 +6,7 @@
 //! Order of effects: append → durable → the source's note is saved → position released.
 
 use crate::clock::Clock;
+use crate::marks::Marks;
 use crate::status::{CaptureCounters, LoopState, StateCell};
 use crate::supervise::Attempt;
 use crate::{MakeSource, Registry, Settings, Shutdown};
@@ -31,6 +32,7 @@ pub(crate) struct Capture {
     pub(crate) log: Arc<dyn ChangeLog>,
     pub(crate) checkpoints: Arc<dyn Checkpoints>,
     pub(crate) registry: Arc<Registry>,
+    pub(crate) marks: Arc<Marks>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) settings: Settings,
 }
@@ -60,6 +62,7 @@ impl Attempt for Capture {
         let outlet = QueueOutlet {
             system: self.system.clone(),
             registry: self.registry.clone(),
+            marks: self.marks.clone(),
             queue: hand_over,
             released,
             stopping: stopping.clone(),
@@ -116,6 +119,7 @@ fn panicked(error: tokio::task::JoinError) -> Error {
 struct QueueOutlet {
     system: SystemName,
     registry: Arc<Registry>,
+    marks: Arc<Marks>,
     queue: mpsc::Sender<Captured>,
     released: watch::Receiver<Option<Position>>,
     stopping: Arc<AtomicBool>,
@@ -135,6 +139,9 @@ impl Outlet for QueueOutlet {
     }
 
     fn report(&self, report: Report) {
+        if let (Report::Streaming, Some(mark)) = (&report, self.marks.capture(&self.system)) {
+            mark.copied();
+        }
         self.registry.capture(&self.system).report(report);
     }
 }
@@ -208,6 +215,9 @@ impl Appending<'_> {
 
     async fn on_captured(&mut self, captured: Captured) -> Result<()> {
         let Captured { entries, checkpoint } = captured;
+        if let Some(mark) = self.capture.marks.capture(&self.capture.system) {
+            mark.stir();
+        }
         let rows: usize = entries.iter().map(Entry::rows).sum();
         self.counters.rows.fetch_add(rows as u64, Ordering::Relaxed);
         let settled = Settled {

@@ -5,6 +5,7 @@
 //! changes of its key are laid over it. What is left is tried again while that helps: a later row may have
 //! been the cause's cure.
 
+use crate::parking::too_many_parked;
 use crate::rejoin::overlay;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -44,18 +45,37 @@ pub(crate) struct Isolated {
 /// Rounds over the refused rows; each must write at least one.
 const ROUNDS_MAX: usize = 8;
 
-/// Writes everything that the target takes.
+/// What became of a wave that was written at once.
+#[derive(Debug)]
+pub(crate) enum Whole {
+    Written(Written),
+    /// Nothing of it was written.
+    Refused(Error),
+}
+
+/// Writes the wave at once.
 ///
 /// # Errors
 /// Any error but `Rejected`.
-pub(crate) async fn write(sink: &mut dyn Sink, wave: &[MappedRows]) -> Result<Isolated> {
+pub(crate) async fn write_whole(sink: &mut dyn Sink, wave: &[MappedRows]) -> Result<Whole> {
     let changes: Vec<_> = wave.iter().map(|it| TargetChange::Rows(it.rows.clone())).collect();
     match sink.write(&changes).await {
-        Ok(written) => return Ok(Isolated { written, refused: Vec::new() }),
-        Err(error) if error.kind() != Kind::Rejected => return Err(error),
-        Err(_refused) => {}
+        Ok(written) => Ok(Whole::Written(written)),
+        Err(error) if error.kind() == Kind::Rejected => Ok(Whole::Refused(error)),
+        Err(error) => Err(error),
     }
-    let mut isolation = Isolation::new(sink, wave);
+}
+
+/// Writes everything that the target takes of a wave that it refused as a whole.
+///
+/// # Errors
+/// Any error but `Rejected`; `Config` where it refuses more than `refused_max` rows.
+pub(crate) async fn write_apart(
+    sink: &mut dyn Sink,
+    wave: &[MappedRows],
+    refused_max: usize,
+) -> Result<Isolated> {
+    let mut isolation = Isolation::new(sink, wave, refused_max);
     isolation.pass().await?;
     isolation.retry().await?;
     Ok(isolation.finish())
@@ -77,17 +97,19 @@ struct Isolation<'a> {
     rows: Vec<Place>,
     /// Refused so far by key, with the order they were met in.
     refused: HashMap<usize, (usize, Refused)>,
+    refused_max: usize,
     met: usize,
     written: Written,
 }
 
 impl<'a> Isolation<'a> {
-    fn new(sink: &'a mut dyn Sink, wave: &'a [MappedRows]) -> Self {
+    fn new(sink: &'a mut dyn Sink, wave: &'a [MappedRows], refused_max: usize) -> Self {
         Self {
             sink,
             wave,
             rows: in_source_order(wave),
             refused: HashMap::new(),
+            refused_max,
             met: 0,
             written: Written::default(),
         }
@@ -144,6 +166,9 @@ impl<'a> Isolation<'a> {
             }
             Err(error) if error.kind() == Kind::Rejected => {
                 self.met += 1;
+                if self.refused.len() >= self.refused_max {
+                    return Err(too_many_parked(error.to_string()));
+                }
                 let refused = Refused { mapping, key: key_text(&row, 0), row, error };
                 self.refused.insert(key, (self.met, refused));
                 Ok(false)

@@ -19,6 +19,7 @@ mod chunk;
 mod clock;
 mod histogram;
 mod isolate;
+mod marks;
 mod notes;
 mod parking;
 mod pipeline;

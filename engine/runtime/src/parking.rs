@@ -87,18 +87,14 @@ impl Parking {
         self.changes = ParkChanges::default();
     }
 
-    /// Too many parked rows mean that something is wrong with all of them.
-    ///
     /// # Errors
     /// `Config` where more than `rows_max` are set aside.
-    pub(crate) fn check_limit(&self, rows_max: usize, system: &str) -> Result<()> {
+    pub(crate) fn check_limit(&self, rows_max: usize) -> Result<()> {
         if self.rows.len() <= rows_max {
             return Ok(());
         }
         let reason = self.changes.parked.last().map(|row| row.reason.clone());
-        Err(Error::new(Kind::Config, format!("more than {rows_max} rows are parked at {system}"))
-            .detail(reason.unwrap_or_default())
-            .hint("mend the cause and restart, or raise parked_max"))
+        Err(too_many_parked(reason.unwrap_or_default()))
     }
 
     fn insert(&mut self, row: Parked) {
@@ -131,4 +127,11 @@ impl Parking {
         due.sort_by_key(|row| (row.attempts, row.offset, &row.key));
         due.into_iter().take(rows_max).cloned().collect()
     }
+}
+
+/// Too many parked rows mean that something is wrong with all of them. The reason is that of the last.
+pub(crate) fn too_many_parked(reason: String) -> Error {
+    Error::new(Kind::Config, "more rows are refused than may be parked")
+        .detail(reason)
+        .hint("mend the cause and restart, or raise parked_max")
 }

@@ -1,8 +1,9 @@
 //! A whole project, ready to run.
 
-use crate::apply::Lane;
+use crate::apply::{Lane, Link};
 use crate::capture::Capture;
 use crate::clock::Clock;
+use crate::marks::Marks;
 use crate::resolve::Resolve;
 use crate::supervise::{Attempt, supervised};
 use crate::{Registry, Settings, Shutdown, ShutdownTrigger, notes, shutdown};
@@ -54,6 +55,9 @@ pub struct Plan {
     pub entities: Vec<EntityPlan>,
     /// The mappings.
     pub transforms: Vec<Arc<dyn Transform>>,
+    /// Which tables that are written refer to which: each pair is the one that refers and the one
+    /// that it refers to.
+    pub references: Vec<(TableName, TableName)>,
 }
 
 /// Everything that [`run`] needs.
@@ -63,6 +67,7 @@ pub struct Pipeline {
     clock: Arc<dyn Clock>,
     settings: Settings,
     registry: Arc<Registry>,
+    marks: Arc<Marks>,
     sources: Vec<SourcePlan>,
     resolves: Vec<ResolvePlan>,
     lanes: Vec<LanePlan>,
@@ -79,6 +84,7 @@ struct LanePlan {
     system: SystemName,
     topic: Topic,
     transforms: Vec<Arc<dyn Transform>>,
+    links: Vec<Link>,
     make: MakeSink,
 }
 
@@ -95,17 +101,16 @@ impl Pipeline {
         settings: Settings,
         plan: Plan,
     ) -> Result<Self> {
-        let Plan { sources, sinks, entities, transforms } = plan;
+        let Plan { sources, sinks, entities, transforms, references } = plan;
         let resolves = plan_resolves(&entities, &transforms)?;
-        let lanes = plan_lanes(sinks, &transforms)?;
+        let mut lanes = plan_lanes(sinks, &transforms)?;
+        link(&mut lanes, &resolves, &references);
         let readers = resolves.iter().map(|it| &it.reader).chain(lanes.iter().map(|it| &it.reader));
-        let registry = Registry::new(
-            sources.iter().map(|it| it.system.clone()),
-            readers.cloned(),
-            transforms.iter().map(|it| it.name().to_owned()),
-        );
-        let registry = Arc::new(registry);
-        Ok(Self { log, checkpoints, clock, settings, registry, sources, resolves, lanes })
+        let systems = sources.iter().map(|it| it.system.clone());
+        let marks = Arc::new(Marks::new(systems.clone(), readers.clone().cloned()));
+        let mappings = transforms.iter().map(|it| it.name().to_owned());
+        let registry = Arc::new(Registry::new(systems, readers.cloned(), mappings));
+        Ok(Self { log, checkpoints, clock, settings, registry, marks, sources, resolves, lanes })
     }
 
     /// The counters of all loops.
@@ -172,11 +177,50 @@ fn plan_lanes(sinks: Vec<SinkPlan>, transforms: &[Arc<dyn Transform>]) -> Result
             system: system.clone(),
             topic,
             transforms: Vec::new(),
+            links: Vec::new(),
             make: make.clone(),
         });
         plan.transforms.push(transform.clone());
     }
     Ok(plans.into_values().collect())
+}
+
+/// Tells each lane which others write what its rows refer to, or what refers to them.
+fn link(lanes: &mut [LanePlan], resolves: &[ResolvePlan], references: &[(TableName, TableName)]) {
+    let writes = |lane: &LanePlan, table: &TableName| {
+        lane.transforms.iter().any(|transform| transform.writes().name() == table)
+    };
+    let refers = |from: &LanePlan, to: &LanePlan| {
+        references.iter().any(|(child, parent)| writes(from, child) && writes(to, parent))
+    };
+    let links: Vec<Vec<Link>> = lanes
+        .iter()
+        .map(|lane| {
+            let others = lanes.iter().filter(|other| other.reader != lane.reader);
+            let linked = others.filter(|other| refers(lane, other) || refers(other, lane));
+            linked.map(|other| link_to(other, &lane.topic, resolves)).collect()
+        })
+        .collect();
+    for (lane, links) in lanes.iter_mut().zip(links) {
+        lane.links = links;
+    }
+}
+
+/// A link to a lane, from one that reads `topic`.
+fn link_to(lane: &LanePlan, topic: &Topic, resolves: &[ResolvePlan]) -> Link {
+    let feeds = |plan: &&ResolvePlan| plan.transforms.iter().any(|(_, to, _)| *to == lane.topic);
+    let resolves: Vec<_> = resolves.iter().filter(feeds).collect();
+    let through =
+        resolves.iter().flat_map(|plan| &plan.transforms).map(|(transform, ..)| transform);
+    let systems = lane.transforms.iter().chain(through).filter_map(|it| it.reads().system());
+    let systems: BTreeSet<&SystemName> =
+        systems.filter(|system| Topic::changes(system) != *topic).collect();
+    Link {
+        lane: lane.reader.clone(),
+        topic: lane.topic.clone(),
+        resolves: resolves.iter().map(|it| (it.reader.clone(), it.topic.clone())).collect(),
+        systems: systems.into_iter().cloned().collect(),
+    }
 }
 
 fn unplanned(transform: &Arc<dyn Transform>) -> Error {
@@ -247,7 +291,7 @@ fn note_end(
 
 fn start(pipeline: Pipeline, loops_end: &Shutdown) -> JoinSet<Result<()>> {
     let mut loops = JoinSet::new();
-    let Pipeline { log, checkpoints, clock, settings, registry, sources, resolves, lanes } =
+    let Pipeline { log, checkpoints, clock, settings, registry, marks, sources, resolves, lanes } =
         pipeline;
     let mut works: Vec<Box<dyn Attempt>> = Vec::new();
     for SourcePlan { system, make } in sources {
@@ -258,6 +302,7 @@ fn start(pipeline: Pipeline, loops_end: &Shutdown) -> JoinSet<Result<()>> {
             log: log.clone(),
             checkpoints: checkpoints.clone(),
             registry: registry.clone(),
+            marks: marks.clone(),
             clock: clock.clone(),
             settings: settings.clone(),
         }));
@@ -270,18 +315,21 @@ fn start(pipeline: Pipeline, loops_end: &Shutdown) -> JoinSet<Result<()>> {
             log: log.clone(),
             checkpoints: checkpoints.clone(),
             registry: registry.clone(),
+            marks: marks.clone(),
             settings: settings.clone(),
         }));
     }
-    for LanePlan { reader, system, topic, transforms, make } in lanes {
+    for LanePlan { reader, system, topic, transforms, links, make } in lanes {
         works.push(Box::new(Lane {
             reader,
             system,
             topic,
             transforms,
+            links,
             make,
             log: log.clone(),
             registry: registry.clone(),
+            marks: marks.clone(),
             clock: clock.clone(),
             settings: settings.clone(),
         }));

@@ -7,6 +7,7 @@
 //! repeats the same golden changes, which is harmless.
 
 use crate::apply::{Mapped, Prepared, Preparing, Step, run_transform};
+use crate::marks::Marks;
 use crate::parking::Parking;
 use crate::rejoin::settle_source;
 use crate::status::{LoopState, StateCell};
@@ -33,6 +34,7 @@ pub(crate) struct Resolve {
     pub(crate) log: Arc<dyn ChangeLog>,
     pub(crate) checkpoints: Arc<dyn Checkpoints>,
     pub(crate) registry: Arc<Registry>,
+    pub(crate) marks: Arc<Marks>,
     pub(crate) settings: Settings,
 }
 
@@ -171,10 +173,13 @@ impl Resolving<'_> {
         }
         let boundary = prepared.commit.and_then(|commit| commit.boundary);
         self.append(entries, boundary).await?;
-        if let Some(commit) = prepared.commit {
-            self.commit(commit.next).await?;
+        match prepared.commit {
+            Some(commit) => self.commit(commit.next).await,
+            None => {
+                self.resolve.marks.reader(&self.resolve.reader).stir();
+                Ok(())
+            }
         }
-        Ok(())
     }
 
     /// Appends to every entity's topic, with the boundary where the transactions are whole.
@@ -215,7 +220,7 @@ impl Resolving<'_> {
 
     async fn commit(&mut self, next: Offset) -> Result<()> {
         if !self.parking.changes().is_empty() {
-            self.parking.check_limit(self.resolve.settings.parked_max, "the entities")?;
+            self.parking.check_limit(self.resolve.settings.parked_max)?;
             notes::save(self.resolve.checkpoints.as_ref(), &self.resolve.reader, &self.parking)?;
             self.parking.written();
         }
@@ -227,6 +232,7 @@ impl Resolving<'_> {
     async fn count(&self) -> Result<()> {
         let counters = self.resolve.registry.lane(&self.resolve.reader);
         let end = self.resolve.log.tail(&self.resolve.topic).await?.next;
+        self.resolve.marks.reader(&self.resolve.reader).pass(self.next);
         counters.next.store(self.next.0, Ordering::Relaxed);
         counters.end.store(end.0, Ordering::Relaxed);
         counters.parked.store(self.parking.len() as u64, Ordering::Relaxed);

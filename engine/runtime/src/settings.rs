@@ -16,6 +16,8 @@ pub struct Settings {
     pub retry_first: Duration,
     /// Longest wait between retries.
     pub retry_longest: Duration,
+    /// How long a lane waits for one that its rows refer to and that does nothing.
+    pub linked_wait: Duration,
     /// How often parked rows are looked at again.
     pub park_retry: Duration,
     /// Parked rows tried again at a time.
@@ -36,6 +38,7 @@ impl Default for Settings {
             apply_bytes_max: 8 << 20,
             retry_first: Duration::from_millis(100),
             retry_longest: Duration::from_secs(30),
+            linked_wait: Duration::from_secs(10),
             park_retry: Duration::from_secs(2),
             park_retry_rows: 1000,
             parked_max: 100_000,

@@ -8,7 +8,7 @@ use crate::project::{Lock, Project};
 use crate::state::State;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use syncline_core::{ReaderName, Sink, Source, SystemName, TableName, Topic};
+use syncline_core::{CatalogTable, ReaderName, Sink, Source, SystemName, TableName, Topic};
 use syncline_mappings::Mapping;
 use syncline_postgres::{PostgresSink, PostgresSource, Settings};
 use syncline_runtime::{EntityPlan, Pipeline, Plan, SinkPlan, SourcePlan};
@@ -42,6 +42,7 @@ pub(crate) fn wire(project: &Project) -> Outcome<Wired> {
         sinks: plan_sinks(project, &mappings)?,
         entities: project.entity_schemas().map(|schema| EntityPlan { schema }).collect(),
         transforms: mappings.iter().map(|mapping| mapping.transform.clone()).collect(),
+        references: references(&lock),
     };
     let state = State::open(project)?;
     let pipeline = Pipeline::new(
@@ -101,6 +102,15 @@ fn plan_sinks(project: &Project, mappings: &[Mapping]) -> Outcome<Vec<SinkPlan>>
     Ok(plans)
 }
 
+/// Which tables refer to which other ones.
+fn references(lock: &Lock) -> Vec<(TableName, TableName)> {
+    let of_table = |(name, table): (&TableName, &CatalogTable)| {
+        let others = table.foreign_keys.iter().filter(|key| key.references != *name);
+        others.map(|key| (name.clone(), key.references.clone())).collect::<Vec<_>>()
+    };
+    lock.tables.iter().flat_map(of_table).collect()
+}
+
 /// What the mappings read and write in one system.
 pub(crate) fn tables_of(
     mappings: &[Mapping],
@@ -154,7 +164,7 @@ fn topic_of(name: &TableName) -> Topic {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use syncline_core::{CatalogTable, ForeignKey, Identity, TableSchema};
+    use syncline_core::{ForeignKey, Identity, TableSchema};
 
     fn name(table: &str) -> TableName {
         TableName::table(&SystemName::new("sis"), "public", table)

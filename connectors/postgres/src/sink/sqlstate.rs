@@ -22,6 +22,9 @@ pub(crate) fn error(failed: impl Into<String>, error: tokio_postgres::Error) -> 
     if let Some(constraint) = db.constraint() {
         ours = ours.constraint(constraint);
     }
+    if code == FOREIGN_KEY_VIOLATION || code == RESTRICT_VIOLATION {
+        ours = ours.of_reference();
+    }
     if let Some(hint) = hint(code).or(db.hint()) {
         ours = ours.hint(hint);
     }
@@ -30,6 +33,10 @@ pub(crate) fn error(failed: impl Into<String>, error: tokio_postgres::Error) -> 
 
 /// A value that must be unique is taken.
 pub(crate) const UNIQUE_VIOLATION: &str = "23505";
+/// A row refers to none, or is still referred to.
+const FOREIGN_KEY_VIOLATION: &str = "23503";
+/// A row is still referred to, by a key that does not wait for the statement's end.
+const RESTRICT_VIOLATION: &str = "23001";
 /// What our own statements fail with on purpose, to keep a transaction from committing.
 pub(crate) const DIVISION_BY_ZERO: &str = "22012";
 /// Another holds the lock, and held it for as long as we would wait.
@@ -82,7 +89,9 @@ fn refusal(db: &DbError) -> String {
     let constraint = db.constraint().unwrap_or("without a name");
     match db.code().code() {
         "23505" => format!("unique constraint {constraint} is violated"),
-        "23503" => format!("foreign key {constraint} is violated"),
+        FOREIGN_KEY_VIOLATION | RESTRICT_VIOLATION => {
+            format!("foreign key {constraint} is violated")
+        }
         "23514" => format!("check constraint {constraint} is violated"),
         "23P01" => format!("exclusion constraint {constraint} is violated"),
         "23502" => format!("column {} may not be null", db.column().unwrap_or("?")),

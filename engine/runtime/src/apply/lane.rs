@@ -1,7 +1,8 @@
 //! One lane: where it begins, and its two halves.
 
-use super::{Preparing, write::Writing};
+use super::{Link, Preparing, write::Writing};
 use crate::clock::Clock;
+use crate::marks::Marks;
 use crate::status::StateCell;
 use crate::supervise::Attempt;
 use crate::{MakeSink, Registry, Settings, Shutdown};
@@ -19,9 +20,11 @@ pub(crate) struct Lane {
     pub(crate) system: SystemName,
     pub(crate) topic: Topic,
     pub(crate) transforms: Vec<Arc<dyn Transform>>,
+    pub(crate) links: Vec<Link>,
     pub(crate) make: MakeSink,
     pub(crate) log: Arc<dyn ChangeLog>,
     pub(crate) registry: Arc<Registry>,
+    pub(crate) marks: Arc<Marks>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) settings: Settings,
 }
@@ -53,7 +56,7 @@ impl Attempt for Lane {
         };
         let _preparing = AbortOnDrop(tokio::spawn(preparing.run(from, prepared)));
         let committed_at = progress.map_or(0, |progress| progress.committed_at);
-        let mut writing = Writing::open(self, sink, from, committed_at).await?;
+        let mut writing = Writing::open(self, sink, from, committed_at, shutdown.clone()).await?;
         let outcome = writing.run(steps, shutdown).await;
         let closed = writing.close().await;
         outcome.and(closed)

@@ -9,8 +9,10 @@
 //! lives in the target; the log only learns of it so that it can trim.
 
 mod lane;
+mod linked;
 mod prepare;
 mod write;
 
 pub(crate) use lane::Lane;
+pub(crate) use linked::Link;
 pub(crate) use prepare::{Mapped, Prepared, Preparing, Step, concat, run_transform};

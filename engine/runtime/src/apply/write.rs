@@ -1,9 +1,11 @@
 //! The writing half of a lane: steps → rows, parked rows and progress in one transaction.
 
+use super::linked::Linked;
 use super::{Lane, Mapped, Prepared, Step, run_transform};
 use crate::Shutdown;
 use crate::chunk::Commit;
-use crate::isolate::{self, MappedRows};
+use crate::isolate::{Isolated, MappedRows, Whole, write_apart, write_whole};
+use crate::marks::Marker;
 use crate::parking::Parking;
 use crate::rejoin::{parked_source, parked_target, rejoin_target, settle_source};
 use crate::status::{LaneCounters, LoopState};
@@ -23,6 +25,8 @@ pub(super) struct Writing<'a> {
     lane: &'a Lane,
     sink: Box<dyn Sink>,
     counters: &'a LaneCounters,
+    mark: &'a Marker,
+    linked: Linked<'a>,
     parking: Parking,
     /// Commit times and rows written since the last commit.
     commits: Vec<(i64, u32)>,
@@ -49,14 +53,18 @@ impl<'a> Writing<'a> {
         mut sink: Box<dyn Sink>,
         next: Offset,
         committed_at: i64,
+        shutdown: Shutdown,
     ) -> Result<Self> {
         let parking = Parking::new(sink.parked().await?);
         let counters = lane.registry.lane(&lane.reader);
+        let Lane { reader, links, log, marks, settings, .. } = lane;
         counters.state.set(LoopState::Running);
         let mut writing = Self {
             lane,
             sink,
             counters,
+            mark: marks.reader(reader),
+            linked: Linked::new(reader, links, log, marks, settings, shutdown),
             parking,
             commits: Vec::new(),
             written: Written::default(),
@@ -114,6 +122,7 @@ impl<'a> Writing<'a> {
         self.open |= !prepared.steps.is_empty();
         for wave in waves(prepared.steps, &self.lane.transforms) {
             self.write_wave(wave).await?;
+            self.mark.stir();
         }
         match prepared.commit {
             Some(commit) => self.commit(commit).await,
@@ -189,13 +198,33 @@ impl<'a> Writing<'a> {
                 joined.keys.into_iter().for_each(|key| self.parking.settle(key));
             }
         }
-        let isolated = isolate::write(self.sink.as_mut(), &wave).await?;
+        let isolated = self.write_or_isolate(&wave).await?;
         self.written += isolated.written;
         for refused in isolated.refused {
             let parked = parked_target(self.transform(refused.mapping).name(), refused, offset, 0);
             self.parking.park(parked);
         }
         Ok(())
+    }
+
+    /// Writes a wave, once more where it may only have come too early, and at last row by row.
+    async fn write_or_isolate(&mut self, wave: &[MappedRows]) -> Result<Isolated> {
+        let mut whole = write_whole(self.sink.as_mut(), wave).await?;
+        if let Whole::Refused(error) = &whole
+            && error.is_of_reference()
+            && !self.linked.is_empty()
+        {
+            self.linked.catch_up().await?;
+            whole = write_whole(self.sink.as_mut(), wave).await?;
+        }
+        match whole {
+            Whole::Written(written) => Ok(Isolated { written, refused: Vec::new() }),
+            Whole::Refused(_) => {
+                let parked_max = self.lane.settings.parked_max;
+                let refused_max = parked_max.saturating_sub(self.parking.len());
+                write_apart(self.sink.as_mut(), wave, refused_max).await
+            }
+        }
     }
 
     async fn commit(&mut self, commit: Commit) -> Result<()> {
@@ -238,7 +267,7 @@ impl<'a> Writing<'a> {
         if self.parking.changes().is_empty() {
             return Ok(());
         }
-        self.parking.check_limit(self.lane.settings.parked_max, self.lane.system.as_str())?;
+        self.parking.check_limit(self.lane.settings.parked_max)?;
         let changes = self.parking.changes();
         self.sink.park(&changes.parked, &changes.settled).await?;
         self.parking.written();
@@ -255,6 +284,7 @@ impl<'a> Writing<'a> {
     }
 
     async fn count_progress(&mut self) -> Result<()> {
+        self.mark.pass(self.next);
         let end = self.lane.log.tail(&self.lane.topic).await?.next;
         self.counters.next.store(self.next.0, Ordering::Relaxed);
         self.counters.end.store(end.0, Ordering::Relaxed);
@@ -317,7 +347,8 @@ impl<'a> Writing<'a> {
                 vec![MappedRows { mapping, rows: output.rows }]
             }
         };
-        let isolated = isolate::write(self.sink.as_mut(), &wave).await?;
+        // It is parked already: whatever becomes of it, there are no more of them.
+        let isolated = write_apart(self.sink.as_mut(), &wave, usize::MAX).await?;
         self.written += isolated.written;
         self.parking.settle(row.key);
         for refused in isolated.refused {

@@ -2,9 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it says")]
 
+mod linked;
 mod support;
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use support::{Change, Notes, Rename, Script, Target, people, system, transaction, until};
@@ -46,8 +47,16 @@ impl Running {
 }
 
 fn rename(reads: &TableName, writes: &Arc<TableSchema>) -> Arc<dyn Transform> {
+    rename_when(reads, writes, Arc::default())
+}
+
+fn rename_when(
+    reads: &TableName,
+    writes: &Arc<TableSchema>,
+    held_up: Arc<AtomicBool>,
+) -> Arc<dyn Transform> {
     let name = format!("{reads} to {}", writes.name());
-    Arc::new(Rename { name, reads: reads.clone(), writes: writes.clone() })
+    Arc::new(Rename { name, reads: reads.clone(), writes: writes.clone(), held_up })
 }
 
 fn start(targets: &[(&str, Target)], through_entity: bool, failures: Vec<usize>) -> Running {
@@ -62,27 +71,37 @@ fn start(targets: &[(&str, Target)], through_entity: bool, failures: Vec<usize>)
         let to = people(TableName::table(&system(name), "public", "users"));
         transforms.push(rename(from, &to));
     }
+    let sinks = targets.iter().map(|(name, target)| sink_plan(name, target)).collect();
+    let plan = Plan {
+        sources: vec![],
+        sinks,
+        entities: vec![EntityPlan { schema: person }],
+        transforms,
+        references: vec![],
+    };
+    start_plan(plan, Settings::default(), failures)
+}
+
+fn sink_plan(name: &str, target: &Target) -> SinkPlan {
+    let target = target.clone();
+    SinkPlan { system: system(name), make: Arc::new(move || target.sink()) }
+}
+
+/// Runs a plan with `sis.public.people` as its source.
+fn start_plan(mut plan: Plan, settings: Settings, failures: Vec<usize>) -> Running {
+    let source = people(TableName::table(&system("sis"), "public", "people"));
     let transactions = Arc::new(Mutex::new(Vec::new()));
     let failures = Arc::new(Mutex::new(failures));
     let script = transactions.clone();
-    let make_source: syncline_runtime::MakeSource = Arc::new(move || {
+    let make: syncline_runtime::MakeSource = Arc::new(move || {
         Box::new(Script { transactions: script.clone(), failures: failures.clone() })
     });
-    let sinks = targets.iter().map(|(name, target)| {
-        let target = target.clone();
-        SinkPlan { system: system(name), make: Arc::new(move || target.sink()) }
-    });
-    let plan = Plan {
-        sources: vec![SourcePlan { system: system("sis"), make: make_source }],
-        sinks: sinks.collect(),
-        entities: vec![EntityPlan { schema: person }],
-        transforms,
-    };
+    plan.sources = vec![SourcePlan { system: system("sis"), make }];
     let settings = Settings {
         apply_bytes_max: 1,
         retry_first: Duration::from_millis(1),
         park_retry: Duration::from_millis(5),
-        ..Settings::default()
+        ..settings
     };
     let clock = Arc::new(At(1_000_500));
     let notes = Arc::new(Notes::default());

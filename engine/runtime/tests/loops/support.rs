@@ -3,7 +3,7 @@
 use arrow_array::{ArrayRef, Int64Array, StringArray};
 use async_trait::async_trait;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use syncline_core::{
@@ -112,12 +112,13 @@ impl Source for Script {
     }
 }
 
-/// Copies rows to another table; refuses rows named `bad`.
+/// Copies rows to another table, unless it is held up; refuses rows named `bad`.
 #[derive(Debug)]
 pub(crate) struct Rename {
     pub(crate) name: String,
     pub(crate) reads: TableName,
     pub(crate) writes: Arc<TableSchema>,
+    pub(crate) held_up: Arc<AtomicBool>,
 }
 
 impl Transform for Rename {
@@ -134,6 +135,9 @@ impl Transform for Rename {
     }
 
     fn transform(&self, batch: &ChangeBatch) -> Result<Transformed> {
+        while self.held_up.load(Ordering::Relaxed) {
+            std::thread::yield_now();
+        }
         let names = batch.columns().column(1).as_any().downcast_ref::<StringArray>().unwrap();
         let bad = |row: &u32| names.iter().nth(*row as usize).flatten() == Some("bad");
         let all = 0..u32::try_from(batch.len()).unwrap();
@@ -162,6 +166,8 @@ impl Transform for Rename {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Held {
     pub(crate) rows: BTreeMap<String, String>,
+    /// Rows of the table `cards`, each of which refers to the other table's row of its key.
+    pub(crate) cards: BTreeMap<String, String>,
     pub(crate) parked: HashMap<ParkKey, Parked>,
     pub(crate) progress: HashMap<ReaderName, Progress>,
     pub(crate) commits: usize,
@@ -176,6 +182,10 @@ pub(crate) struct Target {
     pub(crate) held: Arc<Mutex<Held>>,
     pub(crate) refused: Arc<Mutex<Vec<String>>>,
     pub(crate) away: Arc<AtomicUsize>,
+    /// How often a row was refused for what it refers to.
+    pub(crate) too_early: Arc<AtomicUsize>,
+    /// How many rows were ever set aside.
+    pub(crate) ever_parked: Arc<AtomicUsize>,
 }
 
 impl Target {
@@ -184,20 +194,58 @@ impl Target {
     }
 
     pub(crate) fn sink(&self) -> Box<dyn Sink> {
-        Box::new(MemorySink { target: self.clone(), reader: None, open: None })
+        Box::new(MemorySink { target: self.clone(), reader: None, open: Vec::new() })
     }
 }
 
 struct MemorySink {
     target: Target,
     reader: Option<ReaderName>,
-    open: Option<Held>,
+    /// What the open transaction did, in order: others may commit meanwhile.
+    open: Vec<Act>,
+}
+
+enum Act {
+    Write(Vec<TargetChange>),
+    Park(Vec<Parked>, Vec<ParkKey>),
 }
 
 impl MemorySink {
-    fn staged(&mut self) -> &mut Held {
-        let held = &self.target.held;
-        self.open.get_or_insert_with(|| held.lock().unwrap().clone())
+    /// What the target holds, as the open transaction sees it.
+    fn staged(&self) -> Result<Held> {
+        let mut held = self.target.held.lock().unwrap().clone();
+        self.replay(&mut held)?;
+        Ok(held)
+    }
+
+    fn replay(&self, held: &mut Held) -> Result<()> {
+        for act in &self.open {
+            match act {
+                Act::Write(changes) => self.write_to(held, changes)?,
+                Act::Park(parked, settled) => {
+                    for key in settled {
+                        held.parked.remove(key);
+                    }
+                    held.parked.extend(parked.iter().map(|row| (row.key.clone(), row.clone())));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn write_to(&self, held: &mut Held, changes: &[TargetChange]) -> Result<()> {
+        let refused = self.target.refused.lock().unwrap().clone();
+        for change in changes {
+            match change {
+                TargetChange::Rows(batch) => {
+                    for row in 0..batch.len() {
+                        write_row(held, &refused, batch, row)?;
+                    }
+                }
+                TargetChange::Truncate(_) => held.rows.clear(),
+            }
+        }
+        Ok(())
     }
 }
 
@@ -205,11 +253,28 @@ fn refusal(reason: &str) -> Error {
     Error::new(Kind::Rejected, reason).constraint("names")
 }
 
+fn dangling(reason: &str) -> Error {
+    Error::new(Kind::Rejected, reason).constraint("cards_have_owners").of_reference()
+}
+
 fn write_row(held: &mut Held, refused: &[String], batch: &ChangeBatch, row: usize) -> Result<()> {
     let key = key_text(batch, row);
     let names = batch.columns().column(1).as_any().downcast_ref::<StringArray>().unwrap();
+    let cards =
+        matches!(batch.schema().name(), TableName::Table { table, .. } if &**table == "cards");
     if batch.op(row) == Op::Delete {
-        held.rows.remove(&key);
+        match cards {
+            true => held.cards.remove(&key),
+            false if held.cards.contains_key(&key) => return Err(dangling("a card refers to it")),
+            false => held.rows.remove(&key),
+        };
+        return Ok(());
+    }
+    if cards {
+        if !held.rows.contains_key(&key) {
+            return Err(dangling("nobody has this card"));
+        }
+        held.cards.insert(key, names.value(row).to_owned());
         return Ok(());
     }
     if !batch.presence().has(row, 1) {
@@ -233,59 +298,68 @@ impl Sink for MemorySink {
         if self.target.away.load(Ordering::Relaxed) > 0 {
             return Err(Error::new(Kind::Unavailable, "the target is away"));
         }
-        self.open = None;
+        self.open.clear();
         self.reader = Some(reader.clone());
         Ok(self.target.held.lock().unwrap().progress.get(reader).cloned())
     }
 
     async fn write(&mut self, changes: &[TargetChange]) -> Result<Written> {
-        let refused = self.target.refused.lock().unwrap().clone();
-        let mut next = self.staged().clone();
-        let mut written = Written::default();
-        for change in changes {
-            match change {
-                TargetChange::Rows(batch) => {
-                    for row in 0..batch.len() {
-                        write_row(&mut next, &refused, batch, row)?;
-                        written.updated += 1;
-                    }
-                }
-                TargetChange::Truncate(_) => next.rows.clear(),
-            }
+        let mut held = self.staged()?;
+        let outcome = self.write_to(&mut held, changes);
+        if outcome.as_ref().is_err_and(Error::is_of_reference) {
+            self.target.too_early.fetch_add(1, Ordering::Relaxed);
         }
-        self.open = Some(next);
-        Ok(written)
+        outcome?;
+        self.open.push(Act::Write(changes.to_vec()));
+        let rows = changes.iter().map(|change| match change {
+            TargetChange::Rows(batch) => batch.len() as u64,
+            TargetChange::Truncate(_) => 0,
+        });
+        Ok(Written { updated: rows.sum(), ..Written::default() })
     }
 
     async fn park(&mut self, parked: &[Parked], settled: &[ParkKey]) -> Result<()> {
-        let staged = self.staged();
-        for key in settled {
-            staged.parked.remove(key);
-        }
-        for row in parked {
-            staged.parked.insert(row.key.clone(), row.clone());
-        }
+        self.target.ever_parked.fetch_add(parked.len(), Ordering::Relaxed);
+        self.open.push(Act::Park(parked.to_vec(), settled.to_vec()));
         Ok(())
     }
 
     async fn parked(&mut self) -> Result<Vec<Parked>> {
-        Ok(self.staged().parked.values().cloned().collect())
+        let reader = self.reader.clone().unwrap();
+        let mut parked = self.staged()?.parked;
+        // A mapping is of one reader: its topic is in its name.
+        let of_reader = |row: &Parked| row.key.mapping.starts_with(topic_table(&reader));
+        parked.retain(|_, row| of_reader(row));
+        Ok(parked.into_values().collect())
     }
 
     async fn commit(&mut self, progress: &Progress) -> Result<()> {
         let reader = self.reader.clone().unwrap();
-        let mut next = self.staged().clone();
+        let mut held = self.target.held.lock().unwrap();
+        let mut next = held.clone();
+        let replayed = self.replay(&mut next);
+        self.open.clear();
+        // Another's commit came between: as a server would, it makes us begin again.
+        replayed
+            .map_err(|error| Error::new(Kind::Unavailable, "not serialisable").caused_by(error))?;
         next.progress.insert(reader, progress.clone());
         next.commits += 1;
         next.seen.push(next.rows.len());
-        *self.target.held.lock().unwrap() = next;
-        self.open = None;
+        *held = next;
         Ok(())
     }
 
     async fn rollback(&mut self) -> Result<()> {
-        self.open = None;
+        self.open.clear();
         Ok(())
+    }
+}
+
+/// How the mappings of a lane's topic begin.
+fn topic_table(reader: &ReaderName) -> &str {
+    match reader.as_str().rsplit_once('/') {
+        Some((_, topic)) if topic.starts_with("changes.") => "sis.public.people",
+        _ => "person",
     }
 }
 

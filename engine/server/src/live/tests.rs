@@ -22,6 +22,7 @@ fn empty_pipeline(log: &Arc<EmbeddedLog>) -> Pipeline {
         sinks: Vec::new(),
         entities: Vec::new(),
         transforms: Vec::new(),
+        references: Vec::new(),
     };
     Pipeline::new(log.clone(), log.clone(), Arc::new(SystemClock), Settings::default(), plan)
         .expect("nothing to do is a plan")

@@ -32,6 +32,7 @@ pub(super) fn runtime_settings(section: Option<&Section<'_>>) -> syncline_runtim
     set(&mut settings.apply_bytes_max, apply);
     set(&mut settings.retry_first, positive(section, "retry_first"));
     set(&mut settings.retry_longest, positive(section, "retry_longest"));
+    set(&mut settings.linked_wait, section.optional("linked_wait"));
     set(&mut settings.park_retry, positive(section, "park_retry"));
     set(&mut settings.park_retry_rows, positive(section, "park_retry_rows"));
     set(&mut settings.parked_max, section.optional("parked_max"));
