@@ -11,6 +11,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use syncline_core::{Error, Kind, Result};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::config::SslMode;
@@ -24,6 +25,12 @@ pub(crate) const APPLICATION_NAME: &str = "syncline";
 /// server, and reads back exactly.
 pub(crate) const VALUE_OPTIONS: &str = "-c DateStyle=ISO -c TimeZone=UTC -c IntervalStyle=postgres \
     -c extra_float_digits=3 -c bytea_output=hex";
+
+/// A server that vanished is noticed within half a minute, whether we wait for it or it for us.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+const KEEPALIVE_RETRIES: u32 = 3;
+const UNANSWERED_MAX: Duration = Duration::from_secs(25);
 
 /// Connects and drives the connection on a task of its own, which ends with the client.
 ///
@@ -73,6 +80,10 @@ fn config(settings: &Settings, options: &str, tls: bool) -> Config {
         .user(&settings.user)
         .application_name(APPLICATION_NAME)
         .connect_timeout(settings.connect_timeout)
+        .keepalives_idle(KEEPALIVE_IDLE)
+        .keepalives_interval(KEEPALIVE_INTERVAL)
+        .keepalives_retries(KEEPALIVE_RETRIES)
+        .tcp_user_timeout(UNANSWERED_MAX)
         .ssl_mode(if tls { SslMode::Require } else { SslMode::Disable });
     if let Some(password) = &settings.password {
         config.password(password.reveal());

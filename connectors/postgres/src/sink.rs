@@ -37,11 +37,17 @@ use transaction::Open;
 /// Session settings of a sink.
 ///
 /// Statements find rows by their key through an index, whatever the statistics say: a table that is
-/// being filled has none yet, and a plan that reads all of it would be kept. A server process whose
-/// client is gone ends soon, and with it the lock it holds.
+/// being filled has none yet, and a plan that reads all of it would be kept. The cost that keeps it
+/// from such a plan is no reason to compile the statement. A server process whose client is gone ends
+/// soon, and with it the lock it holds.
 const OPTIONS: &str = "-c plan_cache_mode=force_generic_plan -c enable_hashjoin=off \
-    -c enable_mergejoin=off -c enable_seqscan=off -c client_connection_check_interval=5000 \
+    -c enable_mergejoin=off -c enable_seqscan=off -c jit=off \
+    -c client_connection_check_interval=5000 -c tcp_user_timeout=25000 \
     -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3";
+
+/// How often the time to connect a former session, whose client vanished, has to be found dead by
+/// its server before its place is taken to be another's.
+const PATIENCE: u32 = 4;
 
 /// Writes to one PostgreSQL database for one reader.
 ///
@@ -94,14 +100,15 @@ impl Sink for PostgresSink {
     async fn open(&mut self, reader: &ReaderName) -> Result<Option<Progress>> {
         self.open = None;
         let mut session = Session::new(connect(&self.settings, OPTIONS).await?);
-        let patience = self.settings.connect_timeout;
+        let patience = self.settings.connect_timeout * PATIENCE;
         progress::take_place(&mut session, reader, self.former, patience).await?;
         self.former = Some(session.process().await?);
         progress::create(&mut session, &self.settings).await?;
         self.mark_origin(&mut session, reader).await;
         let progress = progress::read(&mut session, reader).await?;
         let Settings { batch_rows_max: rows, batch_bytes_max: bytes, .. } = self.settings;
-        let mut open = Open::new(session, reader, &self.settings.user, Limits { rows, bytes });
+        let mut open =
+            Open::new(session, reader, &self.settings.user, Limits { rows, bytes }).await?;
         open.next = progress.as_ref().map(|progress| progress.next);
         self.open = Some(open);
         Ok(progress)

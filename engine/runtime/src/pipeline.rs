@@ -13,6 +13,7 @@ use syncline_core::{
     ChangeLog, Checkpoints, Error, Kind, Parked, ReaderName, Result, Sink, Source, SystemName,
     TableName, TableSchema, Topic, Transform,
 };
+use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::{interval, timeout};
 
@@ -30,7 +31,7 @@ pub struct SourcePlan {
     pub make: MakeSource,
 }
 
-/// A system that is written. The sink is made anew for each attempt of each lane.
+/// A system that is written. Each lane has a sink of its own.
 pub struct SinkPlan {
     /// The system.
     pub system: SystemName,
@@ -326,7 +327,7 @@ fn start(pipeline: Pipeline, loops_end: &Shutdown) -> JoinSet<Result<()>> {
             topic,
             transforms,
             links,
-            make,
+            sink: Mutex::new(make()),
             log: log.clone(),
             registry: registry.clone(),
             marks: marks.clone(),

@@ -93,6 +93,47 @@ impl Writer {
         Ok(Written { deleted, ..Written::default() })
     }
 
+    /// Deletes after the upserts of the same rows. Where two keys that differ for us are one for the
+    /// server, such as `abc` and `ABC` of `citext`, the row that was just written stays.
+    pub(super) async fn delete_late(
+        &mut self,
+        session: &mut Session,
+        limits: Limits,
+        reduced: &Reduced,
+    ) -> Result<Written> {
+        let kept = match self.plan.has_loose_key() {
+            true => self.written_keys(reduced)?,
+            false => None,
+        };
+        let (Some(kept), Some(keys)) = (kept, &reduced.deletes) else {
+            return self.delete(session, limits, reduced).await;
+        };
+        let mut parameters = Vec::new();
+        for rows in [keys, &kept] {
+            let encoders = self.encoders(&self.plan.key, rows)?;
+            parameters.extend(self.arrays(&self.plan.key, &encoders, 0..rows.num_rows())?);
+        }
+        let sql = self.plan.delete_except();
+        let deleted = session.execute(&sql, &as_parameters(&parameters)).await;
+        let deleted = deleted.map_err(|error| self.refused(error))?;
+        Ok(Written { deleted, ..Written::default() })
+    }
+
+    /// The keys of all rows but the deleted ones; `None` where there is none.
+    fn written_keys(&self, reduced: &Reduced) -> Result<Option<RecordBatch>> {
+        let whole = [&reduced.inserts, &reduced.snapshots, &reduced.upserts];
+        let whole = whole.into_iter().flatten().map(|rows| rows.project(&self.plan.key));
+        let partial = reduced.partial.iter().map(|partial| {
+            let columns: Vec<usize> = partial.mask.iter().collect();
+            let place = |key| columns.iter().position(|at| at == key);
+            partial.rows.project(&self.plan.key.iter().filter_map(place).collect::<Vec<_>>())
+        });
+        let keys = whole.chain(partial).collect::<std::result::Result<Vec<_>, _>>();
+        let keys = keys.map_err(unencodable)?;
+        let Some(first) = keys.first() else { return Ok(None) };
+        concat_batches(&first.schema(), &keys).map(Some).map_err(unencodable)
+    }
+
     /// Everything but the deletes.
     ///
     /// # Errors
@@ -240,7 +281,7 @@ impl Writer {
             let inserted = self.insert_or_update(session, limits, rows).await?;
             return Ok(Written { inserted, ..Written::default() });
         }
-        if !self.copies.worth_trying() {
+        if !self.target.copyable || !self.copies.worth_trying() {
             return self.present_or_new(session, limits, rows).await;
         }
         session.ahead("SAVEPOINT copy");

@@ -47,7 +47,28 @@ pub(crate) struct PlannedColumn {
     /// Whether an update may set it: an identity that is always generated can't be.
     settable: bool,
     nullable: bool,
+    /// Whether values that are equal to the server are equal as we send them.
+    exact: bool,
 }
+
+/// Types, by name, whose equal values have one form. Of all others, `citext` and `numeric` among
+/// them, two keys that differ for us may be one for the server.
+const EXACT: [&str; 14] = [
+    "bool",
+    "int2",
+    "int4",
+    "int8",
+    "oid",
+    "uuid",
+    "date",
+    "time",
+    "timestamp",
+    "timestamptz",
+    "text",
+    "varchar",
+    "bytea",
+    "name",
+];
 
 impl PlannedColumn {
     /// Fits a mapping's column to the target's of that name.
@@ -82,6 +103,7 @@ impl PlannedColumn {
             cast,
             settable: !found.identity_always,
             nullable: found.nullable,
+            exact: pg_type.is_enum || EXACT.contains(&pg_type.name.as_str()),
         })
     }
 }
@@ -139,7 +161,7 @@ impl Plan {
         }
         let set = self
             .settable(columns)
-            .map(|(index, column)| format!("{} = {}", column.sql, column.value(index)))
+            .map(|(index, column)| format!("{} = {}", column.sql, column.value("u", index)))
             .collect::<Vec<_>>();
         let (table, set, rows) = (&self.table, set.join(", "), self.rows(columns));
         Some(format!("UPDATE {table} AS t SET {set} FROM {rows} WHERE {}", self.same_key()))
@@ -163,7 +185,7 @@ impl Plan {
             .columns
             .iter()
             .enumerate()
-            .map(|(index, column)| column.value(index))
+            .map(|(index, column)| column.value("u", index))
             .collect::<Vec<_>>();
         let mut sql = format!("INSERT INTO {} AS t ({names}) ", self.table);
         if self.overrides_identity {
@@ -196,6 +218,21 @@ impl Plan {
         format!("DELETE FROM {table} AS t USING {keys} WHERE {}", self.same_key())
     }
 
+    /// Whether keys that differ may be one for the server.
+    pub(crate) fn has_loose_key(&self) -> bool {
+        self.key.iter().any(|&index| self.columns.get(index).is_some_and(|column| !column.exact))
+    }
+
+    /// Deletes by key, save what is one with a key of the second half of the parameters.
+    pub(crate) fn delete_except(&self) -> String {
+        let kept = self.rows_from(self.key.len() + 1, "w", &self.key);
+        format!(
+            "{} AND NOT EXISTS (SELECT FROM {kept} WHERE {})",
+            self.delete(),
+            self.same_key_as("w")
+        )
+    }
+
     /// Counts the keys that are not there.
     pub(crate) fn count_missing(&self) -> String {
         let (table, keys, same) = (&self.table, self.rows(&self.key), self.same_key());
@@ -211,15 +248,14 @@ impl Plan {
         names.map(|(_, column)| column.sql.as_str()).collect::<Vec<_>>().join(", ")
     }
 
+    /// What is set where the key is there; of the key what may be written in another way.
     fn settable<'a>(
         &'a self,
         columns: &'a [usize],
     ) -> impl Iterator<Item = (usize, &'a PlannedColumn)> {
-        columns
-            .iter()
-            .filter(|index| !self.key.contains(index))
-            .filter_map(|&index| Some((index, self.columns.get(index)?)))
-            .filter(|(_, column)| column.settable)
+        columns.iter().filter_map(|&index| Some((index, self.columns.get(index)?))).filter(
+            |(index, column)| column.settable && (!column.exact || !self.key.contains(index)),
+        )
     }
 
     fn names(&self, columns: &[usize]) -> String {
@@ -227,22 +263,31 @@ impl Plan {
         names.map(|column| column.sql.as_str()).collect::<Vec<_>>().join(", ")
     }
 
-    /// The rows of the parameters (with several arrays the name can't be qualified): `unnest(…) AS u(c0, …)`, named by the columns' indexes.
     fn rows(&self, columns: &[usize]) -> String {
+        self.rows_from(1, "u", columns)
+    }
+
+    /// The rows of the parameters from this one on, named by the columns' indexes:
+    /// `unnest(…) AS u(c0, …)`. With several arrays the name can't be qualified.
+    fn rows_from(&self, first: usize, rows: &str, columns: &[usize]) -> String {
         let (mut arrays, mut names) = (Vec::new(), Vec::new());
-        for (parameter, &index) in columns.iter().enumerate() {
+        for (place, &index) in columns.iter().enumerate() {
             let element = self.columns.get(index).map_or("", |column| &column.element_sql);
-            arrays.push(format!("${}::{element}[]", parameter + 1));
+            arrays.push(format!("${}::{element}[]", first + place));
             names.push(format!("c{index}"));
         }
-        format!("unnest({}) AS u({})", arrays.join(", "), names.join(", "))
+        format!("unnest({}) AS {rows}({})", arrays.join(", "), names.join(", "))
     }
 
     fn same_key(&self) -> String {
+        self.same_key_as("u")
+    }
+
+    fn same_key_as(&self, rows: &str) -> String {
         let same = self.key.iter().filter_map(|&index| {
             let column = self.columns.get(index)?;
             let equals = if column.nullable { "IS NOT DISTINCT FROM" } else { "=" };
-            Some(format!("t.{} {equals} {}", column.sql, column.value(index)))
+            Some(format!("t.{} {equals} {}", column.sql, column.value(rows, index)))
         });
         same.collect::<Vec<_>>().join(" AND ")
     }
@@ -250,10 +295,10 @@ impl Plan {
 
 impl PlannedColumn {
     /// The value of the column with this index in a row of parameters.
-    fn value(&self, index: usize) -> String {
+    fn value(&self, rows: &str, index: usize) -> String {
         match &self.cast {
-            None => format!("u.c{index}"),
-            Some(to) => format!("u.c{index}::{to}"),
+            None => format!("{rows}.c{index}"),
+            Some(to) => format!("{rows}.c{index}::{to}"),
         }
     }
 }
@@ -303,6 +348,7 @@ mod tests {
             parents: Vec::new(),
             children: Vec::new(),
             deferrable: false,
+            copyable: true,
         }
     }
 

@@ -33,6 +33,8 @@ pub(crate) fn error(failed: impl Into<String>, error: tokio_postgres::Error) -> 
 
 /// A value that must be unique is taken.
 pub(crate) const UNIQUE_VIOLATION: &str = "23505";
+/// A value is not of its column's type: the column has another than when it was looked at.
+pub(crate) const DATATYPE_MISMATCH: &str = "42804";
 /// A row refers to none, or is still referred to.
 const FOREIGN_KEY_VIOLATION: &str = "23503";
 /// A row is still referred to, by a key that does not wait for the statement's end.
@@ -65,7 +67,7 @@ fn kind(code: &str) -> Kind {
         "25006" | "25P03" | "25P04" => return Kind::Unavailable,
         "55006" | "55P03" => return Kind::Unavailable,
         "57P04" => return Kind::Config,
-        "42804" => return Kind::Rejected,
+        DATATYPE_MISMATCH => return Kind::Rejected,
         "42601" => return Kind::Internal,
         "XX001" | "XX002" => return Kind::Corrupt,
         _ => {}

@@ -25,6 +25,8 @@ pub(crate) struct TargetTable {
     pub(crate) children: Vec<u32>,
     /// Whether a constraint on it or to it can be checked late.
     pub(crate) deferrable: bool,
+    /// Whether `COPY` writes to it: not through a view, nor where row-level security holds for us.
+    pub(crate) copyable: bool,
 }
 
 /// A column as the target describes it.
@@ -67,7 +69,8 @@ pub(crate) fn quoted(name: &str) -> String {
 const TABLE: &str = "
     SELECT c.oid, EXISTS (
         SELECT FROM pg_catalog.pg_constraint k
-        WHERE k.condeferrable AND c.oid IN (k.conrelid, k.confrelid))
+        WHERE k.condeferrable AND c.oid IN (k.conrelid, k.confrelid)),
+        c.relkind IN ('r', 'p') AND NOT pg_catalog.row_security_active(c.oid)
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p', 'v', 'f')";
 
@@ -144,6 +147,7 @@ pub(crate) async fn describe(client: &Client, schema: &str, table: &str) -> Resu
             parents: edges.iter().filter(|edge| edge.0 == oid).map(|edge| edge.1).collect(),
             children: edges.iter().filter(|edge| edge.1 == oid).map(|edge| edge.0).collect(),
             deferrable: found.try_get(1)?,
+            copyable: found.try_get(2)?,
         })
     };
     describe().map_err(unreadable)

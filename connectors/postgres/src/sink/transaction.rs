@@ -8,7 +8,7 @@
 
 use super::lanes::{Limits, Writer};
 use super::order::{Node, parents_first};
-use super::session::Session;
+use super::session::{Session, field};
 use super::sqlstate;
 use super::steps::{Step, TableRows, same};
 use super::target::{self, TargetTable};
@@ -31,8 +31,13 @@ pub(super) struct Open {
     pub(super) in_transaction: bool,
     /// A call failed half-way or was abandoned: the transaction can't be committed.
     pub(super) in_doubt: bool,
+    /// Whether the database has a constraint that is checked at the commit unless told otherwise: a
+    /// trigger or a cascade may meet it in a table that we don't write.
+    deferred: bool,
     writers: HashMap<TableName, Vec<Writer>>,
 }
+
+const DEFERRED: &str = "SELECT EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE condeferred)";
 
 /// When the tables of a step have their deletes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,8 +52,18 @@ enum Deletes {
 type TableLanes<'a> = (&'a Arc<TableSchema>, Reduced);
 
 impl Open {
-    pub(super) fn new(session: Session, reader: &ReaderName, role: &str, limits: Limits) -> Self {
-        Self {
+    /// # Errors
+    /// When the catalog can't be asked.
+    pub(super) async fn new(
+        mut session: Session,
+        reader: &ReaderName,
+        role: &str,
+        limits: Limits,
+    ) -> Result<Self> {
+        let answer = session.query(DEFERRED, &[]).await;
+        let answer = answer.map_err(|error| sqlstate::error("can't look at constraints", error))?;
+        let deferred = answer.first().map_or(Ok(false), |row| field(row, 0))?;
+        Ok(Self {
             session,
             reader: reader.clone(),
             role: role.to_owned(),
@@ -56,8 +71,9 @@ impl Open {
             next: None,
             in_transaction: false,
             in_doubt: false,
+            deferred,
             writers: HashMap::new(),
-        }
+        })
     }
 
     /// Begins a transaction where none is open. Until the call ends well the transaction is in
@@ -102,6 +118,9 @@ impl Open {
         match &written {
             Ok(_) => self.session.ahead("RELEASE SAVEPOINT write"),
             Err(error) if error.kind() == Kind::Rejected => {
+                if sqlstate::code(error) == Some(sqlstate::DATATYPE_MISMATCH) {
+                    self.writers.clear();
+                }
                 self.session.ahead("ROLLBACK TO SAVEPOINT write; RELEASE SAVEPOINT write");
             }
             Err(_) => {
@@ -117,7 +136,7 @@ impl Open {
     /// Learns of every table before the first row is sent; returns whether constraints can be
     /// checked late.
     async fn prepare(&mut self, steps: &[Step]) -> Result<bool> {
-        let mut deferrable = false;
+        let mut deferrable = self.deferred;
         for step in steps {
             let schemas: Vec<&Arc<TableSchema>> = match step {
                 Step::Rows(tables) => tables.iter().map(|table| &table.schema).collect(),
@@ -202,7 +221,7 @@ impl Open {
         for (schema, rows) in tables.iter().rev() {
             let (writer, session, limits) = self.parts(schema)?;
             if deletes != Deletes::First && writer.target.is_referenced() {
-                written += writer.delete(session, limits, rows).await?;
+                written += writer.delete_late(session, limits, rows).await?;
             }
         }
         Ok(written)

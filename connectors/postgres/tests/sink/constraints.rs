@@ -289,3 +289,43 @@ async fn a_trigger_that_raises_refuses_the_rows() {
     assert!(!error.to_string().contains("42"), "{error}");
     assert!(error.detail_text().unwrap().contains("term is closed"), "{:?}", error.detail_text());
 }
+
+#[tokio::test]
+async fn a_key_that_changes_only_for_us_is_not_deleted_with_what_refers_to_it() {
+    let database = Database::new(
+        "CREATE EXTENSION citext; CREATE TABLE users (name citext PRIMARY KEY, v text);
+         CREATE TABLE logins (id bigint PRIMARY KEY,
+             u citext REFERENCES users ON UPDATE CASCADE ON DELETE CASCADE)",
+    )
+    .await;
+    let mut sink = opened(&database).await;
+    let user = |op, name, v| rows("users", op, &[("name", texts([name])), ("v", texts([v]))]);
+    sink.write(&[user(Op::Insert, "ada", "1"), user(Op::Insert, "bob", "1")]).await.unwrap();
+    sink.commit(&progress(1)).await.unwrap();
+    database.client.batch_execute("INSERT INTO logins VALUES (1, 'ada')").await.unwrap();
+    let renamed =
+        [user(Op::Delete, "ada", ""), user(Op::Insert, "ADA", "2"), user(Op::Delete, "bob", "")];
+    sink.write(&renamed).await.unwrap();
+    sink.commit(&progress(2)).await.unwrap();
+    assert_eq!(database.texts("SELECT ARRAY[name::text, v] FROM users").await, ["ADA|2"]);
+    assert_eq!(database.text("SELECT count(*) FROM logins").await, "1");
+}
+
+#[tokio::test]
+async fn a_constraint_of_another_table_that_is_checked_at_the_commit_refuses_its_row_before() {
+    let database = Database::new(
+        "CREATE TABLE t (id bigint PRIMARY KEY, v text);
+         CREATE TABLE log (id bigint CONSTRAINT once UNIQUE DEFERRABLE INITIALLY DEFERRED);
+         CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN INSERT INTO log VALUES (new.id % 10); RETURN new; END $$;
+         CREATE TRIGGER note BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION note()",
+    )
+    .await;
+    let mut sink = opened(&database).await;
+    let row = |id| [rows("t", Op::Insert, &[("id", ints([id])), ("v", texts(["v"]))])];
+    sink.write(&row(1)).await.unwrap();
+    let error = sink.write(&row(11)).await.unwrap_err();
+    assert_eq!((error.kind(), error.constraint_name()), (Kind::Rejected, Some("once")));
+    sink.commit(&progress(1)).await.unwrap();
+    assert_eq!(database.text("SELECT string_agg(id::text, ' ') FROM t").await, "1");
+}

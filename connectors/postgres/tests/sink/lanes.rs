@@ -49,6 +49,24 @@ async fn copies_are_left_out_for_a_while_after_one_failed() {
 }
 
 #[tokio::test]
+async fn a_table_that_can_not_be_copied_into_is_written_by_statements() {
+    let role = "writer_under_row_level_security";
+    let database = Database::new(&format!(
+        "{TABLE}; ALTER TABLE t ENABLE ROW LEVEL SECURITY;
+         CREATE ROLE {role} LOGIN; CREATE POLICY everything ON t USING (true);
+         GRANT ALL ON t TO {role};
+         DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO {role}', current_database()); END $$"
+    ))
+    .await;
+    let settings = syncline_postgres::Settings { user: role.into(), ..database.settings() };
+    let mut sink = syncline_postgres::PostgresSink::new(crate::rows::system(), settings);
+    sink.open(&crate::rows::reader()).await.unwrap();
+    sink.write(&[change(Op::Snapshot, 0..200, "v")]).await.unwrap();
+    sink.commit(&progress(1)).await.unwrap();
+    assert_eq!(database.text("SELECT count(*) FROM t").await, "200");
+}
+
+#[tokio::test]
 async fn a_batch_of_any_size_is_written_in_pieces() {
     let database = Database::new(TABLE).await;
     let mut settings = database.settings();

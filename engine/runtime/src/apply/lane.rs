@@ -5,13 +5,13 @@ use crate::clock::Clock;
 use crate::marks::Marks;
 use crate::status::StateCell;
 use crate::supervise::Attempt;
-use crate::{MakeSink, Registry, Settings, Shutdown};
+use crate::{Registry, Settings, Shutdown};
 use async_trait::async_trait;
 use std::sync::Arc;
 use syncline_core::{
-    ChangeLog, Error, Kind, Offset, ReaderName, Result, SystemName, Topic, Transform,
+    ChangeLog, Error, Kind, Offset, ReaderName, Result, Sink, SystemName, Topic, Transform,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
 
 /// One lane: everything an attempt needs.
@@ -21,7 +21,8 @@ pub(crate) struct Lane {
     pub(crate) topic: Topic,
     pub(crate) transforms: Vec<Arc<dyn Transform>>,
     pub(crate) links: Vec<Link>,
-    pub(crate) make: MakeSink,
+    /// Kept from attempt to attempt: it knows its own former session when it opens again.
+    pub(crate) sink: Mutex<Box<dyn Sink>>,
     pub(crate) log: Arc<dyn ChangeLog>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) marks: Arc<Marks>,
@@ -44,7 +45,7 @@ impl Attempt for Lane {
 
     /// Applies until told to stop, or until something fails.
     async fn attempt(&self, shutdown: &mut Shutdown) -> Result<()> {
-        let mut sink = (self.make)();
+        let mut sink = self.sink.lock().await;
         let progress = sink.open(&self.reader).await?;
         let from = self.begin_at(progress.as_ref().map(|progress| progress.next)).await?;
         let (prepared, steps) = mpsc::channel(STEPS_AHEAD);
@@ -56,7 +57,8 @@ impl Attempt for Lane {
         };
         let _preparing = AbortOnDrop(tokio::spawn(preparing.run(from, prepared)));
         let committed_at = progress.map_or(0, |progress| progress.committed_at);
-        let mut writing = Writing::open(self, sink, from, committed_at, shutdown.clone()).await?;
+        let mut writing =
+            Writing::open(self, sink.as_mut(), from, committed_at, shutdown.clone()).await?;
         let outcome = writing.run(steps, shutdown).await;
         let closed = writing.close().await;
         outcome.and(closed)

@@ -23,7 +23,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 /// The state of one attempt.
 pub(super) struct Writing<'a> {
     lane: &'a Lane,
-    sink: Box<dyn Sink>,
+    sink: &'a mut dyn Sink,
     counters: &'a LaneCounters,
     mark: &'a Marker,
     linked: Linked<'a>,
@@ -32,6 +32,8 @@ pub(super) struct Writing<'a> {
     commits: Vec<(i64, u32)>,
     /// Rows written since the last commit.
     written: Written,
+    /// Whether anything was, be it without a row to count.
+    wrote: bool,
     /// Everything before it is done: at the target, or not for it.
     next: Offset,
     /// Everything before it is done as the target's own progress says.
@@ -50,7 +52,7 @@ pub(super) struct Writing<'a> {
 impl<'a> Writing<'a> {
     pub(super) async fn open(
         lane: &'a Lane,
-        mut sink: Box<dyn Sink>,
+        sink: &'a mut dyn Sink,
         next: Offset,
         committed_at: i64,
         shutdown: Shutdown,
@@ -68,6 +70,7 @@ impl<'a> Writing<'a> {
             parking,
             commits: Vec::new(),
             written: Written::default(),
+            wrote: false,
             next,
             committed: next,
             committed_at,
@@ -109,7 +112,7 @@ impl<'a> Writing<'a> {
         } else if self.committed < self.next {
             self.commit_progress().await?;
         }
-        self.lane.log.commit(&self.lane.reader, &self.lane.topic, self.committed).await
+        self.say_progress().await
     }
 
     async fn on_step(&mut self, prepared: Prepared) -> Result<()> {
@@ -135,6 +138,7 @@ impl<'a> Writing<'a> {
         self.parking = Parking::new(self.sink.parked().await?);
         self.commits.clear();
         self.written = Written::default();
+        self.wrote = false;
         self.open = false;
         Ok(())
     }
@@ -162,7 +166,13 @@ impl<'a> Writing<'a> {
             .iter()
             .map(|&mapping| TargetChange::Truncate(self.transform(mapping).writes().clone()))
             .collect();
-        self.written += self.sink.write(&changes).await?;
+        let mut written = self.sink.write(&changes).await;
+        if written.as_ref().is_err_and(Error::is_of_reference) && !self.linked.is_empty() {
+            self.linked.catch_up().await?;
+            written = self.sink.write(&changes).await;
+        }
+        self.written += written?;
+        self.wrote = true;
         for &mapping in mappings {
             let keys = self.parking.keys(self.transform(mapping).name());
             keys.into_iter().for_each(|key| self.parking.settle(key));
@@ -200,6 +210,7 @@ impl<'a> Writing<'a> {
         }
         let isolated = self.write_or_isolate(&wave).await?;
         self.written += isolated.written;
+        self.wrote = true;
         for refused in isolated.refused {
             let parked = parked_target(self.transform(refused.mapping).name(), refused, offset, 0);
             self.parking.park(parked);
@@ -209,20 +220,24 @@ impl<'a> Writing<'a> {
 
     /// Writes a wave, once more where it may only have come too early, and at last row by row.
     async fn write_or_isolate(&mut self, wave: &[MappedRows]) -> Result<Isolated> {
-        let mut whole = write_whole(self.sink.as_mut(), wave).await?;
+        let mut whole = write_whole(self.sink, wave).await?;
         if let Whole::Refused(error) = &whole
             && error.is_of_reference()
             && !self.linked.is_empty()
         {
+            if !self.wrote {
+                // Nothing is lost, and nobody is held up by our locks meanwhile.
+                self.sink.rollback().await?;
+            }
             self.linked.catch_up().await?;
-            whole = write_whole(self.sink.as_mut(), wave).await?;
+            whole = write_whole(self.sink, wave).await?;
         }
         match whole {
             Whole::Written(written) => Ok(Isolated { written, refused: Vec::new() }),
             Whole::Refused(_) => {
                 let parked_max = self.lane.settings.parked_max;
                 let refused_max = parked_max.saturating_sub(self.parking.len());
-                write_apart(self.sink.as_mut(), wave, refused_max).await
+                write_apart(self.sink, wave, refused_max).await
             }
         }
     }
@@ -255,6 +270,7 @@ impl<'a> Writing<'a> {
             committed_at: self.committed_at,
         };
         self.sink.commit(&progress).await?;
+        self.wrote = false;
         self.open = false;
         self.committed = self.next;
         self.last_commit = Instant::now();
@@ -308,7 +324,20 @@ impl<'a> Writing<'a> {
             return Ok(());
         }
         self.told_log = Instant::now();
-        self.lane.log.commit(&self.lane.reader, &self.lane.topic, self.committed).await
+        self.say_progress().await
+    }
+
+    /// Tells the log how far the target is. A log without room does not hear of it now; the next
+    /// time will do.
+    async fn say_progress(&mut self) -> Result<()> {
+        let told = self.lane.log.commit(&self.lane.reader, &self.lane.topic, self.committed).await;
+        match told {
+            Err(error) if error.kind() == Kind::Unavailable => {
+                tracing::debug!(%error, "{}: the log does not take the progress", self.lane.reader);
+                Ok(())
+            }
+            told => told,
+        }
     }
 
     /// Tries parked rows again: the cause may be gone, or a person asked for it.
@@ -348,8 +377,9 @@ impl<'a> Writing<'a> {
             }
         };
         // It is parked already: whatever becomes of it, there are no more of them.
-        let isolated = write_apart(self.sink.as_mut(), &wave, usize::MAX).await?;
+        let isolated = write_apart(self.sink, &wave, usize::MAX).await?;
         self.written += isolated.written;
+        self.wrote = true;
         self.parking.settle(row.key);
         for refused in isolated.refused {
             let name = self.transform(mapping).name();
