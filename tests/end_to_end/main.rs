@@ -8,4 +8,5 @@ mod parked;
 mod shutdown;
 mod tables;
 mod tour;
+mod trial;
 mod types;

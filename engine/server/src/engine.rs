@@ -6,7 +6,7 @@ use crate::project::Project;
 use crate::state::State;
 use crate::wiring::{Wired, wire};
 use futures::future::join_all;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -43,6 +43,8 @@ impl Engine {
     /// Starts the project's engine in the background.
     pub(crate) async fn start(project: &Project) -> Outcome<Self> {
         let Wired { pipeline, state, mappings, readers, sources } = wire(project)?;
+        let captured = mappings.iter().filter_map(|it| it.reads.system()).map(Topic::changes);
+        let captured: BTreeSet<Topic> = captured.collect();
         let registry = pipeline.registry();
         let observer = Observer::new(&project.settings.name, registry.clone(), mappings);
         let watching = observer.spawn();
@@ -50,7 +52,7 @@ impl Engine {
             watching: watching.clone(),
             registry,
             checkpoints: state.log.clone(),
-            captured: sources.keys().map(Topic::changes).collect(),
+            captured: captured.into_iter().collect(),
         };
         let address = serve(project.settings.listen, served).await?;
         let file = state.directory.join(ADDRESS_FILE);

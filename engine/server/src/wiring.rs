@@ -3,15 +3,17 @@
 use crate::checked;
 use crate::clock::SystemClock;
 use crate::live::{Reading, WatchedMapping};
-use crate::problem::{Outcome, Problem};
-use crate::project::{Lock, Project};
+use crate::problem::{Failure, Outcome, Problem};
+use crate::project::{Lock, Project, System};
 use crate::state::State;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use syncline_core::{CatalogTable, ReaderName, Sink, Source, SystemName, TableName, Topic};
+use syncline_core::{CatalogTable, ReaderName, SystemName, TableName, Topic};
+use syncline_discard::DiscardSink;
+use syncline_generator::GeneratorSource;
 use syncline_mappings::Mapping;
 use syncline_postgres::{PostgresSink, PostgresSource, Settings};
-use syncline_runtime::{EntityPlan, Pipeline, Plan, SinkPlan, SourcePlan};
+use syncline_runtime::{EntityPlan, MakeSink, MakeSource, Pipeline, Plan, SinkPlan, SourcePlan};
 
 /// A project, put together.
 pub(crate) struct Wired {
@@ -38,7 +40,7 @@ pub(crate) fn wire(project: &Project) -> Outcome<Wired> {
     }
     let sources = source_settings(project, &mappings)?;
     let plan = Plan {
-        sources: plan_sources(&sources, &mappings, &lock),
+        sources: plan_sources(project, &mappings, &lock)?,
         sinks: plan_sinks(project, &mappings)?,
         entities: project.entity_schemas().map(|schema| EntityPlan { schema }).collect(),
         transforms: mappings.iter().map(|mapping| mapping.transform.clone()).collect(),
@@ -58,48 +60,71 @@ pub(crate) fn wire(project: &Project) -> Outcome<Wired> {
     Ok(Wired { pipeline, state, mappings, readers: readers.into_iter().collect(), sources })
 }
 
+/// The PostgreSQL systems that are read.
 fn source_settings(
     project: &Project,
     mappings: &[Mapping],
 ) -> Outcome<BTreeMap<SystemName, Settings>> {
-    let read = mappings.iter().filter_map(|mapping| mapping.reads.system());
-    let read: BTreeSet<&SystemName> = read.collect();
     let mut settings = BTreeMap::new();
-    for system in read {
-        settings.insert(system.clone(), project.postgres(system)?);
+    for system in systems(mappings, |mapping| &mapping.reads) {
+        if let System::Postgres(_) = project.system(system)? {
+            settings.insert(system.clone(), project.postgres(system)?);
+        }
     }
     Ok(settings)
 }
 
-fn plan_sources(
-    sources: &BTreeMap<SystemName, Settings>,
-    mappings: &[Mapping],
-    lock: &Lock,
-) -> Vec<SourcePlan> {
-    let plans = sources.iter().map(|(system, settings)| {
-        let (tables, _) = tables_of(mappings, system);
-        let tables = parents_first(tables, lock);
-        let (name, settings) = (system.clone(), settings.clone());
-        let make = move || -> Box<dyn Source> {
-            Box::new(PostgresSource::new(name.clone(), settings.clone(), tables.clone()))
+/// The systems at one end of the mappings.
+fn systems<'m>(
+    mappings: &'m [Mapping],
+    end: impl Fn(&Mapping) -> &TableName,
+) -> BTreeSet<&'m SystemName> {
+    mappings.iter().filter_map(|mapping| end(mapping).system()).collect()
+}
+
+fn plan_sources(project: &Project, mappings: &[Mapping], lock: &Lock) -> Outcome<Vec<SourcePlan>> {
+    let mut plans = Vec::new();
+    for system in systems(mappings, |mapping| &mapping.reads) {
+        let make: MakeSource = match project.system(system)? {
+            System::Postgres(_) => {
+                let tables = parents_first(tables_of(mappings, system).0, lock);
+                let (name, settings) = (system.clone(), project.postgres(system)?);
+                Arc::new(move || {
+                    Box::new(PostgresSource::new(name.clone(), settings.clone(), tables.clone()))
+                })
+            }
+            System::Generator(settings) => {
+                let settings = settings.clone();
+                Arc::new(move || Box::new(GeneratorSource::new(settings.clone())))
+            }
+            System::Discard => return Err(one_way(system, "read", "it keeps nothing")),
         };
-        SourcePlan { system: system.clone(), make: Arc::new(make) }
-    });
-    plans.collect()
+        plans.push(SourcePlan { system: system.clone(), make });
+    }
+    Ok(plans)
 }
 
 fn plan_sinks(project: &Project, mappings: &[Mapping]) -> Outcome<Vec<SinkPlan>> {
-    let written = mappings.iter().filter_map(|mapping| mapping.writes.system());
-    let written: BTreeSet<&SystemName> = written.collect();
     let mut plans = Vec::new();
-    for system in written {
-        let (name, settings) = (system.clone(), project.postgres(system)?);
-        let make = move || -> Box<dyn Sink> {
-            Box::new(PostgresSink::new(name.clone(), settings.clone()))
+    for system in systems(mappings, |mapping| &mapping.writes) {
+        let make: MakeSink = match project.system(system)? {
+            System::Postgres(_) => {
+                let (name, settings) = (system.clone(), project.postgres(system)?);
+                Arc::new(move || Box::new(PostgresSink::new(name.clone(), settings.clone())))
+            }
+            System::Discard => Arc::new(|| Box::new(DiscardSink::new())),
+            System::Generator(_) => return Err(one_way(system, "written", "it makes up its rows")),
         };
-        plans.push(SinkPlan { system: system.clone(), make: Arc::new(make) });
+        plans.push(SinkPlan { system: system.clone(), make });
     }
     Ok(plans)
+}
+
+/// A system that a mapping uses the wrong way round.
+fn one_way(system: &SystemName, use_: &str, why: &str) -> Failure {
+    Problem::new(format!("system {system} can't be {use_}: {why}"))
+        .hint("name another system in the mapping, or give this one another connector".to_owned())
+        .into()
 }
 
 /// Which tables refer to which other ones.

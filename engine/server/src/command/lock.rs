@@ -2,9 +2,10 @@
 
 use super::Context;
 use crate::problem::{Exit, Failure, Outcome};
-use crate::project::{LOCK_FILE, Lock, Project, TableDrift, between, render_drift};
+use crate::project::{LOCK_FILE, Lock, Project, System, TableDrift, between, render_drift};
 use futures::future::join_all;
 use serde::Serialize;
+use syncline_core::{CatalogTable, SystemName};
 
 #[derive(Serialize)]
 struct Report {
@@ -27,13 +28,14 @@ pub(crate) async fn run(context: &Context) -> Outcome<Exit> {
     Ok(Exit::Ok)
 }
 
-/// Asks all systems for their tables at once; what any of them refuses is told together.
+/// Asks all systems for their tables at once; what any of them refuses is told together. One that
+/// has none of its own keeps those that are locked.
 pub(crate) async fn inspect_all(project: &Project) -> Outcome<Lock> {
     let systems = project.all_postgres()?;
     let asked = systems.iter().map(|(system, settings)| async move {
         syncline_postgres::inspect(system, settings).await
     });
-    let mut tables = Vec::new();
+    let mut tables = without_asking(project);
     let mut failures: Vec<Failure> = Vec::new();
     for answer in join_all(asked).await {
         match answer {
@@ -45,4 +47,20 @@ pub(crate) async fn inspect_all(project: &Project) -> Outcome<Lock> {
         Some(failure) => Err(failure),
         None => Ok(Lock::of(tables)),
     }
+}
+
+/// The tables of systems that are not asked.
+fn without_asking(project: &Project) -> Vec<CatalogTable> {
+    let locked = project.read_lock().unwrap_or_default();
+    let tables_of = |name: &SystemName| {
+        let of_system = |table: &&CatalogTable| table.schema.name().system() == Some(name);
+        locked.tables.values().filter(of_system).cloned().collect()
+    };
+    let systems = project.settings.systems.iter();
+    let tables = systems.map(|(name, system)| match system {
+        System::Postgres(_) => Vec::new(),
+        System::Generator(settings) => vec![syncline_generator::inspect(settings)],
+        System::Discard => tables_of(name),
+    });
+    tables.flatten().collect()
 }

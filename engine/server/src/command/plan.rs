@@ -3,7 +3,7 @@
 use super::Context;
 use crate::checked;
 use crate::problem::{Exit, Failure, Outcome};
-use crate::project::{Lock, Project};
+use crate::project::{Lock, Project, System};
 use crate::render::{Align, count, table};
 use crate::wiring::tables_of;
 use futures::future::join_all;
@@ -67,6 +67,7 @@ async fn count_all(
     let mut asked = Vec::new();
     for name in names {
         let (Some(system), Some(table)) = (name.system(), lock.tables.get(name)) else { continue };
+        let System::Postgres(_) = project.system(system)? else { continue };
         let settings = project.postgres(system)?;
         asked.push(async move {
             let rows = syncline_postgres::count(system, &settings, &table.schema).await?;

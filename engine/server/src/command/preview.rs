@@ -4,7 +4,7 @@ use super::Context;
 use crate::arguments::Preview;
 use crate::checked;
 use crate::problem::{Exit, Failure, Outcome, Problem};
-use crate::project::{Lock, Project};
+use crate::project::{Lock, Project, System};
 use crate::render::{Align, table};
 use arrow_array::RecordBatch;
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
@@ -67,6 +67,9 @@ async fn rows_of(
         let rows = Box::pin(rows_of(project, lock, mappings, &feeding.reads, limit)).await?;
         return Ok(feeding.transform.transform(&rows)?.rows);
     };
+    if let System::Generator(settings) = project.system(system)? {
+        return Ok(syncline_generator::sample(settings, limit)?);
+    }
     let settings = project.postgres(system)?;
     let table = lock.tables.get(name).ok_or_else(|| unlocked(name))?;
     Ok(syncline_postgres::sample(system, &settings, &table.schema, limit).await?)

@@ -4,7 +4,7 @@ use super::entity::Entity;
 use super::files::{Files, TextFile, read_text};
 use super::lock::{self, Lock};
 use super::settings::{self, Settings};
-use super::systems::System;
+use super::systems::{Postgres, System};
 use super::values::Surroundings;
 use crate::problem::{Exit, Failure, Outcome, Problem, did_you_mean};
 use std::collections::BTreeMap;
@@ -65,20 +65,24 @@ impl Project {
         self.from.directory.join(&self.settings.state)
     }
 
-    /// The settings of one system, every text looked up.
-    pub(crate) fn postgres(&self, system: &SystemName) -> Outcome<syncline_postgres::Settings> {
-        let System::Postgres(postgres) = self.system(system)?;
-        let mut settings = postgres.resolve(&self.from).map_err(Failure::config)?;
-        settings.spill_directory = self.state().join("spill").join(system.as_str());
-        Ok(settings)
+    /// The settings of a PostgreSQL system, every text looked up.
+    pub(crate) fn postgres(&self, name: &SystemName) -> Outcome<syncline_postgres::Settings> {
+        match self.system(name)? {
+            System::Postgres(postgres) => self.resolve(name, postgres),
+            other => {
+                let message = format!("{name} is {}, not a PostgreSQL database", other.kind());
+                Err(Problem::new(message).into())
+            }
+        }
     }
 
-    /// The settings of all systems.
+    /// The settings of all PostgreSQL systems.
     pub(crate) fn all_postgres(&self) -> Outcome<Vec<(SystemName, syncline_postgres::Settings)>> {
         let mut found = Vec::new();
         let mut problems = Vec::new();
-        for name in self.settings.systems.keys() {
-            match self.postgres(name) {
+        for (name, system) in &self.settings.systems {
+            let System::Postgres(postgres) = system else { continue };
+            match self.resolve(name, postgres) {
                 Ok(settings) => found.push((name.clone(), settings)),
                 Err(failure) => problems.extend(failure.problems),
             }
@@ -86,7 +90,18 @@ impl Project {
         if problems.is_empty() { Ok(found) } else { Err(Failure::config(problems)) }
     }
 
-    fn system(&self, name: &SystemName) -> Outcome<&System> {
+    fn resolve(
+        &self,
+        name: &SystemName,
+        postgres: &Postgres,
+    ) -> Outcome<syncline_postgres::Settings> {
+        let mut settings = postgres.resolve(&self.from).map_err(Failure::config)?;
+        settings.spill_directory = self.state().join("spill").join(name.as_str());
+        Ok(settings)
+    }
+
+    /// A system that mappings name.
+    pub(crate) fn system(&self, name: &SystemName) -> Outcome<&System> {
         self.settings.systems.get(name).ok_or_else(|| {
             let known: Vec<&str> = self.settings.systems.keys().map(SystemName::as_str).collect();
             Problem::new(format!("unknown system {:?}", name.as_str()))

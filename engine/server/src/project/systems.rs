@@ -10,6 +10,7 @@ use crate::problem::{Place, Problem, did_you_mean};
 use std::path::PathBuf;
 use std::time::Duration;
 use syncline_core::{Secret, SystemName};
+use syncline_generator as generator;
 use syncline_postgres as postgres;
 use toml::de::DeValue;
 
@@ -18,27 +19,57 @@ use toml::de::DeValue;
 pub(crate) enum System {
     /// A PostgreSQL database.
     Postgres(Box<Postgres>),
+    /// Rows that are made up; only read.
+    Generator(generator::Settings),
+    /// Takes everything and keeps nothing; only written. Its tables are those that the lock has.
+    Discard,
 }
 
 /// The connectors by their names in `connector = "…"`.
-const CONNECTORS: [&str; 1] = ["postgres"];
+const CONNECTORS: [&str; 3] = ["postgres", "generator", "discard"];
 
 impl System {
     /// Reads `[systems.NAME]`.
     pub(crate) fn from_section(name: &SystemName, section: &Section<'_>) -> Option<Self> {
         let connector: Option<Connector> = section.required("connector");
-        let postgres = Postgres::from_section(name, section);
-        connector.and(postgres).map(Box::new).map(Self::Postgres)
+        match connector {
+            Some(Connector("generator")) => Some(Self::Generator(made_up(name, section))),
+            Some(Connector("discard")) => Some(Self::Discard),
+            // What else is wrong is told too.
+            connector => {
+                let postgres = Postgres::from_section(name, section);
+                connector.and(postgres).map(Box::new).map(Self::Postgres)
+            }
+        }
+    }
+
+    /// The word for it, with its article.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Postgres(_) => "a PostgreSQL database",
+            Self::Generator(_) => "a generator",
+            Self::Discard => "a discard",
+        }
     }
 }
 
 /// The name of a connector that there is.
-struct Connector;
+struct Connector(&'static str);
 
 impl Value for Connector {
     fn read(value: &DeValue<'_>, _: &Place) -> Result<Self, Wrong> {
-        one_of(value, &CONNECTORS).map(|_| Self)
+        one_of(value, &CONNECTORS).map(Self)
     }
+}
+
+/// The settings of a generator.
+fn made_up(name: &SystemName, section: &Section<'_>) -> generator::Settings {
+    let mut settings = generator::Settings::new(name.clone());
+    set(&mut settings.seed, section.optional("seed"));
+    set(&mut settings.transaction_rows, positive(section, "transaction_rows"));
+    settings.rows = section.optional("rows");
+    settings.rows_per_second = positive(section, "rows_per_second");
+    settings
 }
 
 /// The one of these words that the text is.

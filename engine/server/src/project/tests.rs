@@ -4,7 +4,7 @@ use super::document::Document;
 use super::entity::Entity;
 use super::lock::Lock;
 use super::settings::Settings;
-use super::systems::System;
+use super::systems::{Postgres, System};
 use super::values::Surroundings;
 use super::{Project, between, render_drift};
 use crate::problem::Failure;
@@ -96,10 +96,17 @@ fn a_setting_in_place_of_a_table_is_told() {
     insta::assert_snapshot!(told("project = \"university\"\nsystems = []\n"));
 }
 
+fn postgres<'a>(settings: &'a Settings, name: &str) -> &'a Postgres {
+    match &settings.systems[&SystemName::new(name)] {
+        System::Postgres(postgres) => postgres,
+        other => unreachable!("{name} is {}", other.kind()),
+    }
+}
+
 #[test]
 fn missing_variables_are_told_only_when_the_system_is_used() {
     let settings = Settings::parse(GOOD).expect("the text is good");
-    let System::Postgres(sis) = &settings.systems[&SystemName::new("sis")];
+    let sis = postgres(&settings, "sis");
     let problems = sis.resolve(&variables(&[("SIS_PORT", "5432")])).expect_err("two are missing");
     insta::assert_snapshot!(render::problems(&problems));
 }
@@ -107,7 +114,7 @@ fn missing_variables_are_told_only_when_the_system_is_used() {
 #[test]
 fn a_port_that_is_no_number_is_told_without_its_text() {
     let settings = Settings::parse(GOOD).expect("the text is good");
-    let System::Postgres(sis) = &settings.systems[&SystemName::new("sis")];
+    let sis = postgres(&settings, "sis");
     let from = [("SIS_HOST", "h"), ("SIS_PORT", "hunter2"), ("SIS_PASSWORD", "hunter2")];
     let problems = sis.resolve(&variables(&from)).expect_err("the port is wrong");
     let told = render::problems(&problems);
@@ -122,7 +129,7 @@ fn settings_carry_their_limits_and_keep_the_password_hidden() {
          connect_timeout = \"3s\"\nbatch_bytes_max = \"4MiB\"\nwal_bytes_max = \"1GiB\"\n"
     );
     let settings = Settings::parse(&text).expect("the text is good");
-    let System::Postgres(sis) = &settings.systems[&SystemName::new("sis")];
+    let sis = postgres(&settings, "sis");
     let from = [("SIS_HOST", "db"), ("SIS_PORT", "5433"), ("SIS_PASSWORD", "hunter2")];
     let resolved = sis.resolve(&variables(&from)).expect("all is there");
     assert_eq!((resolved.host.as_str(), resolved.port), ("db", 5433));
