@@ -7,11 +7,11 @@
 
 use crate::contender::{self, Contender};
 use crate::stage::Stage;
-use crate::workload::insert;
 use anyhow::{Result, ensure};
 use hdrhistogram::Histogram;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
+use syncline_benches::workload::insert;
 use tokio_postgres::Client;
 
 const ROWS_PER_TRANSACTION: u32 = 20;

@@ -14,11 +14,11 @@ mod contender;
 mod latency;
 mod report;
 mod stage;
-mod workload;
 
 use anyhow::Result;
 use clap::Parser;
 use std::path::PathBuf;
+use syncline_benches::workload;
 
 /// Syncline against PostgreSQL's own subscription.
 #[derive(Debug, Parser)]

@@ -3,11 +3,11 @@
 use crate::contender::Contender;
 use crate::latency::Delays;
 use crate::stage::Measured;
-use crate::workload::Workload;
 use anyhow::Result;
 use serde::Serialize;
 use std::io::Write;
 use std::path::Path;
+use syncline_benches::workload::Workload;
 
 /// All that was measured.
 #[derive(Debug, Default, Serialize)]

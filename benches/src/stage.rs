@@ -1,10 +1,10 @@
 //! Two servers, two contenders, and the clock.
 
 use crate::contender::{self, Contender};
-use crate::workload::{TABLES, Workload};
 use anyhow::{Context, Result, bail, ensure};
 use nix::unistd::Pid;
 use std::time::{Duration, Instant};
+use syncline_benches::workload::{TABLES, Workload};
 use syncline_demo::{Cluster, ClusterOptions, Running};
 use tempfile::TempDir;
 use tokio_postgres::Client;

@@ -1,7 +1,7 @@
 //! What is changed at the source: the same rows for both contenders.
 
 /// The table: nine columns, about 170 bytes a row as the stream sends it.
-pub(crate) const TABLES: &str = "
+pub const TABLES: &str = "
     CREATE TABLE people (
         id bigint PRIMARY KEY,
         external_id uuid NOT NULL,
@@ -18,10 +18,10 @@ pub(crate) const TABLES: &str = "
 
 /// One kind of change to many rows.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Workload {
+pub struct Workload {
     kind: Kind,
     /// Rows changed.
-    pub(crate) rows: u32,
+    pub rows: u32,
     /// Rows a transaction.
     transaction: u32,
 }
@@ -37,7 +37,7 @@ enum Kind {
 }
 
 /// All workloads, in an order that begins and ends with an empty table.
-pub(crate) fn all(rows: u32) -> Vec<Workload> {
+pub fn all(rows: u32) -> Vec<Workload> {
     let kinds = [Kind::Insert, Kind::Update, Kind::Mixed, Kind::Delete];
     [(rows, 1000), (rows / 5, 1)]
         .into_iter()
@@ -46,8 +46,20 @@ pub(crate) fn all(rows: u32) -> Vec<Workload> {
 }
 
 impl Workload {
+    /// New rows, a thousand a transaction.
+    #[must_use]
+    pub fn inserts(rows: u32) -> Self {
+        Self { kind: Kind::Insert, rows, transaction: 1000 }
+    }
+
+    /// Every row once, a thousand a transaction.
+    #[must_use]
+    pub fn updates(rows: u32) -> Self {
+        Self { kind: Kind::Update, rows, transaction: 1000 }
+    }
+
     /// Its name in the report.
-    pub(crate) fn name(&self) -> String {
+    pub fn name(&self) -> String {
         let kind = match self.kind {
             Kind::Insert => "inserts",
             Kind::Update => "updates",
@@ -59,7 +71,7 @@ impl Workload {
 
     /// A block that makes the changes and commits as it goes. Rows are met in an order that is
     /// scattered over the table, save where they are new.
-    pub(crate) fn sql(&self) -> String {
+    pub fn sql(&self) -> String {
         let Self { rows, transaction, .. } = *self;
         let change = self.change();
         format!(
@@ -108,7 +120,7 @@ impl Workload {
     }
 
     /// What must be there before the changes, in the writer's session.
-    pub(crate) fn prepare(&self) -> Option<&'static str> {
+    pub fn prepare(&self) -> Option<&'static str> {
         (self.kind == Kind::Delete).then_some(
             "DROP TABLE IF EXISTS gone;
              CREATE TEMP TABLE gone AS
@@ -119,7 +131,7 @@ impl Workload {
 }
 
 /// Inserts a row for each number of a query.
-pub(crate) fn insert(numbers: &str) -> String {
+pub fn insert(numbers: &str) -> String {
     format!(
         "INSERT INTO people SELECT i, md5(i::text)::uuid, 'Given ' || i % 1000,
              'Family ' || i % 5000, 'person.' || i || '@uni.example', i % 20, i * 0.5,
