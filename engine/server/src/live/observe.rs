@@ -42,6 +42,26 @@ pub(crate) struct Observer {
     mappings: Vec<WatchedMapping>,
     began: Instant,
     history: VecDeque<(Instant, Counts)>,
+    retained: BTreeMap<String, Retained>,
+}
+
+/// What a system holds back for us, when it last changed, and how fast.
+#[derive(Debug, Clone, Copy)]
+struct Retained {
+    at: Instant,
+    bytes: u64,
+    growth: f64,
+}
+
+impl Retained {
+    /// The next measurement; the same bytes are none.
+    fn next(self, at: Instant, bytes: u64) -> Self {
+        let seconds = at.duration_since(self.at).as_secs_f64();
+        if bytes == self.bytes || seconds <= 0.0 {
+            return self;
+        }
+        Self { at, bytes, growth: (bytes as f64 - self.bytes as f64) / seconds }
+    }
 }
 
 /// Rows by system and by mapping, at one moment.
@@ -59,7 +79,14 @@ impl Observer {
         mappings: Vec<WatchedMapping>,
     ) -> Self {
         let began = Instant::now();
-        Self { project: project.to_owned(), registry, mappings, began, history: VecDeque::new() }
+        Self {
+            project: project.to_owned(),
+            registry,
+            mappings,
+            began,
+            history: VecDeque::new(),
+            retained: BTreeMap::new(),
+        }
     }
 
     /// Publishes reports until nobody watches.
@@ -86,6 +113,12 @@ impl Observer {
             self.history.pop_front();
         }
         self.history.push_back((now, Counts::of(&status)));
+        for (name, capture) in &status.captures {
+            let Some(bytes) = capture.retained_bytes else { continue };
+            let first = Retained { at: now, bytes, growth: 0.0 };
+            let last = self.retained.entry(name.clone()).or_insert(first);
+            *last = last.next(now, bytes);
+        }
         self.report(now, status)
     }
 
@@ -98,7 +131,8 @@ impl Observer {
         let captures = status.captures.into_iter().map(|(name, status)| {
             let before = |counts: &Counts| counts.captured.get(&name).copied();
             let rows_per_second = self.rate(now, status.rows, before);
-            (name, CaptureReport { status, rows_per_second })
+            let retained_growth = self.retained.get(&name).map_or(0.0, |it| it.growth);
+            (name, CaptureReport { status, rows_per_second, retained_growth })
         });
         Report {
             project: self.project.clone(),
@@ -143,5 +177,20 @@ impl Counts {
         let captured = status.captures.iter().map(|(name, it)| (name.clone(), it.rows));
         let mapped = status.mappings.iter().map(|(name, it)| (name.clone(), it.rows_out));
         Self { captured: captured.collect(), mapped: mapped.collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_held_back_grows_by_what_was_measured_last() {
+        let at = |seconds| Instant::now() + Duration::from_secs(seconds);
+        let first = Retained { at: at(0), bytes: 1000, growth: 0.0 };
+        let grown = first.next(at(10), 6000);
+        assert!((grown.growth - 500.0).abs() < 1.0, "{grown:?}");
+        assert!((grown.next(at(12), 6000).growth - 500.0).abs() < 1.0, "nothing was measured");
+        assert!(grown.next(at(20), 0).growth < 0.0);
     }
 }

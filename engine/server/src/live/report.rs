@@ -33,6 +33,18 @@ pub(crate) struct CaptureReport {
     pub(crate) status: CaptureStatus,
     /// Rows appended in each of the last seconds.
     pub(crate) rows_per_second: f64,
+    /// By how much what the system holds back grew a second, when that was last measured; less than
+    /// 0 where it shrank.
+    pub(crate) retained_growth: f64,
+}
+
+impl CaptureReport {
+    /// Seconds until the system gives us up, if it goes on like this.
+    pub(crate) fn seconds_left(&self) -> Option<f64> {
+        let CaptureStatus { retained_bytes, retained_bytes_max, .. } = self.status;
+        let left = retained_bytes_max?.saturating_sub(retained_bytes?) as f64;
+        (self.retained_growth > 0.0).then(|| left / self.retained_growth)
+    }
 }
 
 /// A mapping and what carries its rows.

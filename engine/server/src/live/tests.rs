@@ -82,7 +82,7 @@ fn capture(streaming: bool, durable_commit: u64) -> CaptureReport {
         commit_to_durable: Latency::default(),
         notices: Vec::new(),
     };
-    CaptureReport { status, rows_per_second: 0.0 }
+    CaptureReport { status, rows_per_second: 0.0, retained_growth: 0.0 }
 }
 
 fn lane(next: u64, state: LoopState) -> LaneStatus {

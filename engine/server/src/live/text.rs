@@ -90,11 +90,17 @@ fn first_copy(capture: &CaptureReport) -> String {
     format!("{percent}%, {} left", duration(Duration::from_secs_f64(left)))
 }
 
+/// What is held back, of how much, and for how long that is enough where it is soon.
 fn wal_held(capture: &CaptureReport) -> String {
-    match (capture.status.retained_bytes, capture.status.retained_bytes_max) {
+    const SOON: f64 = 86_400.0;
+    let held = match (capture.status.retained_bytes, capture.status.retained_bytes_max) {
         (Some(held), Some(most)) => format!("{} of {}", render::bytes(held), render::bytes(most)),
         (Some(held), None) => render::bytes(held),
         (None, _) => "–".into(),
+    };
+    match capture.seconds_left().filter(|seconds| *seconds < SOON) {
+        Some(left) => format!("{held}, full in {}", duration(Duration::from_secs_f64(left))),
+        None => held,
     }
 }
 
@@ -180,7 +186,8 @@ mod tests {
             commit_to_durable: Latency::default(),
             notices: Vec::new(),
         };
-        CaptureReport { status, rows_per_second: 1_000.0 }
+        let retained_growth = if streaming { 2_000_000.0 } else { 0.0 };
+        CaptureReport { status, rows_per_second: 1_000.0, retained_growth }
     }
 
     fn report() -> Report {
