@@ -6,7 +6,7 @@
 //! durable before the slot is there. A crash at any moment leaves either no slot, or one that the note
 //! says is ours and unused.
 
-use crate::catalog::{Relation, qualified, read_tables};
+use crate::catalog::{Relation, identity_mends, qualified, read_tables};
 use crate::note::{Note, SnapshotStage, Stage, TableNote};
 use crate::publication::{self, Published};
 use crate::slot::{self, SlotState};
@@ -70,8 +70,12 @@ impl Capture<'_> {
             }
             None => {
                 let note = self.claim(replication, note, resume.position, &server, slot)?;
+                let before = self.wanted(&mut catalog, &[])?;
+                let begin = self.make_slot(replication, note, &server)?;
+                // The slot may have taken long.
                 let wanted = self.wanted(&mut catalog, &[])?;
-                (self.make_slot(replication, note, &server)?, wanted)
+                check_unchanged(&before, &wanted)?;
+                (begin, wanted)
             }
         };
         let tables = table_notes(&begin.note, &wanted);
@@ -96,6 +100,10 @@ impl Capture<'_> {
             let relation = found.remove(name).ok_or_else(|| missing_table(name))?;
             if let Some(known) = former.iter().find(|known| known.schema.name() == name) {
                 self.check_same_table(known, &relation, published.contains_key(name))?;
+                self.check_partitions(catalog, known, &relation)?;
+            }
+            if let Some(mends) = identity_mends(&relation) {
+                return Err(other_identity(name, mends));
             }
             if relation.table.identity == Identity::Nothing && !published.contains_key(name) {
                 return Err(no_identity(name, &qualified(name, self.system)?));
@@ -126,10 +134,40 @@ impl Capture<'_> {
             () if !published => "was taken out of the publication",
             () => return Ok(()),
         };
+        Err(self.gap(known, why, "changes made in between were not captured"))
+    }
+
+    /// Rows that come or go with a partition are in no change.
+    fn check_partitions(
+        &self,
+        catalog: &mut Connection,
+        known: &TableNote,
+        relation: &Relation,
+    ) -> Result<()> {
+        let Some(before) = &known.partitions else { return Ok(()) };
+        if known.snapshot == SnapshotStage::Pending {
+            return Ok(());
+        }
+        let now = &relation.partitions;
+        if before.iter().any(|oid| now.iter().all(|partition| partition.oid != *oid)) {
+            let detail = "its rows went with it, and no change says so";
+            return Err(self.gap(known, "lost a partition", detail));
+        }
+        for partition in now.iter().filter(|partition| !before.contains(&partition.oid)) {
+            if partition.has_rows_of_its_own(catalog)? {
+                let detail =
+                    format!("the rows that {} had before are in no change", partition.name());
+                return Err(self.gap(known, "was given a partition with rows", detail));
+            }
+        }
+        Ok(())
+    }
+
+    fn gap(&self, known: &TableNote, why: &str, detail: impl Into<String>) -> Error {
         let name = known.schema.name();
-        Err(Error::new(Kind::Config, format!("{name} {why} since it was copied"))
-            .detail("changes made in between were not captured")
-            .hint(format!("copy the tables again: syncline backfill {}", self.system)))
+        Error::new(Kind::Config, format!("{name} {why} since it was copied"))
+            .detail(detail)
+            .hint(format!("copy the tables again: syncline backfill {}", self.system))
     }
 
     /// Makes sure that the slot's name is free for us, and says durably that we are about to take it.
@@ -214,21 +252,40 @@ impl Capture<'_> {
 
 /// The tables to capture, with what the note knows of those that it has.
 fn table_notes(note: &Note, wanted: &[Wanted]) -> Vec<TableNote> {
+    let partitions = |wanted: &Wanted| {
+        Some(wanted.relation.partitions.iter().map(|partition| partition.oid).collect())
+    };
     let fresh = |wanted: &Wanted| TableNote {
         oid: wanted.relation.oid,
         schema: stream::captured(wanted),
         snapshot: SnapshotStage::Pending,
+        partitions: None,
     };
     wanted
         .iter()
         .map(|wanted| {
             let known = note.table(wanted.relation.table.schema.name());
-            known
-                .filter(|known| known.oid == wanted.relation.oid)
-                .cloned()
-                .unwrap_or_else(|| fresh(wanted))
+            let known = known.filter(|known| known.oid == wanted.relation.oid).cloned();
+            let note = known.unwrap_or_else(|| fresh(wanted));
+            TableNote { partitions: partitions(wanted), ..note }
         })
         .collect()
+}
+
+/// A slot that begins with other tables than were published for it would miss what they had before.
+fn check_unchanged(before: &[Wanted], now: &[Wanted]) -> Result<()> {
+    let other = before.iter().zip(now).find(|(before, now)| {
+        let (before, now) = (&before.relation, &now.relation);
+        before.oid != now.oid || before.partitions != now.partitions
+    });
+    match other {
+        None => Ok(()),
+        Some((_, now)) => {
+            let name = now.relation.table.schema.name();
+            Err(Error::new(Kind::Unavailable, format!("{name} changed while a slot was made"))
+                .detail("the slot is made again"))
+        }
+    }
 }
 
 fn missing_table(name: &TableName) -> Error {
@@ -242,6 +299,12 @@ fn no_identity(name: &TableName, table: &str) -> Error {
     Error::new(Kind::Config, format!("{name} has no replica identity"))
         .detail("publishing it would make its updates and deletes fail at the source")
         .hint(format!("ALTER TABLE {table} REPLICA IDENTITY FULL, or give it a primary key"))
+}
+
+/// What such a partition logs would be read as something else.
+fn other_identity(name: &TableName, mends: String) -> Error {
+    let what = format!("partitions of {name} have another replica identity than {name} itself");
+    Error::new(Kind::Config, what).detail("their updates and deletes would be misread").hint(mends)
 }
 
 fn unknown_slot(system: &SystemName, slot: &str) -> Error {

@@ -49,6 +49,10 @@ pub(crate) struct TableNote {
     /// The columns as last sent.
     pub(crate) schema: TableSchema,
     pub(crate) snapshot: SnapshotStage,
+    /// The partitions it has, none for an ordinary table. Set by the start of a run; `None` in a note
+    /// of before this was kept.
+    #[serde(default)]
+    pub(crate) partitions: Option<Vec<u32>>,
 }
 
 /// How far the snapshot of a table is. Set by the snapshot only.

@@ -103,9 +103,11 @@ fn missing_options(found: &Row) -> Vec<&'static str> {
     options
 }
 
-fn table_list(tables: &[TableName], system: &SystemName) -> Result<String> {
-    let names: Vec<String> =
-        tables.iter().map(|table| qualified(table, system)).collect::<Result<_>>()?;
+/// `ONLY`, since a table's inheritance children are tables of their own: published with it, those
+/// without a replica identity could not be updated any more. A partitioned table is published whole.
+pub(crate) fn table_list(tables: &[TableName], system: &SystemName) -> Result<String> {
+    let only = |table| Ok(format!("ONLY {}", qualified(table, system)?));
+    let names: Vec<String> = tables.iter().map(only).collect::<Result<_>>()?;
     Ok(names.join(", "))
 }
 

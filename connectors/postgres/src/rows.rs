@@ -1,14 +1,20 @@
 //! Rows of one table becoming a [`ChangeBatch`], for snapshot and stream alike.
 
 use crate::values::{ColumnBuilder, Unreadable};
+use arrow_schema::DataType;
+use std::collections::HashMap;
 use std::sync::Arc;
 use syncline_core::{
-    ChangeBatch, ColumnMask, Error, Kind, Op, Presence, Result, TableSchema, Transaction,
+    ChangeBatch, Column, ColumnMask, Error, Kind, Op, Presence, Result, TableSchema, Transaction,
     TransactionRun,
 };
 
 /// Distinct masks after which a batch has to end, with room for the rows of one more change.
 const MASKS_ENOUGH: usize = Presence::MASKS_MAX - 2;
+
+/// Most bytes of room that a column of texts keeps from one batch for the next: a table that is
+/// seldom changed must not hold more for good.
+const ROOM_BYTES_MAX: usize = 1 << 20;
 
 /// One value of a row as it was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +50,8 @@ pub(crate) struct RowBatch {
 impl RowBatch {
     /// An empty batch of this table.
     pub(crate) fn new(schema: Arc<TableSchema>) -> Self {
-        let columns = builders(&schema, 0);
+        let column = |column: &Column| ColumnBuilder::new(&column.data_type, 0, 0);
+        let columns = schema.columns().iter().map(column).collect();
         let presence = PresenceBuilder::new(schema.columns().len());
         Self {
             schema,
@@ -120,11 +127,15 @@ impl RowBatch {
         Ok(())
     }
 
-    /// The rows so far; empty again after it, with room for as many.
+    /// The rows so far; empty again after it, with room for as many of their size.
     pub(crate) fn finish(&mut self) -> Result<ChangeBatch> {
         let rows = self.ops.len();
-        let columns = self.columns.iter_mut().map(ColumnBuilder::finish).collect();
-        self.columns = builders(&self.schema, rows);
+        let types = self.schema.columns().iter().map(|column| &column.data_type);
+        let renew = |(column, of): (&mut ColumnBuilder, &DataType)| {
+            let next = ColumnBuilder::new(of, rows, column.value_bytes().min(ROOM_BYTES_MAX));
+            std::mem::replace(column, next).finish()
+        };
+        let columns = self.columns.iter_mut().zip(types).map(renew).collect();
         self.text_bytes = 0;
         ChangeBatch::try_new(
             self.schema.clone(),
@@ -139,10 +150,6 @@ impl RowBatch {
                 .caused_by(error)
         })
     }
-}
-
-fn builders(schema: &TableSchema, rows: usize) -> Vec<ColumnBuilder> {
-    schema.columns().iter().map(|column| ColumnBuilder::new(&column.data_type, rows)).collect()
 }
 
 #[cold]
@@ -170,14 +177,25 @@ fn wrong_width(schema: &TableSchema) -> Error {
 struct PresenceBuilder {
     columns: usize,
     masks: Vec<ColumnMask>,
+    /// Where each mask is, but the first, which is that of whole rows.
+    places: HashMap<ColumnMask, u16>,
     rows: Vec<u16>,
     /// The absent columns of the row that is being added.
     absent: Vec<usize>,
+    /// Those of the last row that lacked any, and its mask's place: the next one is mostly like it.
+    last: (Vec<usize>, u16),
 }
 
 impl PresenceBuilder {
     fn new(columns: usize) -> Self {
-        Self { columns, masks: Vec::new(), rows: Vec::new(), absent: Vec::new() }
+        Self {
+            columns,
+            masks: Vec::new(),
+            places: HashMap::new(),
+            rows: Vec::new(),
+            absent: Vec::new(),
+            last: (Vec::new(), 0),
+        }
     }
 
     /// Ends the row that follows `rows_before` others.
@@ -189,23 +207,30 @@ impl PresenceBuilder {
             }
             return;
         }
-        self.close_partial_row(rows_before);
+        if self.masks.is_empty() || self.absent != self.last.0 {
+            self.find_mask(rows_before);
+        }
+        self.absent.clear();
+        self.rows.push(self.last.1);
     }
 
-    fn close_partial_row(&mut self, rows_before: usize) {
+    /// Makes `last` the mask of the absent columns.
+    fn find_mask(&mut self, rows_before: usize) {
         if self.masks.is_empty() {
             self.masks.push(ColumnMask::all(self.columns));
             self.rows.resize(rows_before, 0);
         }
         let mut mask = ColumnMask::all(self.columns);
-        for column in self.absent.drain(..) {
+        for &column in &self.absent {
             mask.clear(column);
         }
-        let index = self.masks.iter().position(|known| *known == mask).unwrap_or_else(|| {
-            self.masks.push(mask);
-            self.masks.len() - 1
+        let Self { masks, places, .. } = self;
+        let place = *places.entry(mask).or_insert_with_key(|mask| {
+            masks.push(mask.clone());
+            u16::try_from(masks.len() - 1).expect("the batch ends before it has so many masks")
         });
-        self.rows.push(u16::try_from(index).expect("the batch ends before it has so many masks"));
+        self.last.1 = place;
+        self.last.0.clone_from(&self.absent);
     }
 
     fn finish(&mut self) -> Presence {
@@ -213,6 +238,7 @@ impl PresenceBuilder {
             return Presence::all(self.columns);
         }
         let masks = std::mem::take(&mut self.masks);
+        self.places.clear();
         Presence::from_parts(self.columns, masks, std::mem::take(&mut self.rows).into())
     }
 }
@@ -220,8 +246,7 @@ impl PresenceBuilder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow_schema::DataType;
-    use syncline_core::{Column, SystemName, TableName};
+    use syncline_core::{SystemName, TableName};
 
     fn schema() -> Arc<TableSchema> {
         let column = |name: &str, id| Column {
@@ -254,6 +279,22 @@ mod tests {
         let present: Vec<bool> = (0..3).map(|row| batch.presence().has(row, 1)).collect();
         assert_eq!(present, [true, false, true]);
         assert_eq!(batch.transactions().len(), 2);
+    }
+
+    #[test]
+    fn rows_that_lack_other_columns_than_the_one_before_keep_their_own_mask() {
+        let mut batch = RowBatch::new(schema());
+        let rows = [[true, false], [true, false], [false, true], [true, true], [false, true]];
+        for _ in 0..2 {
+            for row in rows {
+                let fields = row.map(|has| if has { Field::Null } else { Field::Absent });
+                batch.append(change(1), fields).unwrap();
+            }
+            let batch = batch.finish().unwrap();
+            let seen = [0, 1, 2, 3, 4].map(|row| [0, 1].map(|at| batch.presence().has(row, at)));
+            assert_eq!(seen, rows);
+            assert_eq!(batch.presence().masks().len(), 3);
+        }
     }
 
     #[test]

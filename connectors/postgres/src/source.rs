@@ -20,8 +20,9 @@ use crate::snapshot;
 use crate::stream;
 use crate::watch::{self, Activity};
 use crate::wire::{Connection, Purpose};
+use std::sync::OnceLock;
 use syncline_core::{
-    Body, Boundary, Captured, Entry, Kind, Outlet, Position, Report, Result, Resume, Source,
+    Body, Boundary, Captured, Entry, Error, Kind, Outlet, Position, Report, Result, Resume, Source,
     SystemName, TableName,
 };
 
@@ -49,6 +50,7 @@ impl Source for PostgresSource {
             settings: &self.settings,
             outlet,
             tables: &self.tables,
+            changed: OnceLock::new(),
         };
         match capture.run(resume) {
             // Told to stop, by the outlet or while something was waited for.
@@ -64,6 +66,8 @@ pub(crate) struct Capture<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) outlet: &'a dyn Outlet,
     pub(crate) tables: &'a [TableName],
+    /// What was altered under this run, so that it has to begin again.
+    pub(crate) changed: OnceLock<String>,
 }
 
 impl Capture<'_> {
@@ -72,7 +76,7 @@ impl Capture<'_> {
         let (begin, wanted) = self.begin(&mut replication, resume)?;
         let activity = Activity::default();
         std::thread::scope(|scope| {
-            let _watch = watch::start(scope, self, &activity);
+            let _watch = watch::start(scope, self, &activity, &wanted);
             let Begin { note, position, view } = begin;
             let note = snapshot::run(self, note, &wanted, position, &view)?;
             self.outlet.report(Report::Streaming);
@@ -88,11 +92,14 @@ impl Capture<'_> {
         Ok(bytes)
     }
 
-    /// The error that ends a run which was told to stop.
+    /// The error that ends a run which was told to stop, or whose tables are not what they were when
+    /// it began: the next one looks at them again, and names what can't be mended.
     pub(crate) fn check_stop(&self) -> Result<()> {
-        match self.outlet.stopping() {
-            true => Err(syncline_core::Stopped.into()),
-            false => Ok(()),
+        match self.changed.get() {
+            _ if self.outlet.stopping() => Err(syncline_core::Stopped.into()),
+            Some(what) => Err(Error::new(Kind::Unavailable, what.clone())
+                .detail("capture begins again, with the tables as they are now")),
+            None => Ok(()),
         }
     }
 

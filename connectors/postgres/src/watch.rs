@@ -1,13 +1,17 @@
 //! What is done beside snapshot and stream, on a connection and a thread of its own: telling how much log the
-//! server keeps for us, and nudging an idle slot forward.
+//! server keeps for us, nudging an idle slot forward, and noticing that a table was taken away: the
+//! stream does not say so, it is only silent.
 
+use crate::begin::Wanted;
+use crate::catalog::{FINGERPRINT_SQL, fingerprint};
 use crate::source::Capture;
 use crate::wire::{Connection, Purpose, Row, literal};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::Scope;
 use std::time::{Duration, Instant};
-use syncline_core::{Report, Result};
+use syncline_core::{Report, Result, TableName};
 
 /// How often the slot is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -36,12 +40,15 @@ pub(crate) fn start<'scope, 'env: 'scope>(
     scope: &'scope Scope<'scope, 'env>,
     capture: &'env Capture<'env>,
     activity: &'env Activity,
+    wanted: &[Wanted],
 ) -> Sender<()> {
     let (sender, stopped) = channel();
+    let tables: Vec<Captured> = wanted.iter().map(Captured::of).collect();
     scope.spawn(move || {
         let mut watch = Watch {
             capture,
             activity,
+            tables,
             connection: None,
             beat: Instant::now(),
             looked: None,
@@ -55,9 +62,28 @@ pub(crate) fn start<'scope, 'env: 'scope>(
     sender
 }
 
+/// A table as this run began with it.
+struct Captured {
+    oid: u32,
+    name: TableName,
+    partitions: String,
+}
+
+impl Captured {
+    fn of(wanted: &Wanted) -> Self {
+        let relation = &wanted.relation;
+        Self {
+            oid: relation.oid,
+            name: relation.table.schema.name().clone(),
+            partitions: fingerprint(&relation.partitions),
+        }
+    }
+}
+
 struct Watch<'a> {
     capture: &'a Capture<'a>,
     activity: &'a Activity,
+    tables: Vec<Captured>,
     connection: Option<Connection>,
     beat: Instant,
     looked: Option<Instant>,
@@ -106,7 +132,35 @@ impl Watch<'_> {
              (SELECT setting::bigint FROM pg_settings WHERE name = 'max_slot_wal_keep_size') \
              FROM pg_replication_slots WHERE slot_name = {slot}"
         ))?;
-        self.report(&row)
+        self.report(&row)?;
+        self.compare_tables()
+    }
+
+    /// Ends the run where a table is not published any more, or has other partitions.
+    fn compare_tables(&mut self) -> Result<()> {
+        let publication = literal(&self.capture.settings.publication);
+        let rows = self.connection()?.query(&format!(
+            "SELECT c.oid, {FINGERPRINT_SQL} FROM pg_publication_tables t \
+             JOIN pg_namespace n ON n.nspname = t.schemaname \
+             JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = t.tablename \
+             WHERE t.pubname = {publication}"
+        ))?;
+        let mut published = HashMap::with_capacity(rows.len());
+        for row in &rows {
+            published.insert(row.parse::<u32>(0)?, row.text(1));
+        }
+        let what = self.tables.iter().find_map(|table| match published.get(&table.oid) {
+            None => Some(format!("{} is not captured any more", table.name)),
+            Some(now) if *now != table.partitions => {
+                Some(format!("the partitions of {} are not what they were", table.name))
+            }
+            Some(_) => None,
+        });
+        if let Some(what) = what {
+            // The first difference ends the run; there is no second.
+            let _ = self.capture.changed.set(what);
+        }
+        Ok(())
     }
 
     fn report(&mut self, row: &Row) -> Result<()> {

@@ -3,7 +3,7 @@
 use super::read::read_tables;
 use crate::rows::{Change, Field, RowBatch};
 use crate::settings::Settings;
-use crate::values::{CopyField, fields};
+use crate::values::{CopyField, fields, plain_fields};
 use crate::wire::{Connection, CopyStep, Purpose, identifier};
 use std::sync::Arc;
 use syncline_core::{
@@ -126,7 +126,10 @@ pub(crate) fn append_line(rows: &mut RowBatch, change: Change, line: &[u8]) -> R
     if rows.schema().columns().is_empty() {
         return rows.append(change, []);
     }
-    // Escaped values are few; they are kept here while the row is added.
+    if let Some(plain) = plain_fields(line) {
+        return rows.append(change, plain.map(Field::Text));
+    }
+    // Escaped values are kept here while the row is added.
     let values: Vec<CopyField<'_>> = fields(line).collect();
     rows.append(
         change,

@@ -1,5 +1,6 @@
 //! Catalog queries. All run in one snapshot, so that they describe one moment.
 
+use super::partitions::{Partition, partition, partitions_sql};
 use crate::values::arrow_type;
 use crate::wire::{Connection, Row, literal};
 use std::collections::HashMap;
@@ -13,6 +14,8 @@ use syncline_core::{
 pub(crate) struct Relation {
     pub(crate) oid: u32,
     pub(crate) partitioned: bool,
+    /// What holds its rows, where it is partitioned.
+    pub(crate) partitions: Vec<Partition>,
     pub(crate) table: CatalogTable,
     /// Beside each column of the table's schema.
     pub(crate) columns: Vec<RelationColumn>,
@@ -106,6 +109,7 @@ fn read_in_transaction(
         base_types: base_types(connection)?,
         columns: by_table(connection.query(&columns_sql(&oids))?)?,
         indexes: by_table(connection.query(&indexes_sql(&oids))?)?,
+        partitions: by_table(connection.query(&partitions_sql(&oids))?)?,
         foreign_keys: by_table(connection.query(&foreign_keys_sql(&oids))?)?,
         enums: by_table(connection.query(
             "SELECT enumtypid, json_agg(enumlabel ORDER BY enumsortorder) \
@@ -151,14 +155,16 @@ fn columns_sql(oids: &str) -> String {
     )
 }
 
-/// Unique indexes over plain columns that hold for every row.
+/// Unique indexes over plain columns that hold for every row at every moment: one that is deferrable
+/// is no replica identity, and no target of `ON CONFLICT`.
 fn indexes_sql(oids: &str) -> String {
     format!(
         "SELECT i.indrelid, i.indisprimary, i.indisreplident, \
          (SELECT json_agg(k.attnum ORDER BY k.place) \
          FROM unnest(i.indkey) WITH ORDINALITY k(attnum, place) WHERE k.place <= i.indnkeyatts) \
          FROM pg_index i WHERE i.indrelid IN ({oids}) AND i.indisunique AND i.indisvalid \
-         AND i.indpred IS NULL AND i.indexprs IS NULL ORDER BY i.indrelid, i.indexrelid"
+         AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL \
+         ORDER BY i.indrelid, i.indexrelid"
     )
 }
 
@@ -185,6 +191,7 @@ struct Facts {
     base_types: BaseTypes,
     columns: HashMap<u32, Vec<Row>>,
     indexes: HashMap<u32, Vec<Row>>,
+    partitions: HashMap<u32, Vec<Row>>,
     foreign_keys: HashMap<u32, Vec<Row>>,
     enums: HashMap<u32, Vec<Row>>,
 }
@@ -218,7 +225,8 @@ impl Facts {
             enums,
             rows_estimated: row.parse(4)?,
         };
-        Ok(Relation { oid, partitioned: row.is_true(5), table, columns: sent })
+        let partitions = rows(&self.partitions, oid).map(partition).collect::<Result<_>>()?;
+        Ok(Relation { oid, partitioned: row.is_true(5), partitions, table, columns: sent })
     }
 
     fn column(&self, row: &Row, type_oid: u32, modifier: i32) -> Result<Column> {
@@ -253,13 +261,14 @@ impl Facts {
             }
         }
         let by_index = replica_identity == "i";
-        let key = if by_index { chosen.or_else(|| primary.clone()) } else { primary.clone() };
         let identity = match replica_identity {
             "f" => Identity::Full,
-            "n" => Identity::Nothing,
-            _ if key.is_some() => Identity::Key,
+            // The chosen index may have been dropped since.
+            "i" if chosen.is_some() => Identity::Key,
+            "d" if primary.is_some() => Identity::Key,
             _ => Identity::Nothing,
         };
+        let key = if by_index { chosen.or_else(|| primary.clone()) } else { primary.clone() };
         let key = key.unwrap_or_default();
         if by_index {
             unique.extend(primary);
@@ -309,7 +318,7 @@ fn rows(of: &HashMap<u32, Vec<Row>>, oid: u32) -> impl Iterator<Item = &Row> {
     of.get(&oid).into_iter().flatten()
 }
 
-fn json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
+pub(super) fn json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
     serde_json::from_str(text).map_err(|error| {
         Error::new(Kind::Corrupt, "the server's catalog answered something unexpected")
             .caused_by(error)

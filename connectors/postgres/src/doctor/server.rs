@@ -106,11 +106,8 @@ impl Visit<'_> {
             self.well("the publication is there or can be made");
             return Ok(());
         }
-        let names: Vec<String> = reads
-            .iter()
-            .map(|name| crate::catalog::qualified(name, self.system))
-            .collect::<Result<_>>()?;
-        let (publication, names) = (identifier(&self.settings.publication), names.join(", "));
+        let names = crate::publication::table_list(reads, self.system)?;
+        let publication = identifier(&self.settings.publication);
         self.ill(
             Severity::Error,
             "the publication is missing and the role may not make it",

@@ -1,7 +1,7 @@
 //! The tables: there, allowed, and with what capturing or writing needs.
 
 use super::visit::Visit;
-use crate::catalog::{Relation, qualified, read_tables};
+use crate::catalog::{Relation, identity_mends, qualified, read_tables};
 use crate::wire::{Row, identifier};
 use std::collections::HashMap;
 use syncline_core::{Identity, Result, Severity, TableName};
@@ -55,7 +55,9 @@ impl Visit<'_> {
                     Severity::Error,
                     format!("{name} is not published, and only its owner can publish it"),
                     format!("role {} does not own it", access.role),
-                    format!("run as its owner: ALTER PUBLICATION {publication} ADD TABLE {table}"),
+                    format!(
+                        "run as its owner: ALTER PUBLICATION {publication} ADD TABLE ONLY {table}"
+                    ),
                 );
             }
             if self.problems() == before {
@@ -191,6 +193,13 @@ impl Visit<'_> {
                     "ALTER TABLE {table} ADD PRIMARY KEY (…), or \
                      ALTER TABLE {table} REPLICA IDENTITY FULL"
                 ),
+            );
+        } else if let Some(mends) = identity_mends(relation) {
+            self.ill(
+                Severity::Error,
+                format!("partitions of {name} have another replica identity than {name} itself"),
+                "their updates and deletes would be misread",
+                mends,
             );
         }
     }

@@ -4,10 +4,15 @@ use crate::begin::Wanted;
 use crate::note::{LeafNote, SnapshotStage, TableNote};
 use crate::source::Capture;
 use crate::wire::{Connection, Row, identifier};
-use syncline_core::{Report, Result};
+use std::time::Duration;
+use syncline_core::{Error, Kind, Report, Result};
 
 /// Rows in a block of a table that was never analysed, about.
 const ROWS_PER_BLOCK_GUESS: f64 = 60.0;
+/// How often a wait for a lock asks whether it should stop.
+const TICK: Duration = Duration::from_millis(200);
+/// How long before the operator is told what is waited for.
+const TICKS_BEFORE_NOTICE: u32 = 10;
 
 /// A relation that holds rows: the table, or one of its partitions.
 #[derive(Debug, Clone)]
@@ -73,6 +78,45 @@ pub(super) fn plan(
         leaves.push(Leaf { name, note });
     }
     Ok(leaves)
+}
+
+/// Makes sure that this view has the rows of these relations, and keeps it so.
+///
+/// A relation that an `ALTER TABLE` rewrote since the view began looks empty in it. Locked, it can't be
+/// rewritten until the copy ends; and if its file is the one that the view knows, it was not before.
+///
+/// # Errors
+/// `Unavailable` when one was: a later view has its rows.
+pub(super) fn hold(
+    connection: &mut Connection,
+    capture: &Capture<'_>,
+    leaves: &[Leaf],
+) -> Result<()> {
+    connection.set_tick(Some(TICK))?;
+    let mut ticks = 0;
+    for leaf in leaves {
+        // The lock waits for whoever alters the table now.
+        let lock = format!("LOCK TABLE ONLY {} IN ACCESS SHARE MODE", leaf.name);
+        connection.query_patiently(&lock, &mut || {
+            ticks += 1;
+            if ticks == TICKS_BEFORE_NOTICE {
+                capture.say_waiting();
+            }
+            capture.check_stop()
+        })?;
+        let seen = connection.query(&format!(
+            "SELECT relfilenode = pg_relation_filenode(oid) FROM pg_class WHERE oid = {}",
+            leaf.note.oid
+        ))?;
+        if !seen.first().is_some_and(|row| row.is_true(0)) {
+            return Err(Error::new(
+                Kind::Unavailable,
+                format!("{} was rewritten while its copy was due", leaf.name),
+            )
+            .detail("it is copied as it is now, once older transactions have ended"));
+        }
+    }
+    connection.set_tick(None)
 }
 
 /// Cuts a relation into chunks of about `chunk_rows`.

@@ -116,8 +116,14 @@ pub(crate) fn run(
 /// neither: the stream has only what was published when it was written.
 fn await_older_transactions(capture: &Capture<'_>) -> Result<()> {
     let mut connection = Connection::open(capture.settings, Purpose::Query)?;
-    let next: u64 =
-        connection.query_one("SELECT pg_snapshot_xmax(pg_current_snapshot())")?.parse(0)?;
+    // A number of our own is later than that of every transaction that runs; the end of a snapshot is
+    // only later than the last that ended. A standby gives out none, nor does it publish tables.
+    let next: u64 = connection
+        .query_one(
+            "SELECT CASE WHEN pg_is_in_recovery() THEN pg_snapshot_xmax(pg_current_snapshot()) \
+             ELSE pg_current_xact_id() END",
+        )?
+        .parse(0)?;
     let oldest = "SELECT pg_snapshot_xmin(pg_current_snapshot())";
     let mut looks = 0;
     while connection.query_one(oldest)?.parse::<u64>(0)? < next {
@@ -193,7 +199,10 @@ impl<'a> Run<'a> {
             SnapshotStage::Running { xmin, rows, .. } => (*xmin, *rows),
             SnapshotStage::Pending => (self.xmin, 0),
         };
+        // The tick of the table before: a catalog query may take longer.
+        connection.set_tick(None)?;
         let leaves = chunks::plan(connection, self.capture, wanted, known)?;
+        chunks::hold(connection, self.capture, &leaves)?;
         // The columns as this view has them; they may have changed since an earlier run.
         known.schema = stream::next_revision(&known.schema, stream::captured(wanted));
         let cut = leaves.iter().map(|leaf| leaf.note.clone()).collect();
@@ -210,7 +219,9 @@ impl<'a> Run<'a> {
             boundary: self.boundary,
             transaction: Transaction {
                 epoch: position.epoch,
-                commit: position.commit,
+                // Before the position, as the first transaction of the stream may be right at it; and
+                // after all that ended before, since the record of a commit is longer than this.
+                commit: position.commit.saturating_sub(1),
                 committed_at,
             },
             xmin,

@@ -100,6 +100,17 @@ impl Assembly {
         self.full || self.sealed.len() >= ENTRIES_MAX
     }
 
+    /// Whether it should be handed over at the commit that was just read: another transaction of
+    /// this size might not fit beside what is there, and a batch that ends inside of a transaction
+    /// has no boundary. One that did end so gets its boundary at once.
+    pub(super) fn is_due_at_commit(&self) -> bool {
+        self.committed.is_some()
+            && (self.behind
+                || self.rows >= self.limits.rows.div_ceil(2)
+                || self.bytes >= self.limits.bytes.div_ceil(2)
+                || self.sealed.len() >= ENTRIES_MAX / 2)
+    }
+
     /// Whether there are rows, or entries handed over that wait for their boundary.
     pub(super) fn has_news(&self) -> bool {
         self.rows > 0 || !self.sealed.is_empty() || (self.behind && self.committed.is_some())
@@ -197,6 +208,28 @@ mod tests {
         assert_eq!(assembly.take_idle(), None);
         assert_eq!(shape(&assembly.take(false).unwrap()), [("nothing", 0, Some(21))]);
         assert!(!assembly.has_news());
+    }
+
+    #[test]
+    fn it_is_due_at_a_commit_once_half_full_and_at_once_where_a_boundary_is_missing() {
+        let mut assembly = assembly();
+        row(&mut assembly, 0, 10);
+        assembly.committed(boundary(11));
+        assert!(!assembly.is_due_at_commit(), "small transactions gather");
+        row(&mut assembly, 1, 20);
+        assembly.committed(boundary(21));
+        assert!(assembly.is_due_at_commit(), "half of the rows, over all tables");
+        assembly.take(false).unwrap();
+        for _ in 0..4 {
+            row(&mut assembly, 0, 30);
+        }
+        assembly.take(true).unwrap();
+        row(&mut assembly, 0, 30);
+        assembly.committed(boundary(31));
+        assert!(assembly.is_due_at_commit(), "what was handed over waits for its boundary");
+        assembly.take(false).unwrap();
+        assembly.committed(boundary(41));
+        assert!(!assembly.is_due_at_commit(), "nothing of ours");
     }
 
     #[test]

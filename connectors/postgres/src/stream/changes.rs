@@ -74,6 +74,11 @@ impl<'a> Changes<'a> {
         self.assembly.is_full()
     }
 
+    /// Whether it should be handed over at the commit that was just read, rather than gather more.
+    pub(super) fn is_due_at_commit(&self) -> bool {
+        self.assembly.is_due_at_commit()
+    }
+
     /// Whether there is something to hand over that ends with a whole transaction.
     pub(super) fn is_ready(&self) -> bool {
         self.open.is_none() && self.assembly.has_news()
@@ -100,7 +105,7 @@ impl<'a> Changes<'a> {
             Message::Delete { relation, kind, old } => self.delete(relation, kind, old),
             Message::Truncate { relations } => self.truncate(&relations),
             Message::Relation(message) => {
-                if let Some(change) = self.relations.describe(message)? {
+                if let Some(change) = self.relations.describe(*message)? {
                     self.assembly.set_schema(change.table, change.schema.clone())?;
                     if let Some(table) = self.note.tables.get_mut(change.table) {
                         table.oid = change.oid;
@@ -126,7 +131,7 @@ impl<'a> Changes<'a> {
     }
 
     /// The image before, where there is one, and the image after, whose absent values are taken from
-    /// the image before where that is whole.
+    /// the image before: of a key image those of the key, which is large where it did not change.
     fn update(
         &mut self,
         relation: u32,
@@ -138,16 +143,14 @@ impl<'a> Changes<'a> {
             return self.assembly.append(table, change, new.fields());
         };
         self.before(table, Change { op: Op::Before, ..change }, kind, old)?;
-        match kind {
-            OldKind::Key => self.assembly.append(table, change, new.fields()),
-            OldKind::Whole => {
-                let filled = new.fields().zip(old.fields()).map(|(new, old)| match new {
-                    Field::Absent => old,
-                    new => new,
-                });
-                self.assembly.append(table, change, filled)
-            }
-        }
+        let Self { relations, assembly, .. } = self;
+        let known = |column| kind == OldKind::Whole || relations.is_identity(table, column);
+        let both = new.fields().zip(old.fields()).enumerate();
+        let filled = both.map(|(column, (new, old))| match new {
+            Field::Absent if known(column) => old,
+            new => new,
+        });
+        assembly.append(table, change, filled)
     }
 
     fn delete(&mut self, relation: u32, kind: OldKind, old: Tuple<'_>) -> Result<()> {
@@ -217,6 +220,7 @@ mod tests {
     use crate::note::{SnapshotStage, TableNote};
     use crate::settings::Settings;
     use crate::stream::message::{RelationMessage, SentColumn, Within, parse};
+    use std::sync::OnceLock;
     use syncline_core::{
         Captured, CatalogTable, Column, Identity, Outlet, Report, Stopped, SystemName, TableName,
     };
@@ -260,7 +264,13 @@ mod tests {
             rows_estimated: 0,
         };
         let sent = TYPES.map(|(_, type_oid)| RelationColumn { type_oid, modifier: -1 });
-        let relation = Relation { oid: 7, partitioned: false, table, columns: sent.to_vec() };
+        let relation = Relation {
+            oid: 7,
+            partitioned: false,
+            partitions: Vec::new(),
+            table,
+            columns: sent.to_vec(),
+        };
         Wanted { relation, published: crate::publication::Published::default() }
     }
 
@@ -271,13 +281,13 @@ mod tests {
             modifier: -1,
             identity: name == "id",
         });
-        Message::Relation(RelationMessage {
+        Message::Relation(Box::new(RelationMessage {
             oid: 7,
             schema: "public".into(),
             table: "t".into(),
             identity_full: false,
             columns: columns.to_vec(),
-        })
+        }))
     }
 
     fn insert(id: u64) -> Vec<u8> {
@@ -299,13 +309,20 @@ mod tests {
 
     fn with_changes(from: u64, work: impl FnOnce(&mut Changes<'_>)) {
         let (system, settings) = (SystemName::new("sis"), Settings::new("h", 1, "d", "u"));
-        let capture = Capture { system: &system, settings: &settings, outlet: &Deaf, tables: &[] };
+        let capture = Capture {
+            system: &system,
+            settings: &settings,
+            outlet: &Deaf,
+            tables: &[],
+            changed: OnceLock::new(),
+        };
         let wanted = [wanted(&system)];
         let mut note = Note::creating("1", 1, "s", 1);
         note.tables = vec![TableNote {
             oid: 7,
             schema: wanted[0].relation.table.schema.clone(),
             snapshot: SnapshotStage::Done,
+            partitions: None,
         }];
         let from = Position { epoch: 1, commit: from, ordinal: 0 };
         let mut changes = Changes::new(&capture, &wanted, note, from);

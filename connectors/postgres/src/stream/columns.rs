@@ -179,7 +179,13 @@ mod tests {
             rows_estimated: 0,
         };
         let column = RelationColumn { type_oid: TEXT, modifier: -1 };
-        Relation { oid: 1, partitioned: false, table, columns: vec![column; columns.len()] }
+        Relation {
+            oid: 1,
+            partitioned: false,
+            partitions: Vec::new(),
+            table,
+            columns: vec![column; columns.len()],
+        }
     }
 
     fn sent(names: &[&str]) -> Vec<SentColumn> {

@@ -22,7 +22,8 @@ pub(super) enum Message<'a> {
     Commit {
         end_lsn: u64,
     },
-    Relation(RelationMessage),
+    /// Boxed: the others are a third of its size, and there is one for each row.
+    Relation(Box<RelationMessage>),
     Insert {
         relation: u32,
         new: Tuple<'a>,
@@ -175,7 +176,7 @@ pub(super) fn parse(bytes: &[u8], within: Within) -> Option<Message<'_>> {
             let (_flags, _commit_lsn) = (read.u8()?, read.u64()?);
             Message::Commit { end_lsn: read.u64()? }
         }
-        b'R' => Message::Relation(relation(&mut read)?),
+        b'R' => Message::Relation(Box::new(relation(&mut read)?)),
         b'T' => {
             let (count, _flags) = (read.u32()?, read.u8()?);
             let relations = (0..count).map(|_| read.u32()).collect::<Option<_>>()?;

@@ -18,6 +18,9 @@ use syncline_core::{Boundary, Error, Kind, Position, Result};
 const TICK: Duration = Duration::from_millis(50);
 /// How long it waits when there is.
 const TICK_WITH_NEWS: Duration = Duration::from_millis(1);
+/// Messages of a transaction on disk after which it is asked whether to stop, and the server told
+/// that we are there.
+const MESSAGES_BETWEEN_LOOKS: u32 = 8192;
 
 /// Reads the stream until told to stop.
 ///
@@ -65,6 +68,8 @@ struct Stream<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Next {
     Nothing,
+    /// A transaction is whole.
+    Committed,
     /// The server wants to hear from us now.
     Reply,
     /// A transaction that was spilled commits.
@@ -79,7 +84,7 @@ enum Next {
 impl Stream<'_> {
     fn read(mut self) -> Result<()> {
         loop {
-            self.take_buffered()?;
+            self.take_buffered(Instant::now())?;
             self.capture.check_stop().inspect_err(|_| drop(self.tell()))?;
             let now = Instant::now();
             if self.changes.is_ready() && self.pace.linger(now).is_zero() {
@@ -93,8 +98,8 @@ impl Stream<'_> {
         }
     }
 
-    /// Takes in all messages that were read already.
-    fn take_buffered(&mut self) -> Result<()> {
+    /// Takes in all messages that were read already. It is `now` when it begins.
+    fn take_buffered(&mut self, now: Instant) -> Result<()> {
         while let Some(frame) = self.connection.buffered_frame()? {
             let next =
                 take_in(frame, &mut self.changes, &mut self.spill, &mut self.idle, self.activity)?;
@@ -108,7 +113,9 @@ impl Stream<'_> {
                 Next::Replay { xid, commit_lsn, end_lsn, committed_at } => {
                     self.replay(xid, commit_lsn, committed_at)?;
                     self.changes.commit(end_lsn)?;
+                    self.at_commit(now)?;
                 }
+                Next::Committed => self.at_commit(now)?,
             }
             if self.changes.is_full() {
                 self.hand_over()?;
@@ -117,18 +124,32 @@ impl Stream<'_> {
         Ok(())
     }
 
+    /// Between two transactions: what gathered is handed over where it is much or old enough. A
+    /// backlog, where a read nearly always ends inside of a transaction, gets its boundaries here.
+    #[inline]
+    fn at_commit(&mut self, now: Instant) -> Result<()> {
+        let is_old = self.changes.is_ready() && self.pace.linger(now).is_zero();
+        if is_old || self.changes.is_due_at_commit() { self.hand_over() } else { Ok(()) }
+    }
+
     /// A transaction that was kept on disk, in batches like any other.
     fn replay(&mut self, xid: u32, commit_lsn: u64, committed_at: i64) -> Result<()> {
         let mut messages = self.spill.commit(xid)?;
         self.changes.begin(commit_lsn, committed_at);
+        let mut since_look = 0;
         while let Some(bytes) = messages.next()? {
             self.changes.apply(parse(bytes, Within::Stream).ok_or_else(torn)?)?;
-            if self.changes.is_full() {
+            since_look += 1;
+            // Not only when a batch is full: rows that nobody wants never fill one.
+            if since_look >= MESSAGES_BETWEEN_LOOKS || self.changes.is_full() {
+                since_look = 0;
                 self.capture.check_stop()?;
-                self.hand_over()?;
                 if self.feedback.is_due(Instant::now()) {
                     self.tell()?;
                 }
+            }
+            if self.changes.is_full() {
+                self.hand_over()?;
             }
         }
         Ok(())
@@ -216,7 +237,11 @@ fn take_in(
     }
     match parse(bytes, Within::Whole).ok_or_else(torn)? {
         Message::Begin { commit_lsn, committed_at } => changes.begin(commit_lsn, committed_at),
-        Message::Commit { end_lsn } => changes.commit(end_lsn)?,
+        Message::Commit { end_lsn } => {
+            changes.commit(end_lsn)?;
+            activity.mark();
+            return Ok(Next::Committed);
+        }
         Message::StreamStart { xid, first } => spill.start(xid, first)?,
         Message::StreamStop => spill.stop(),
         Message::StreamAbort { xid, subtransaction } => spill.abort(xid, subtransaction)?,

@@ -10,9 +10,6 @@ use arrow_array::{ArrayRef, builder::ArrayBuilder};
 use arrow_schema::{DataType, TimeUnit};
 use std::sync::Arc;
 
-/// Bytes of an average text value, for a first guess at capacity.
-const TEXT_BYTES_GUESS: usize = 16;
-
 /// Why a value has no place in its column. Says nothing of the value itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unreadable {
@@ -41,16 +38,18 @@ pub(crate) enum ColumnBuilder {
     Time(Time64MicrosecondBuilder),
     Timestamp(TimestampMicrosecondBuilder),
     Uuid(FixedSizeBinaryBuilder),
-    Bytes(BinaryBuilder),
+    /// With room to put a value together.
+    Bytes(BinaryBuilder, Vec<u8>),
     Text(StringBuilder),
 }
 
 impl ColumnBuilder {
-    /// A column of a type that [`super::arrow_type`] gives, with room for `rows`.
+    /// A column of a type that [`super::arrow_type`] gives, with room for `rows`, and for `bytes`
+    /// of values where they are of any length.
     ///
     /// # Panics
     /// For any other type.
-    pub(crate) fn new(data_type: &DataType, rows: usize) -> Self {
+    pub(crate) fn new(data_type: &DataType, rows: usize, bytes: usize) -> Self {
         match data_type {
             DataType::Boolean => Self::Boolean(BooleanBuilder::with_capacity(rows)),
             DataType::Int16 => Self::Int16(Int16Builder::with_capacity(rows)),
@@ -72,12 +71,8 @@ impl ColumnBuilder {
             DataType::FixedSizeBinary(16) => {
                 Self::Uuid(FixedSizeBinaryBuilder::with_capacity(rows, 16))
             }
-            DataType::Binary => {
-                Self::Bytes(BinaryBuilder::with_capacity(rows, rows * TEXT_BYTES_GUESS))
-            }
-            DataType::Utf8 => {
-                Self::Text(StringBuilder::with_capacity(rows, rows * TEXT_BYTES_GUESS))
-            }
+            DataType::Binary => Self::Bytes(BinaryBuilder::with_capacity(rows, bytes), Vec::new()),
+            DataType::Utf8 => Self::Text(StringBuilder::with_capacity(rows, bytes)),
             other => panic!("arrow_type never gives {other}"),
         }
     }
@@ -106,7 +101,7 @@ impl ColumnBuilder {
             Self::Uuid(column) => column
                 .append_value(uuid(text).ok_or(Unreadable::Malformed)?)
                 .map_err(|_| Unreadable::Malformed)?,
-            Self::Bytes(column) => append_hex(column, text)?,
+            Self::Bytes(column, room) => append_hex(column, room, text)?,
             Self::Text(column) => {
                 column.append_value(std::str::from_utf8(text).map_err(|_| Unreadable::NotUtf8)?);
             }
@@ -129,14 +124,23 @@ impl ColumnBuilder {
             Self::Time(column) => column.append_null(),
             Self::Timestamp(column) => column.append_null(),
             Self::Uuid(column) => column.append_null(),
-            Self::Bytes(column) => column.append_null(),
+            Self::Bytes(column, _) => column.append_null(),
             Self::Text(column) => column.append_null(),
         }
     }
 
-    /// The column so far; the builder is empty again.
-    pub(crate) fn finish(&mut self) -> ArrayRef {
+    /// Bytes of its values, where they are of any length; 0 for others.
+    pub(crate) fn value_bytes(&self) -> usize {
         match self {
+            Self::Bytes(column, _) => column.values_slice().len(),
+            Self::Text(column) => column.values_slice().len(),
+            _ => 0,
+        }
+    }
+
+    /// The column.
+    pub(crate) fn finish(mut self) -> ArrayRef {
+        match &mut self {
             Self::Boolean(column) => Arc::new(column.finish()),
             Self::Int16(column) => Arc::new(column.finish()),
             Self::Int32(column) => Arc::new(column.finish()),
@@ -148,7 +152,7 @@ impl ColumnBuilder {
             Self::Time(column) => Arc::new(column.finish()),
             Self::Timestamp(column) => Arc::new(column.finish()),
             Self::Uuid(column) => ArrayBuilder::finish(column),
-            Self::Bytes(column) => Arc::new(column.finish()),
+            Self::Bytes(column, _) => Arc::new(column.finish()),
             Self::Text(column) => Arc::new(column.finish()),
         }
     }
@@ -176,15 +180,23 @@ fn uuid(text: &[u8]) -> Option<[u8; 16]> {
     digits.next().is_none().then_some(bytes)
 }
 
-fn append_hex(column: &mut BinaryBuilder, text: &[u8]) -> Result<(), Unreadable> {
+fn append_hex(
+    column: &mut BinaryBuilder,
+    room: &mut Vec<u8>,
+    text: &[u8],
+) -> Result<(), Unreadable> {
     let digits = text.strip_prefix(b"\\x").ok_or(Unreadable::Malformed)?;
     let (pairs, []) = digits.as_chunks::<2>() else { return Err(Unreadable::Malformed) };
-    let bytes = pairs
-        .iter()
-        .map(|&[high, low]| Some(hex(high)? << 4 | hex(low)?))
-        .collect::<Option<Vec<u8>>>()
-        .ok_or(Unreadable::Malformed)?;
-    column.append_value(bytes);
+    room.clear();
+    for &[high, low] in pairs {
+        room.push(
+            hex(high)
+                .zip(hex(low))
+                .map(|(high, low)| high << 4 | low)
+                .ok_or(Unreadable::Malformed)?,
+        );
+    }
+    column.append_value(&room);
     Ok(())
 }
 
@@ -206,7 +218,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn column(data_type: &DataType, text: &[u8]) -> Result<ArrayRef, Unreadable> {
-        let mut builder = ColumnBuilder::new(data_type, 1);
+        let mut builder = ColumnBuilder::new(data_type, 1, 0);
         builder.append(text)?;
         Ok(builder.finish())
     }
@@ -247,7 +259,7 @@ mod tests {
 
     #[test]
     fn a_value_without_a_place_leaves_the_column_as_it_was() {
-        let mut builder = ColumnBuilder::new(&DataType::Int16, 2);
+        let mut builder = ColumnBuilder::new(&DataType::Int16, 2, 0);
         assert_eq!(builder.append(b"32768"), Err(Unreadable::OutOfRange));
         builder.append(b"-32768").unwrap();
         builder.append_null();

@@ -13,22 +13,29 @@ pub(crate) enum CopyField<'a> {
 
 /// The fields of one line, without or with its line end.
 pub(crate) fn fields(line: &[u8]) -> impl Iterator<Item = CopyField<'_>> {
+    split(line).map(field_of)
+}
+
+/// The same as texts, where none of them is NULL or escaped: both need a backslash.
+#[inline]
+pub(crate) fn plain_fields(line: &[u8]) -> Option<impl Iterator<Item = &[u8]>> {
+    memchr::memchr(b'\\', line).is_none().then(|| split(line))
+}
+
+#[inline]
+fn split(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     let mut rest = Some(line);
     std::iter::from_fn(move || {
         let text = rest?;
-        let field = match memchr::memchr(b'\t', text) {
+        match memchr::memchr(b'\t', text) {
             Some(tab) => {
                 let (field, after) = text.split_at_checked(tab)?;
                 rest = after.get(1..);
-                field
+                Some(field)
             }
-            None => {
-                rest = None;
-                text
-            }
-        };
-        Some(field_of(field))
+            None => rest.take(),
+        }
     })
 }
 
@@ -112,6 +119,10 @@ mod tests {
                     CopyField::Text(text) => Some(text.into_owned()),
                 })
                 .collect();
+            let plain = plain_fields(&line).map(|plain| plain.map(|text| Some(text.to_vec())));
+            if let Some(plain) = plain {
+                prop_assert_eq!(&plain.collect::<Vec<_>>(), &expected);
+            }
             prop_assert_eq!(seen, expected);
         }
     }

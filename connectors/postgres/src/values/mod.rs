@@ -26,6 +26,6 @@ mod time;
 mod types;
 
 pub(crate) use builders::{ColumnBuilder, Unreadable};
-pub(crate) use copy_text::{CopyField, fields};
+pub(crate) use copy_text::{CopyField, fields, plain_fields};
 pub use numeric::NUMERIC_NAN;
 pub use types::arrow_type;

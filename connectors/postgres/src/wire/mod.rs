@@ -10,6 +10,7 @@
 
 mod auth;
 mod connection;
+mod encrypted;
 mod input;
 mod lsn;
 mod query;

@@ -1,8 +1,9 @@
 //! The socket below: unix, TCP, or TLS over TCP.
 
+use super::encrypted::Encrypted;
 use crate::settings::Settings;
 use crate::tls;
-use rustls::{ClientConnection, StreamOwned};
+use rustls::ClientConnection;
 use socket2::{SockRef, TcpKeepalive};
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -18,7 +19,7 @@ const WILLING: u8 = b'S';
 pub(crate) enum Socket {
     Unix(UnixStream),
     Tcp(TcpStream),
-    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+    Tls(Box<Encrypted>),
 }
 
 impl Socket {
@@ -38,7 +39,7 @@ impl Socket {
                 let stream = ask_for_tls(stream, settings)?;
                 let session = ClientConnection::new(config, tls::server_name(settings)?)
                     .map_err(|error| tls_failed(settings, &error))?;
-                shake_hands(StreamOwned::new(session, stream), settings)
+                shake_hands(session, stream, settings)
             }
         }
     }
@@ -48,7 +49,7 @@ impl Socket {
         match self {
             Self::Unix(stream) => stream.set_read_timeout(timeout),
             Self::Tcp(stream) => stream.set_read_timeout(timeout),
-            Self::Tls(stream) => stream.sock.set_read_timeout(timeout),
+            Self::Tls(stream) => stream.set_read_timeout(timeout),
         }
     }
 
@@ -57,7 +58,7 @@ impl Socket {
         match self {
             Self::Unix(stream) => stream.set_write_timeout(timeout),
             Self::Tcp(stream) => stream.set_write_timeout(timeout),
-            Self::Tls(stream) => stream.sock.set_write_timeout(timeout),
+            Self::Tls(stream) => stream.set_write_timeout(timeout),
         }
     }
 }
@@ -138,19 +139,17 @@ fn ask_for_tls(mut stream: TcpStream, settings: &Settings) -> Result<TcpStream> 
 }
 
 fn shake_hands(
-    mut stream: StreamOwned<ClientConnection, TcpStream>,
+    session: ClientConnection,
+    stream: TcpStream,
     settings: &Settings,
 ) -> Result<Socket> {
-    while stream.conn.is_handshaking() {
-        if let Err(error) = stream.conn.complete_io(&mut stream.sock) {
-            let refused = error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
-            return Err(match refused {
-                true => tls_failed(settings, &error),
-                false => unreachable_server(&settings.host, &error),
-            });
+    match Encrypted::shake_hands(session, stream) {
+        Ok(stream) => Ok(Socket::Tls(Box::new(stream))),
+        Err(error) if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => {
+            Err(tls_failed(settings, &error))
         }
+        Err(error) => Err(unreachable_server(&settings.host, &error)),
     }
-    Ok(Socket::Tls(Box::new(stream)))
 }
 
 fn tls_failed(settings: &Settings, error: &dyn std::error::Error) -> Error {

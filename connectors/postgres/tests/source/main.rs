@@ -14,5 +14,6 @@ mod recovery;
 mod snapshot;
 mod speed;
 mod stream;
+mod tables;
 mod transactions;
 mod types;

@@ -23,6 +23,9 @@ pub(crate) struct State {
     retried: Option<Error>,
     emissions: usize,
     crash_at: Option<usize>,
+    held: bool,
+    /// Whether rows came to the door.
+    pub(crate) waiting: bool,
     forget: bool,
     pub(crate) rows_seen: u64,
 }
@@ -80,6 +83,16 @@ impl Recorder {
     /// Takes an order to crash back.
     pub(crate) fn never_crash(&self) {
         self.state.lock().unwrap().crash_at = None;
+    }
+
+    /// Lets no rows in until told otherwise.
+    pub(crate) fn hold(&self) {
+        self.state.lock().unwrap().held = true;
+    }
+
+    pub(crate) fn let_go(&self) {
+        self.state.lock().unwrap().held = false;
+        self.changed.notify_all();
     }
 
     /// Another log with the same content.
@@ -185,14 +198,19 @@ impl Recorder {
 
 impl Outlet for Recorder {
     fn emit(&self, captured: Captured) -> Result<(), Stopped> {
+        let rows: usize = captured.entries.iter().map(Entry::rows).sum();
         let mut state = self.state.lock().unwrap();
+        state.waiting = rows > 0;
+        self.changed.notify_all();
+        while rows > 0 && state.held && !state.stopping {
+            state = self.changed.wait_timeout(state, Duration::from_millis(20)).unwrap().0;
+        }
         state.emissions += 1;
         if state.stopping || state.crash_at.is_some_and(|at| state.emissions >= at) {
             state.stopping = true;
             self.changed.notify_all();
             return Err(Stopped);
         }
-        let rows: usize = captured.entries.iter().map(Entry::rows).sum();
         state.rows_seen += rows as u64;
         if state.forget {
             let last = captured.entries.into_iter().rev().find(|entry| entry.boundary.is_some());
@@ -235,6 +253,12 @@ impl Running {
     pub(crate) fn stop(mut self) {
         self.recorder.state.lock().unwrap().stopping = true;
         self.thread.take().unwrap().join().unwrap().expect("a source ends well when told to stop");
+    }
+
+    /// Waits for it to fail by itself.
+    pub(crate) fn failed(mut self) -> Error {
+        let outcome = self.thread.take().unwrap().join().unwrap();
+        outcome.expect_err("the source should have failed")
     }
 
     /// Waits for a crash that was ordered.

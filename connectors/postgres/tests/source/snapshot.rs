@@ -236,3 +236,96 @@ fn a_transaction_older_than_the_publication_of_its_table_is_waited_for() {
         assert_eq!(fold(state, &table("later"), Missing::Refuse).len(), 1);
     });
 }
+
+/// The story: a table waited for its turn while another was copied, and was rewritten. The snapshot
+/// is from before, so that it saw an empty table.
+#[test]
+fn a_table_rewritten_before_its_turn_is_copied_whole() {
+    let cluster = Cluster::start(&[]);
+    let database = cluster.database();
+    database.run(
+        "CREATE TABLE first (id int PRIMARY KEY); INSERT INTO first VALUES (1);
+         CREATE TABLE second (id int PRIMARY KEY, number int);
+         INSERT INTO second SELECT g, g FROM generate_series(1, 500) g",
+    );
+    let recorder = Recorder::new();
+    recorder.hold();
+    let tables = [table("first"), table("second")];
+    let running = recorder.start(&database.settings(), &tables);
+    recorder.wait("the first table", |state| state.waiting);
+    database.run("ALTER TABLE second ALTER number TYPE bigint");
+    recorder.let_go();
+    let error = recorder.last_retried();
+    assert!(error.to_string().contains("\"second\" was rewritten"), "{error}");
+    settle(&database, &recorder);
+    running.stop();
+    recorder.with(|state| {
+        for name in &tables {
+            assert_eq!(fold(state, name, Missing::Refuse), now(&database, name));
+        }
+    });
+}
+
+/// The story: a transaction that began while its table was being published is the newest of all. The
+/// end of a snapshot is right before it, so that nobody waited for it.
+#[test]
+fn the_newest_transaction_is_waited_for_too() {
+    let cluster = Cluster::start(&[]);
+    let database = cluster.database();
+    database.run("CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE later (id int PRIMARY KEY)");
+    let (recorder, running) = streaming(&database, &[table("t")]);
+    running.stop();
+    // Published beforehand, so that the source takes no number after the writer's.
+    let publication = database.settings().publication;
+    database.run(&format!("ALTER PUBLICATION {publication} ADD TABLE later"));
+    let writer = database.client();
+    writer.run("BEGIN; INSERT INTO later VALUES (1)");
+    let tables = [table("t"), table("later")];
+    let running = recorder.start(&database.settings(), &tables);
+    recorder.wait("a notice", |state| {
+        state.reports.iter().any(
+            |report| matches!(report, Report::Notice(text) if text.contains("open transactions")),
+        )
+    });
+    writer.run("COMMIT");
+    settle(&database, &recorder);
+    running.stop();
+    assert_eq!(recorder.with(|state| fold(state, &table("later"), Missing::Refuse)).len(), 1);
+}
+
+#[test]
+fn rows_of_the_copy_are_from_before_the_first_transaction_of_the_stream() {
+    let database = Cluster::shared().database();
+    database.run("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)");
+    let (recorder, running) = streaming(&database, &[table("t")]);
+    running.stop();
+    recorder.with(|state| {
+        let met = state.boundary().unwrap().commit;
+        let batches = state.batches(&table("t"));
+        assert!(batches[0].transactions().iter().all(|run| run.transaction.commit < met));
+    });
+}
+
+#[test]
+fn a_table_altered_while_the_slot_is_made_is_copied_as_it_is_then() {
+    let cluster = Cluster::start(&[]);
+    let database = cluster.database();
+    database.run("CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE other (id int)");
+    database.run("INSERT INTO t VALUES (1)");
+    let writer = database.client();
+    writer.run("BEGIN; INSERT INTO other VALUES (1)");
+    let recorder = Recorder::new();
+    let running = recorder.start(&database.settings(), &[table("t")]);
+    recorder.wait("a notice", |state| {
+        state.reports.iter().any(
+            |report| matches!(report, Report::Notice(text) if text.contains("open transactions")),
+        )
+    });
+    database.run("ALTER TABLE t ADD more int DEFAULT 7");
+    writer.run("COMMIT");
+    settle(&database, &recorder);
+    running.stop();
+    recorder.with(|state| {
+        assert_eq!(fold(state, &table("t"), Missing::Refuse), now(&database, &table("t")));
+    });
+}

@@ -5,7 +5,7 @@ use crate::model::{Missing, fold, now};
 use crate::recorder::{Recorder, State};
 use crate::stream::{settle, streaming};
 use std::sync::OnceLock;
-use syncline_core::{Body, Position, Transaction};
+use syncline_core::{Body, Op, Position, Transaction};
 
 /// A server that streams transactions in progress as early as it can.
 fn eager() -> &'static Cluster {
@@ -33,7 +33,9 @@ fn expect_whole_transactions(state: &State) {
     let mut last = Position::default();
     let mut closed = 0;
     for entry in &state.entries {
-        if let Body::Rows(batch) = &entry.body {
+        if let Body::Rows(batch) = &entry.body
+            && batch.op(0) != Op::Snapshot
+        {
             for run in batch.transactions() {
                 assert!(run.transaction.commit >= closed, "a transaction goes on after a boundary");
             }
@@ -154,6 +156,71 @@ fn memory_does_not_grow_with_the_transaction() {
     running.stop();
     assert_eq!(recorder.with(|state| state.rows_seen), 600_000);
     assert!(grown < 80 << 20, "grew by {} MiB", grown >> 20);
+}
+
+/// Rows of the stream's entries, and whether each ends with a boundary.
+fn streamed(state: &State) -> Vec<(usize, bool)> {
+    let rows = state.entries.iter().filter(|entry| match &entry.body {
+        Body::Rows(batch) => batch.op(0) != Op::Snapshot,
+        _ => false,
+    });
+    rows.map(|entry| (entry.rows(), entry.boundary.is_some())).collect()
+}
+
+/// A source of `t` that finds these transactions waiting for it.
+fn backlog(database: &Database<'_>, transactions: &str) -> Vec<(usize, bool)> {
+    database.run("CREATE TABLE t (id int PRIMARY KEY, note text)");
+    let (recorder, running) = streaming(database, &[table("t")]);
+    running.stop();
+    database.run(transactions);
+    let running = recorder.start(&database.settings(), &[table("t")]);
+    settle(database, &recorder);
+    running.stop();
+    recorder.with(|state| {
+        expect_whole_transactions(state);
+        streamed(state)
+    })
+}
+
+/// The story: a batch was full in the middle of a transaction, always, and so had no boundary. Lanes
+/// wrote a whole backlog without a commit, and the server kept its log.
+#[test]
+fn every_batch_of_a_backlog_ends_with_a_whole_transaction() {
+    let database = Cluster::shared().database();
+    let entries = backlog(
+        &database,
+        "DO $$ BEGIN FOR i IN 1..60 LOOP
+           INSERT INTO t SELECT i * 1000 + g, 'n' FROM generate_series(1, 1000) g;
+           COMMIT;
+         END LOOP; END $$",
+    );
+    assert_eq!(entries.iter().map(|(rows, _)| rows).sum::<usize>(), 60_000);
+    assert!(entries.iter().all(|&(_, whole)| whole), "{entries:?}");
+}
+
+#[test]
+fn a_transaction_larger_than_a_batch_has_its_boundary_at_its_end() {
+    let database = Cluster::shared().database();
+    let entries = backlog(
+        &database,
+        "DO $$ BEGIN FOR i IN 1..5 LOOP
+           INSERT INTO t SELECT i * 10000 + g, 'n' FROM generate_series(1, 9000) g;
+           COMMIT;
+         END LOOP; END $$",
+    );
+    let boundaries = entries.iter().filter(|(_, whole)| *whole).count();
+    assert_eq!(boundaries, 5, "{entries:?}");
+}
+
+#[test]
+fn small_transactions_of_a_backlog_share_batches() {
+    let database = Cluster::shared().database();
+    let entries = backlog(
+        &database,
+        "DO $$ BEGIN FOR i IN 1..10000 LOOP INSERT INTO t VALUES (i, 'n'); COMMIT; END LOOP; END $$",
+    );
+    assert!(entries.iter().all(|&(_, whole)| whole), "{entries:?}");
+    assert!(entries.len() < 500, "{} entries for 10000 rows", entries.len());
 }
 
 /// Most memory this process ever held, in bytes.
