@@ -104,6 +104,15 @@ pub(crate) fn read(sql: &str, report: &mut Report<'_>) -> Option<Statement> {
     }
 }
 
+/// The statement as its parts are, whatever the layout of the text; the text itself where it is none.
+pub(crate) fn laid_out(sql: &str) -> String {
+    let parsed = Parser::parse_sql(&PostgreSqlDialect {}, sql);
+    parsed.map_or_else(
+        |_| sql.to_owned(),
+        |statements| statements.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+    )
+}
+
 impl Part {
     fn of(ident: &Ident) -> Self {
         let name = match ident.quote_style {

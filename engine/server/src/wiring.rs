@@ -43,6 +43,7 @@ pub(crate) fn wire(project: &Project) -> Outcome<Wired> {
         entities: project.entity_schemas().map(|schema| EntityPlan { schema }).collect(),
         transforms: mappings.iter().map(|mapping| mapping.transform.clone()).collect(),
         references: references(&lock),
+        meanings: meanings(project, &mappings),
     };
     let state = State::open(project)?;
     let pipeline = Pipeline::new(
@@ -100,6 +101,13 @@ fn plan_sinks(project: &Project, mappings: &[Mapping]) -> Outcome<Vec<SinkPlan>>
         plans.push(SinkPlan { system: system.clone(), make: Arc::new(make) });
     }
     Ok(plans)
+}
+
+/// What the mappings mean; the time zone is part of it.
+fn meanings(project: &Project, mappings: &[Mapping]) -> BTreeMap<String, String> {
+    let zone = project.mapping_options().time_zone;
+    let meaning = |it: &Mapping| (it.name.clone(), format!("{} IN {zone}", it.meaning()));
+    mappings.iter().map(meaning).collect()
 }
 
 /// Which tables refer to which other ones.

@@ -26,7 +26,9 @@ fn expect_gap(error: &Error, why: &str) {
     assert_eq!(error.kind(), Kind::Config, "{error}");
     assert!(error.to_string().contains(why), "{error}");
     assert!(error.detail_text().is_some_and(|detail| detail.contains("may be missing")));
-    assert!(error.hint_text().is_some_and(|hint| hint.contains("syncline backfill sis")));
+    assert!(
+        error.hint_text().is_some_and(|hint| hint.contains("syncline backfill --all --system sis"))
+    );
 }
 
 #[test]

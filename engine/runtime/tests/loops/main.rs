@@ -5,6 +5,7 @@
 mod linked;
 mod support;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -78,6 +79,7 @@ fn start(targets: &[(&str, Target)], through_entity: bool, failures: Vec<usize>)
         entities: vec![EntityPlan { schema: person }],
         transforms,
         references: vec![],
+        meanings: BTreeMap::new(),
     };
     start_plan(plan, Settings::default(), failures)
 }
