@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use syncline_core::{
     Body, Boundary, Captured, ChangeLog, Checkpoints, Entry, Error, Kind, Offset, Outlet, Position,
-    Report, Result, Resume, Source, Stopped, SystemName, Tail, Topic,
+    Report, Result, Resume, Stopped, SystemName, Tail, Topic,
 };
 use tokio::select;
 use tokio::sync::{mpsc, watch};

@@ -163,8 +163,8 @@ impl Pipeline {
     /// Topics that no loop reads.
     fn unread(&self) -> BTreeSet<Topic> {
         let mut topics = self.topics();
-        self.resolves.iter().for_each(|it| drop(topics.remove(&it.topic)));
-        self.lanes.iter().for_each(|it| drop(topics.remove(&it.topic)));
+        topics.retain(|topic| self.resolves.iter().all(|it| it.topic != *topic));
+        topics.retain(|topic| self.lanes.iter().all(|it| it.topic != *topic));
         topics
     }
 

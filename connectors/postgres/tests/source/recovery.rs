@@ -79,7 +79,7 @@ fn a_dropped_slot_is_a_gap() {
 }
 
 /// Drops the slot once its reader is gone.
-fn drop_slot(database: &Database<'_>) {
+pub(crate) fn drop_slot(database: &Database<'_>) {
     let slot = database.settings().slot;
     let free = format!("SELECT active FROM pg_replication_slots WHERE slot_name = '{slot}'");
     let deadline = std::time::Instant::now() + Duration::from_secs(20);
