@@ -414,3 +414,17 @@ fn read_factor(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::laid_out;
+
+    #[test]
+    fn the_layout_of_a_statement_counts_for_nothing_and_its_words_do() {
+        let plain = laid_out("INSERT INTO t (a) SELECT b FROM s WHERE c = 'x  y'");
+        let same = "-- why\ninsert into t (a)\n  SELECT b /* here */\n  FROM s WHERE c = 'x  y';\n";
+        assert_eq!(laid_out(same), plain);
+        assert_ne!(laid_out("INSERT INTO t (a) SELECT b FROM s WHERE c = 'x y'"), plain);
+        assert_ne!(laid_out("INSERT INTO t (a) SELECT b + 1 FROM s WHERE c = 'x  y'"), plain);
+    }
+}

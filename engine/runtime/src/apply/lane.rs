@@ -98,12 +98,8 @@ impl Lane {
     /// Registers an offset before the one that the log knows; `false` where the log no longer has it.
     async fn go_back(&self, to: Offset) -> Result<bool> {
         let (reader, topic) = (&self.reader, &self.topic);
-        if self.log.trim(topic).await? > to {
-            return Ok(false);
-        }
         self.log.forget(reader).await?;
         match self.log.commit(reader, topic, to).await {
-            // It was trimmed between the two.
             Err(error) if error.kind() == Kind::Corrupt => Ok(false),
             other => other.map(|()| true),
         }

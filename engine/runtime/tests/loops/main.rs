@@ -11,11 +11,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use support::{Change, Notes, Rename, Script, Target, people, system, transaction, until};
-use syncline_core::{Entry, Op, TableName, TableSchema, Transform};
+use syncline_core::{Entry, Op, ReaderName, TableName, TableSchema, Transform};
 use syncline_log::MemoryLog;
 use syncline_runtime::{
-    Clock, EntityPlan, Pipeline, Plan, Settings, ShutdownTrigger, SinkPlan, SourcePlan, run,
-    shutdown,
+    Clock, EntityPlan, LoopState, Pipeline, Plan, Registry, Settings, ShutdownTrigger, SinkPlan,
+    SourcePlan, run, shutdown,
 };
 use tokio::task::JoinHandle;
 
@@ -32,6 +32,7 @@ struct Running {
     log: Arc<MemoryLog>,
     notes: Arc<Notes>,
     copies: Arc<AtomicUsize>,
+    registry: Arc<Registry>,
     source: Arc<TableSchema>,
     transactions: Arc<Mutex<Vec<Vec<Entry>>>>,
     trigger: ShutdownTrigger,
@@ -46,19 +47,35 @@ impl Running {
     }
 
     async fn stop(self) {
+        self.outcome().await.unwrap();
+    }
+
+    /// What it ends with when it is told to.
+    async fn outcome(self) -> syncline_core::Result<()> {
         self.trigger.trigger();
-        self.ended.await.unwrap().unwrap();
+        self.ended.await.unwrap()
+    }
+
+    /// The same source, for another run.
+    fn script(&self) -> Script {
+        Script {
+            copies: self.copies.clone(),
+            transactions: self.transactions.clone(),
+            failures: Arc::default(),
+        }
+    }
+
+    /// Whether a lane failed for good.
+    fn is_stopped(&self, lane: &ReaderName) -> bool {
+        let lanes = self.registry.status(0).lanes;
+        matches!(lanes[lane.as_str()].state, LoopState::Stopped { .. })
     }
 
     /// Ends it, and begins another plan on the same log, from the same source.
     async fn followed_by(self, plan: Plan, settings: Settings) -> Self {
-        let script = Script {
-            copies: self.copies.clone(),
-            transactions: self.transactions.clone(),
-            failures: Arc::default(),
-        };
+        let script = self.script();
         let (log, notes) = (self.log.clone(), self.notes.clone());
-        self.stop().await;
+        drop(self.outcome().await);
         start_on(log, notes, plan, settings, script)
     }
 }
@@ -135,9 +152,10 @@ fn start_on(
     };
     let clock = Arc::new(At(1_000_500));
     let pipeline = Pipeline::new(log.clone(), notes.clone(), clock, settings, plan).unwrap();
+    let registry = pipeline.registry();
     let (trigger, told) = shutdown();
     let ended = tokio::spawn(run(pipeline, told));
-    Running { log, notes, copies, source, transactions, trigger, ended }
+    Running { log, notes, copies, registry, source, transactions, trigger, ended }
 }
 
 const I: Op = Op::Insert;

@@ -1,7 +1,7 @@
 //! Nothing of a source is missing at a target: who is waited for by trimming, and what is copied again.
 
 use crate::support::{Target, people, system, until};
-use crate::{I, Running, U, rename, sink_plan, start_plan};
+use crate::{D, I, Running, U, rename, sink_plan, start_on, start_plan};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -184,4 +184,58 @@ async fn progress_in_another_log_is_none_in_this_one() {
     lms.away.store(0, Ordering::Relaxed);
     until("all eight", || lms.names().len() == 8).await;
     second.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_that_fell_back_is_read_again_from_there() {
+    let (lms, finance) = (Target::default(), Target::default());
+    // The log is not trimmed, since this one reads nothing.
+    finance.away.store(1, Ordering::Relaxed);
+    let both = || straight(&[("lms", &lms), ("finance", &finance)]);
+    let running = start_plan(both(), trimming(), vec![]);
+    running.commit(&[(I, 1, Some("Ana"))]);
+    until("Ana", || lms.names() == ["Ana"]).await;
+    let restored = lms.held.lock().unwrap().clone();
+    running.commit(&[(I, 2, Some("Bo")), (D, 1, None)]);
+    until("Bo", || lms.names() == ["Bo"]).await;
+    let (log, notes) = (running.log.clone(), running.notes.clone());
+    let script = running.script();
+    running.stop().await;
+    *lms.held.lock().unwrap() = restored;
+    let running = start_on(log, notes, both(), trimming(), script);
+    until("Bo again, and Ana deleted", || lms.names() == ["Bo"]).await;
+    assert_eq!(running.copies.load(Ordering::Relaxed), 0);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_ahead_of_the_log_stays_stopped_however_long_the_log_grows() {
+    let lms = Target::default();
+    let reader = ReaderName::apply(&system("lms"), &changes());
+    let running = start_plan(straight(&[("lms", &lms)]), trimming(), vec![]);
+    running.commit(&[(I, 1, Some("Ana"))]);
+    until("Ana", || lms.names() == ["Ana"]).await;
+    let (log, notes) = (running.log.clone(), running.notes.clone());
+    let script = running.script();
+    running.stop().await;
+    // As if the log were one of yesterday.
+    lms.held.lock().unwrap().progress.get_mut(&reader).unwrap().next.0 += 2;
+    let running = start_on(log, notes, straight(&[("lms", &lms)]), trimming(), script);
+    until("the lane stopped", || running.is_stopped(&reader)).await;
+    for (id, name) in [(2, "Bo"), (3, "Cy"), (4, "Di")] {
+        running.commit(&[(I, id, Some(name))]);
+    }
+    let grown = async {
+        while running.log.tail(&changes()).await.unwrap().next < Offset(4) {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), grown).await.unwrap();
+    let running = running.followed_by(straight(&[("lms", &lms)]), trimming()).await;
+    until("the lane stopped again", || running.is_stopped(&reader)).await;
+    // The way out that the error names.
+    lms.held.lock().unwrap().progress.remove(&reader);
+    let running = running.followed_by(straight(&[("lms", &lms)]), trimming()).await;
+    until("all", || lms.names() == ["Ana", "Bo", "Cy", "Di"]).await;
+    running.stop().await;
 }
