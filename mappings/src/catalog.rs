@@ -1,6 +1,7 @@
 //! What a project's mappings are checked against, and what comes out.
 
 use crate::diagnostic::Diagnostic;
+use crate::statement;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use syncline_core::{CatalogTable, TableName, TableSchema, Transform};
@@ -75,6 +76,16 @@ pub struct Mapping {
     pub execution: Execution,
     /// What runs it.
     pub transform: Arc<dyn Transform>,
+}
+
+impl Mapping {
+    /// What it does, as a text that stays the same as long as it makes the same of every row: however
+    /// the file is laid out or commented.
+    #[must_use]
+    pub fn meaning(&self) -> String {
+        let types = self.columns.iter().map(|column| column.data_type.as_str());
+        format!("{} AS {}", statement::laid_out(&self.sql), types.collect::<Vec<_>>().join(", "))
+    }
 }
 
 /// Where a target column's value comes from.

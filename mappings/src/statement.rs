@@ -104,6 +104,15 @@ pub(crate) fn read(sql: &str, report: &mut Report<'_>) -> Option<Statement> {
     }
 }
 
+/// The statement as its parts are, whatever the layout of the text; the text itself where it is none.
+pub(crate) fn laid_out(sql: &str) -> String {
+    let parsed = Parser::parse_sql(&PostgreSqlDialect {}, sql);
+    parsed.map_or_else(
+        |_| sql.to_owned(),
+        |statements| statements.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+    )
+}
+
 impl Part {
     fn of(ident: &Ident) -> Self {
         let name = match ident.quote_style {
@@ -403,5 +412,19 @@ fn read_factor(
                 .hint("write FROM system.schema.table or FROM entity");
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::laid_out;
+
+    #[test]
+    fn the_layout_of_a_statement_counts_for_nothing_and_its_words_do() {
+        let plain = laid_out("INSERT INTO t (a) SELECT b FROM s WHERE c = 'x  y'");
+        let same = "-- why\ninsert into t (a)\n  SELECT b /* here */\n  FROM s WHERE c = 'x  y';\n";
+        assert_eq!(laid_out(same), plain);
+        assert_ne!(laid_out("INSERT INTO t (a) SELECT b FROM s WHERE c = 'x y'"), plain);
+        assert_ne!(laid_out("INSERT INTO t (a) SELECT b + 1 FROM s WHERE c = 'x  y'"), plain);
     }
 }

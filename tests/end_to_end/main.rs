@@ -1,6 +1,7 @@
 //! What users are promised, on real servers, with the program as they run it. Each module tells one
 //! story.
 
+mod backfill;
 mod bad_input;
 mod big_transaction;
 mod crash;

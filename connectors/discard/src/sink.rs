@@ -119,7 +119,7 @@ impl Sink for DiscardSink {
 mod tests {
     use super::*;
     use syncline_core::conformance::sink::{batch, delete, items, system, whole};
-    use syncline_core::{Offset, SystemName, Topic};
+    use syncline_core::{LogId, Offset, SystemName, Topic};
 
     #[tokio::test]
     async fn rows_are_counted_when_they_are_committed_and_progress_is_kept() {
@@ -135,7 +135,7 @@ mod tests {
         sink.rollback().await.unwrap();
         sink.write(&changes).await.unwrap();
         assert_eq!(sink.committed(), Written::default());
-        let progress = Progress { topic, next: Offset(3), committed_at: 9 };
+        let progress = Progress { log: LogId(1), topic, next: Offset(3), committed_at: 9 };
         sink.commit(&progress).await.unwrap();
         assert_eq!(sink.committed(), Written { inserted: 1, updated: 0, deleted: 1 });
         assert_eq!(sink.open(&reader).await.unwrap(), Some(progress));

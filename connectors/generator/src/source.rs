@@ -125,7 +125,7 @@ mod tests {
 
     fn run(settings: Settings, position: Option<Position>, enough: usize) -> Vec<Entry> {
         let taker = Taker { taken: Mutex::new(Vec::new()), enough };
-        let resume = Resume { position, checkpoint: None };
+        let resume = Resume { position, ..Resume::default() };
         GeneratorSource::new(settings).run(resume, &taker).unwrap();
         taker.taken.into_inner().unwrap()
     }

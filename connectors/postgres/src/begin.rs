@@ -55,6 +55,7 @@ impl Capture<'_> {
             Some(bytes) => Some(Note::from_bytes(self.system, bytes)?),
             None => None,
         };
+        let note = note.and_then(|note| as_asked(note, &resume, slot.as_ref()));
         let ready = note.as_ref().and_then(|note| match note.stage {
             Stage::Ready { consistent_point } => Some((note.clone(), consistent_point)),
             Stage::Creating => None,
@@ -79,8 +80,9 @@ impl Capture<'_> {
             }
         };
         let tables = table_notes(&begin.note, &wanted);
-        if begin.note.tables != tables {
-            // What is captured no longer is noted at once: taken up again, it is copied again.
+        if begin.note.tables != tables || !resume.copy_again.is_empty() {
+            // What is captured no longer is noted at once: taken up again, it is copied again. And
+            // what was asked for is told but until a note has it.
             begin.note.tables = tables;
             self.emit(Vec::new(), Some(&begin.note))?;
         }
@@ -167,7 +169,7 @@ impl Capture<'_> {
         let name = known.schema.name();
         Error::new(Kind::Config, format!("{name} {why} since it was copied"))
             .detail(detail)
-            .hint(format!("copy the tables again: syncline backfill {}", self.system))
+            .hint(format!("copy it again: syncline backfill {name}"))
     }
 
     /// Makes sure that the slot's name is free for us, and says durably that we are about to take it.
@@ -250,6 +252,22 @@ impl Capture<'_> {
     }
 }
 
+/// The note with what is to be copied again as if it never was: the stream goes on from where it is,
+/// and the rows come in between, of a view that is no older. Nothing where a person gave up what was
+/// missed and nothing is left to go on with.
+fn as_asked(mut note: Note, resume: &Resume, slot: Option<&SlotState>) -> Option<Note> {
+    let is_ready = matches!(note.stage, Stage::Ready { .. });
+    if resume.anew && is_ready && slot.is_none() {
+        return None;
+    }
+    for table in &mut note.tables {
+        if resume.copy_again.contains(table.schema.name()) {
+            table.snapshot = SnapshotStage::Pending;
+        }
+    }
+    Some(note)
+}
+
 /// The tables to capture, with what the note knows of those that it has.
 fn table_notes(note: &Note, wanted: &[Wanted]) -> Vec<TableNote> {
     let partitions = |wanted: &Wanted| {
@@ -311,6 +329,7 @@ fn unknown_slot(system: &SystemName, slot: &str) -> Error {
     Error::new(Kind::Config, format!("slot {slot:?} is there, but not by this project"))
         .detail(format!("nothing is known of what was read of {system} through it"))
         .hint(format!(
-            "SELECT pg_drop_replication_slot('{slot}'), or name another slot in syncline.toml"
+            "SELECT pg_drop_replication_slot('{slot}'), or name another slot in syncline.toml; the \
+             next run then copies all tables"
         ))
 }

@@ -159,7 +159,7 @@ impl Gap {
             ))
             .hint(format!(
                 "SELECT pg_drop_replication_slot('{}') if it is there, then copy the tables again: \
-                 syncline backfill {system}",
+                 syncline backfill --all --system {system}",
                 settings.slot
             ))
     }
@@ -228,7 +228,9 @@ mod tests {
             assert_eq!(error.kind(), Kind::Config, "{case}");
             assert!(error.to_string().contains(case), "{case}: {error}");
             assert!(error.detail_text().is_some_and(|d| d.contains("from 0/96 to 0/384")));
-            assert!(error.hint_text().is_some_and(|hint| hint.contains("backfill sis")));
+            assert!(
+                error.hint_text().is_some_and(|hint| hint.contains("backfill --all --system sis"))
+            );
         }
     }
 

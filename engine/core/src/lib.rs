@@ -39,7 +39,7 @@ pub use catalog::{CatalogTable, Finding, ForeignKey, Identity, Severity};
 pub use entry::{Body, Boundary, Entry};
 pub use error::{Error, Kind, Outcome, Result, Retry};
 pub use key::{KeyRows, key_text};
-pub use log::{Appended, ChangeLog, Checkpoints, Offset, ReaderName, Record, Tail, Topic};
+pub use log::{Appended, ChangeLog, Checkpoints, LogId, Offset, ReaderName, Record, Tail, Topic};
 pub use parked::{ParkKey, Parked, Stage};
 pub use position::Position;
 pub use presence::{ColumnMask, Presence};

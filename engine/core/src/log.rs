@@ -62,6 +62,12 @@ impl ReaderName {
         Self(format!("resolve/{topic}").into())
     }
 
+    /// What passes over a topic that nobody reads: `unread/<topic>`.
+    #[must_use]
+    pub fn unread(topic: &Topic) -> Self {
+        Self(format!("unread/{topic}").into())
+    }
+
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -85,6 +91,18 @@ pub struct Offset(pub u64);
 impl fmt::Display for Offset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+/// Which log it is: another one, or the same directory begun anew, has another id. What an offset
+/// means it means only in its own log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct LogId(pub u64);
+
+impl fmt::Display for LogId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
     }
 }
 
@@ -125,6 +143,9 @@ pub struct Tail {
 /// which durability is in doubt poison the log: every later call fails with `Corrupt`.
 #[async_trait]
 pub trait ChangeLog: Send + Sync {
+    /// Which log this is; the same for as long as its entries are.
+    fn id(&self) -> LogId;
+
     /// Appends entries in order. Waits while more than the allowed bytes are not yet durable.
     ///
     /// # Errors
@@ -151,8 +172,13 @@ pub trait ChangeLog: Send + Sync {
     /// first call registers the reader. Durable when it returns.
     ///
     /// # Errors
-    /// `Corrupt` when the reader would go back, or past the durable end.
+    /// `Corrupt` when the reader would go back, or past the durable end, or would be registered at
+    /// what was trimmed.
     async fn commit(&self, reader: &ReaderName, topic: &Topic, next: Offset) -> Result<()>;
+
+    /// Forgets a reader on all topics, so that trimming no longer waits for it. It may be registered
+    /// again, wherever the log still is. Durable when it returns.
+    async fn forget(&self, reader: &ReaderName) -> Result<()>;
 
     /// Drops what every registered reader has passed and the retention settings allow; returns the
     /// first offset still there. Drops nothing while no reader is registered.

@@ -1,12 +1,14 @@
 //! The contract of what writes to a system.
 
-use crate::{ChangeBatch, Offset, ParkKey, Parked, ReaderName, Result, TableSchema, Topic};
+use crate::{ChangeBatch, LogId, Offset, ParkKey, Parked, ReaderName, Result, TableSchema, Topic};
 use async_trait::async_trait;
 use std::sync::Arc;
 
 /// How far a reader is, kept by the target itself beside the rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
+    /// The log that is read: an offset says nothing of another one.
+    pub log: LogId,
     /// The topic that is read.
     pub topic: Topic,
     /// Everything before this offset is in the target.
@@ -68,7 +70,8 @@ pub trait Sink: Send {
     /// The rows set aside for this reader, oldest first.
     async fn parked(&mut self) -> Result<Vec<Parked>>;
 
-    /// Commits the open transaction, begun here if need be, with the reader's progress.
+    /// Commits the open transaction, begun here if need be, with the reader's progress. In the same
+    /// log it never goes back; in another one it begins anew.
     ///
     /// # Errors
     /// `Fenced` when another has taken the reader's place. After `Unavailable` with

@@ -1,6 +1,7 @@
 //! The contract of what reads a system.
 
 use crate::{Entry, Position, Result, TableName, TableSchema};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Where a source begins.
@@ -10,6 +11,12 @@ pub struct Resume {
     pub position: Option<Position>,
     /// The source's own note, as it last emitted it with [`Captured::checkpoint`].
     pub checkpoint: Option<Vec<u8>>,
+    /// Tables whose rows are to be emitted once more, as a snapshot, however far they are. The next
+    /// checkpoint that the source emits has to hold this: afterwards it is not told again.
+    pub copy_again: BTreeSet<TableName>,
+    /// Whether a person gave up what may be missing since `position`: where the system no longer
+    /// has its place, the source begins a new epoch and emits all tables.
+    pub anew: bool,
 }
 
 /// What a source hands over at once.

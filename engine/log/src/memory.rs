@@ -1,19 +1,20 @@
 //! The log in memory: what the contract says, and nothing else.
 
-use crate::rules::{advance, check_commit, check_read, lock};
+use crate::rules::{advance, check_commit, check_read, lock, new_id};
 use async_trait::async_trait;
 use futures::FutureExt;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use syncline_core::codec::EntryHead;
 use syncline_core::{
-    Appended, ChangeLog, Checkpoints, Entry, Offset, ReaderName, Record, Result, Tail, Topic,
+    Appended, ChangeLog, Checkpoints, Entry, LogId, Offset, ReaderName, Record, Result, Tail, Topic,
 };
 use tokio::sync::Notify;
 
 /// Keeps entries and checkpoints in memory. Durable for as long as the process.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct MemoryLog {
+    id: LogId,
     topics: Mutex<HashMap<Topic, TopicState>>,
     notes: Mutex<HashMap<String, Vec<u8>>>,
     appended: Notify,
@@ -27,18 +28,18 @@ struct TopicState {
     readers: BTreeMap<ReaderName, Offset>,
 }
 
+impl Default for MemoryLog {
+    fn default() -> Self {
+        let (topics, notes) = (Mutex::default(), Mutex::default());
+        Self { id: new_id(), topics, notes, appended: Notify::default() }
+    }
+}
+
 impl MemoryLog {
     /// An empty log.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
-    }
-
-    /// Forgets a reader on all topics, so that trimming no longer waits for it.
-    pub fn forget(&self, reader: &ReaderName) {
-        for topic in lock(&self.topics).values_mut() {
-            topic.readers.remove(reader);
-        }
     }
 
     fn with<R>(&self, topic: &Topic, see: impl FnOnce(&mut TopicState) -> R) -> R {
@@ -48,6 +49,10 @@ impl MemoryLog {
 
 #[async_trait]
 impl ChangeLog for MemoryLog {
+    fn id(&self) -> LogId {
+        self.id
+    }
+
     async fn append(&self, topic: &Topic, entries: Vec<Entry>) -> Result<Appended> {
         let next = self.with(topic, |state| state.append(entries));
         self.appended.notify_waiters();
@@ -78,10 +83,17 @@ impl ChangeLog for MemoryLog {
     async fn commit(&self, reader: &ReaderName, topic: &Topic, next: Offset) -> Result<()> {
         self.with(topic, |state| {
             let current = state.readers.get(reader).copied();
-            check_commit(reader, topic, current, next, state.tail.next)?;
+            check_commit(reader, topic, current, next, Offset(state.first)..=state.tail.next)?;
             state.readers.insert(reader.clone(), next);
             Ok(())
         })
+    }
+
+    async fn forget(&self, reader: &ReaderName) -> Result<()> {
+        for topic in lock(&self.topics).values_mut() {
+            topic.readers.remove(reader);
+        }
+        Ok(())
     }
 
     async fn trim(&self, topic: &Topic) -> Result<Offset> {

@@ -1,8 +1,9 @@
 //! What every log holds its callers to, and how the end of a topic moves.
 
+use std::ops::RangeInclusive;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use syncline_core::codec::{BodyKind, EntryHead};
-use syncline_core::{Error, Kind, Offset, ReaderName, Result, Tail, Topic};
+use syncline_core::{Error, Kind, LogId, Offset, ReaderName, Result, Tail, Topic};
 
 /// Moves the end past an entry.
 ///
@@ -19,6 +20,11 @@ pub(crate) fn advance(tail: &mut Tail, head: &EntryHead) {
     }
 }
 
+/// The id of a log that begins. Never 0, which is what progress without an id reads as.
+pub(crate) fn new_id() -> LogId {
+    LogId(rand::random_range(1..=u64::MAX))
+}
+
 /// Locks, whatever a panicking test did before: no invariant spans a panic here.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -29,7 +35,7 @@ pub(crate) fn check_read(topic: &Topic, from: Offset, first: Offset, next: Offse
     if from < first {
         return Err(Error::new(Kind::Corrupt, format!("{topic} was trimmed past offset {from}"))
             .detail(format!("it begins at {first}"))
-            .hint("backfill the reader's tables, then let it begin at the end of the log"));
+            .hint("copy what it reads again: syncline backfill --all"));
     }
     if from > next {
         return Err(Error::new(Kind::Corrupt, format!("{topic} has no offset {from} yet"))
@@ -39,20 +45,26 @@ pub(crate) fn check_read(topic: &Topic, from: Offset, first: Offset, next: Offse
     Ok(())
 }
 
-/// Whether a reader may move here.
+/// Whether a reader may move here. `there` is the first offset that was not trimmed, and the end.
 pub(crate) fn check_commit(
     reader: &ReaderName,
     topic: &Topic,
     current: Option<Offset>,
     next: Offset,
-    end: Offset,
+    there: RangeInclusive<Offset>,
 ) -> Result<()> {
+    if current.is_none() && next < *there.start() {
+        let begins = there.start();
+        return Err(Error::new(Kind::Corrupt, format!("{topic} was trimmed past offset {next}"))
+            .detail(format!("{reader} can't begin there, the log begins at {begins}")));
+    }
     if let Some(current) = current.filter(|&current| next < current) {
         return Err(Error::new(Kind::Corrupt, format!("{reader} went back on {topic}"))
             .detail(format!("from {current} to {next}; what it needs may be trimmed"))
-            .hint("was the target restored from an older backup? Backfill its tables"));
+            .hint("copy what it reads again: syncline backfill --all"));
     }
-    if next > end {
+    if next > *there.end() {
+        let end = there.end();
         return Err(Error::new(Kind::Corrupt, format!("{reader} is past the end of {topic}"))
             .detail(format!("at {next}, but the log ends at {end}")));
     }

@@ -5,11 +5,12 @@
 //!
 //! Order of effects: append → durable → the source's note is saved → position released.
 
+use crate::backfill::Request;
 use crate::clock::Clock;
 use crate::marks::Marks;
 use crate::status::{CaptureCounters, LoopState, StateCell};
 use crate::supervise::Attempt;
-use crate::{MakeSource, Registry, Settings, Shutdown};
+use crate::{Backfills, MakeSource, Registry, Settings, Shutdown};
 use async_trait::async_trait;
 use futures::StreamExt;
 use futures::future::BoxFuture;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use syncline_core::{
     Body, Boundary, Captured, ChangeLog, Checkpoints, Entry, Error, Kind, Offset, Outlet, Position,
-    Report, Result, Resume, Source, Stopped, SystemName, Tail, Topic,
+    Report, Result, Resume, Stopped, SystemName, Tail, Topic,
 };
 use tokio::select;
 use tokio::sync::{mpsc, watch};
@@ -31,6 +32,7 @@ pub(crate) struct Capture {
     pub(crate) make: MakeSource,
     pub(crate) log: Arc<dyn ChangeLog>,
     pub(crate) checkpoints: Arc<dyn Checkpoints>,
+    pub(crate) backfills: Arc<Backfills>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) marks: Arc<Marks>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -52,10 +54,29 @@ impl Attempt for Capture {
         &self.registry.capture(&self.system).state
     }
 
-    /// Runs the source until told to stop, or until it fails.
+    /// Runs the source until told to stop, or until it fails. Where tables are asked for, its run ends
+    /// and another begins.
     async fn attempt(&self, shutdown: &mut Shutdown) -> Result<()> {
-        let source = (self.make)();
-        let resume = self.resume().await?;
+        while self.run_source(shutdown).await? == Ended::ToCopyAgain {}
+        Ok(())
+    }
+}
+
+/// Why a run of the source ended without an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    Told,
+    ToCopyAgain,
+}
+
+impl Capture {
+    async fn run_source(&self, shutdown: &mut Shutdown) -> Result<Ended> {
+        let mut source = (self.make)();
+        let counters = self.registry.capture(&self.system);
+        let mut asked = counters.asked();
+        let asked_now = *asked.borrow_and_update();
+        let (resume, request) = self.resume().await?;
+        counters.take_up(asked_now, !request.is_empty());
         let (hand_over, captured) = mpsc::channel(self.settings.capture_queue);
         let (release, released) = watch::channel(resume.position);
         let stopping = Arc::new(AtomicBool::new(false));
@@ -67,23 +88,30 @@ impl Attempt for Capture {
             released,
             stopping: stopping.clone(),
         };
-        let running = tokio::task::spawn_blocking(move || run_source(source, resume, &outlet));
+        let running = tokio::task::spawn_blocking(move || source.run(resume, &outlet));
         let appending = Appending {
             capture: self,
             captured,
             pending: FuturesOrdered::new(),
             release,
             stopping,
-            counters: self.registry.capture(&self.system),
+            counters,
+            asked,
+            request: Some(request).filter(|request| !request.is_empty()),
+            ended: Ended::Told,
         };
         self.state().set(LoopState::Running);
         appending.run(running, shutdown).await
     }
-}
 
-impl Capture {
+    /// Whether it stopped for good and was asked to copy tables since it began.
+    pub(crate) fn may_be_mended(&self) -> bool {
+        let is_stopped = matches!(self.state().get(), LoopState::Stopped { .. });
+        is_stopped && self.registry.capture(&self.system).has_more_asked()
+    }
+
     /// Where the source begins. A transaction that was cut off is declared abandoned.
-    async fn resume(&self) -> Result<Resume> {
+    async fn resume(&self) -> Result<(Resume, Request)> {
         let tail = self.log.tail(&self.topic).await?;
         if let Some(entry) = abandonment(&tail) {
             self.log.append(&self.topic, vec![entry]).await?.durable.await?;
@@ -91,17 +119,20 @@ impl Capture {
         let checkpoints = self.checkpoints.clone();
         let name = checkpoint_name(&self.system);
         let checkpoint = blocking(move || checkpoints.load(&name)).await?;
-        Ok(Resume { position: tail.boundary.map(|boundary| boundary.position), checkpoint })
+        let request = self.backfills.asked_of(&self.system)?;
+        let resume = Resume {
+            position: tail.boundary.map(|boundary| boundary.position),
+            checkpoint,
+            copy_again: request.tables.clone(),
+            anew: request.anew,
+        };
+        Ok((resume, request))
     }
 }
 
 /// What tells readers to forget a transaction that is not whole; `None` when all are.
 fn abandonment(tail: &Tail) -> Option<Entry> {
     tail.open.then_some(Entry { body: Body::Abandoned, boundary: tail.boundary })
-}
-
-fn run_source(mut source: Box<dyn Source>, resume: Resume, outlet: &dyn Outlet) -> Result<()> {
-    source.run(resume, outlet)
 }
 
 /// Runs short blocking work off the loop.
@@ -162,6 +193,10 @@ struct Appending<'a> {
     release: watch::Sender<Option<Position>>,
     stopping: Arc<AtomicBool>,
     counters: &'a CaptureCounters,
+    asked: watch::Receiver<u64>,
+    /// What the source was asked for, until its note holds it.
+    request: Option<Request>,
+    ended: Ended,
 }
 
 impl Appending<'_> {
@@ -170,7 +205,7 @@ impl Appending<'_> {
         mut self,
         mut running: JoinHandle<Result<()>>,
         shutdown: &mut Shutdown,
-    ) -> Result<()> {
+    ) -> Result<Ended> {
         let outcome = self.append_all(shutdown).await;
         // The source sees the closed queue and the flag, and returns.
         self.stop_source();
@@ -178,8 +213,9 @@ impl Appending<'_> {
         let source = (&mut running).await.map_err(panicked)?;
         outcome?;
         match source {
-            Err(error) if error.kind() == Kind::Closed => Ok(()),
-            other => other,
+            Err(error) if error.kind() != Kind::Closed => Err(error),
+            _ if shutdown.is_requested() => Ok(Ended::Told),
+            _ => Ok(self.ended),
         }
     }
 
@@ -189,6 +225,10 @@ impl Appending<'_> {
             select! { biased;
                 Some(settled) = self.pending.next() => self.on_durable(settled?).await?,
                 () = shutdown.requested(), if !self.is_stopping() => self.stop_source(),
+                Ok(()) = self.asked.changed(), if !self.is_stopping() => {
+                    self.ended = Ended::ToCopyAgain;
+                    self.stop_source();
+                }
                 captured = self.captured.recv(), if self.has_room() => match captured {
                     Some(captured) => self.on_captured(captured).await?,
                     None => break,
@@ -239,6 +279,9 @@ impl Appending<'_> {
             let checkpoints = self.capture.checkpoints.clone();
             let name = checkpoint_name(&self.capture.system);
             blocking(move || checkpoints.save(&name, &note)).await?;
+            if let Some(request) = self.request.take() {
+                self.capture.backfills.taken(&self.capture.system, &request)?;
+            }
         }
         let now = self.capture.clock.now();
         for (committed_at, rows) in settled.commits {

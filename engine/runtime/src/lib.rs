@@ -14,6 +14,7 @@
 //! a setting. Names no connector, no Kafka and no DataFusion.
 
 mod apply;
+mod backfill;
 mod capture;
 mod chunk;
 mod clock;
@@ -23,6 +24,7 @@ mod marks;
 mod notes;
 mod parking;
 mod pipeline;
+mod readers;
 mod rejoin;
 mod resolve;
 mod retry;
@@ -31,6 +33,7 @@ mod shutdown;
 mod status;
 mod supervise;
 
+pub use backfill::Backfills;
 pub use clock::Clock;
 pub use pipeline::{
     EntityPlan, MakeSink, MakeSource, Pipeline, Plan, SinkPlan, SourcePlan, parked_before_entities,

@@ -4,9 +4,11 @@ use crate::apply::{Lane, Link};
 use crate::capture::Capture;
 use crate::clock::Clock;
 use crate::marks::Marks;
+use crate::readers::{Planned, Readers, Tables, feeding};
 use crate::resolve::Resolve;
+use crate::status::LoopState;
 use crate::supervise::{Attempt, supervised};
-use crate::{Registry, Settings, Shutdown, ShutdownTrigger, notes, shutdown};
+use crate::{Backfills, Registry, Settings, Shutdown, ShutdownTrigger, notes, shutdown};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use syncline_core::{
@@ -59,6 +61,9 @@ pub struct Plan {
     /// Which tables that are written refer to which: each pair is the one that refers and the one
     /// that it refers to.
     pub references: Vec<(TableName, TableName)>,
+    /// What mappings mean, by their names: a text that is the same as long as they make the same of
+    /// every row. A mapping that means something else than at the last start gets all rows again.
+    pub meanings: BTreeMap<String, String>,
 }
 
 /// Everything that [`run`] needs.
@@ -69,9 +74,11 @@ pub struct Pipeline {
     settings: Settings,
     registry: Arc<Registry>,
     marks: Arc<Marks>,
+    backfills: Arc<Backfills>,
     sources: Vec<SourcePlan>,
     resolves: Vec<ResolvePlan>,
     lanes: Vec<LanePlan>,
+    mappings: Vec<Planned>,
 }
 
 struct ResolvePlan {
@@ -86,6 +93,7 @@ struct LanePlan {
     topic: Topic,
     transforms: Vec<Arc<dyn Transform>>,
     links: Vec<Link>,
+    tables: Tables,
     make: MakeSink,
 }
 
@@ -102,22 +110,41 @@ impl Pipeline {
         settings: Settings,
         plan: Plan,
     ) -> Result<Self> {
-        let Plan { sources, sinks, entities, transforms, references } = plan;
+        let Plan { sources, sinks, entities, transforms, references, meanings } = plan;
         let resolves = plan_resolves(&entities, &transforms)?;
         let mut lanes = plan_lanes(sinks, &transforms)?;
         link(&mut lanes, &resolves, &references);
         let readers = resolves.iter().map(|it| &it.reader).chain(lanes.iter().map(|it| &it.reader));
         let systems = sources.iter().map(|it| it.system.clone());
         let marks = Arc::new(Marks::new(systems.clone(), readers.clone().cloned()));
-        let mappings = transforms.iter().map(|it| it.name().to_owned());
-        let registry = Arc::new(Registry::new(systems, readers.cloned(), mappings));
-        Ok(Self { log, checkpoints, clock, settings, registry, marks, sources, resolves, lanes })
+        let names = transforms.iter().map(|it| it.name().to_owned());
+        let registry = Arc::new(Registry::new(systems, readers.cloned(), names));
+        let backfills = Arc::new(Backfills::new(checkpoints.clone(), registry.clone()));
+        Ok(Self {
+            log,
+            checkpoints,
+            clock,
+            settings,
+            registry,
+            marks,
+            backfills,
+            sources,
+            resolves,
+            lanes,
+            mappings: plan_mappings(&transforms, &meanings),
+        })
     }
 
     /// The counters of all loops.
     #[must_use]
     pub fn registry(&self) -> Arc<Registry> {
         self.registry.clone()
+    }
+
+    /// What takes requests to copy tables again.
+    #[must_use]
+    pub fn backfills(&self) -> Arc<Backfills> {
+        self.backfills.clone()
     }
 
     /// The topics, captured ones first.
@@ -132,6 +159,22 @@ impl Pipeline {
     /// The readers, resolves first.
     pub fn readers(&self) -> impl Iterator<Item = &ReaderName> {
         self.resolves.iter().map(|it| &it.reader).chain(self.lanes.iter().map(|it| &it.reader))
+    }
+
+    /// Topics that no loop reads.
+    fn unread(&self) -> BTreeSet<Topic> {
+        let mut topics = self.topics();
+        topics.retain(|topic| self.resolves.iter().all(|it| it.topic != *topic));
+        topics.retain(|topic| self.lanes.iter().all(|it| it.topic != *topic));
+        topics
+    }
+
+    /// All who are waited for by trimming, each with its topic.
+    fn all_readers(&self) -> BTreeMap<ReaderName, Topic> {
+        let resolves = self.resolves.iter().map(|it| (it.reader.clone(), it.topic.clone()));
+        let lanes = self.lanes.iter().map(|it| (it.reader.clone(), it.topic.clone()));
+        let unread = self.unread().into_iter().map(|it| (ReaderName::unread(&it), it));
+        resolves.chain(lanes).chain(unread).collect()
     }
 }
 
@@ -179,11 +222,36 @@ fn plan_lanes(sinks: Vec<SinkPlan>, transforms: &[Arc<dyn Transform>]) -> Result
             topic,
             transforms: Vec::new(),
             links: Vec::new(),
+            tables: Tables::new(),
             make: make.clone(),
         });
         plan.transforms.push(transform.clone());
+        for (system, tables) in feeding(transform.as_ref(), transforms) {
+            plan.tables.entry(system).or_default().extend(tables);
+        }
     }
     Ok(plans.into_values().collect())
+}
+
+fn plan_mappings(
+    transforms: &[Arc<dyn Transform>],
+    meanings: &BTreeMap<String, String>,
+) -> Vec<Planned> {
+    let plan = |transform: &Arc<dyn Transform>| {
+        let (reads, writes) = (transform.reads(), transform.writes().name());
+        let meaning = meanings.get(transform.name()).map_or(transform.name(), String::as_str);
+        let topic = topic_of(reads);
+        Planned {
+            name: transform.name().to_owned(),
+            meaning: format!("{reads} to {writes}: {meaning}"),
+            reader: match writes.system() {
+                Some(system) => ReaderName::apply(system, &topic),
+                None => ReaderName::resolve(&topic),
+            },
+            tables: feeding(transform.as_ref(), transforms),
+        }
+    };
+    transforms.iter().map(plan).collect()
 }
 
 /// Tells each lane which others write what its rows refer to, or what refers to them.
@@ -237,40 +305,85 @@ fn unplanned(transform: &Arc<dyn Transform>) -> Error {
 /// to, or none was left running.
 pub async fn run(pipeline: Pipeline, mut told: Shutdown) -> Result<()> {
     let (end_loops, loops_end) = shutdown();
+    let readers = Arc::new(Readers::open(pipeline.checkpoints.clone())?);
+    // Order: before anything is captured or trimmed.
+    let Pipeline { log, mappings, backfills, .. } = &pipeline;
+    readers.prepare(log.as_ref(), &pipeline.all_readers(), mappings, backfills).await?;
     let trimming = tokio::spawn(trim(
         pipeline.log.clone(),
         pipeline.topics(),
+        pipeline.unread(),
         pipeline.settings.clone(),
         loops_end.clone(),
     ));
     let drain_timeout = pipeline.settings.drain_timeout;
-    let mut loops = start(pipeline, &loops_end);
-    let mut first_error = None;
+    let mut asked = pipeline.backfills.watch();
+    let mut loops = start(pipeline, readers, &loops_end);
     loop {
         tokio::select! { biased;
             () = told.requested() => break,
-            ended = loops.join_next() => match ended {
-                Some(ended) => note_end(ended, &mut first_error),
+            ended = loops.running.join_next() => match ended {
+                Some(ended) => loops.note_end(ended),
                 None => break,
             },
+            Ok(()) = asked.changed() => {}
+        }
+        loops.revive(&loops_end);
+    }
+    let Loops { mut running, mut failures, .. } = loops;
+    drain(&mut running, &end_loops, drain_timeout, &mut failures).await;
+    trimming.abort();
+    failures.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
+}
+
+/// How a loop ended: its name and outcome.
+type End = (String, Result<()>);
+
+/// The loops of a pipeline.
+struct Loops {
+    running: JoinSet<End>,
+    captures: Vec<Arc<Capture>>,
+    settings: Settings,
+    /// Why loops stopped for good, in the order in which they did.
+    failures: Vec<(String, Error)>,
+}
+
+impl Loops {
+    fn spawn(&mut self, work: Arc<dyn Attempt>, end: &Shutdown) {
+        let (settings, end) = (self.settings.clone(), end.clone());
+        self.running.spawn(async move { (work.name(), supervised(work, settings, end).await) });
+    }
+
+    fn note_end(&mut self, ended: std::result::Result<End, tokio::task::JoinError>) {
+        note_end(ended, &mut self.failures);
+    }
+
+    /// Begins captures anew that had stopped for good, and were asked to copy tables since: that may
+    /// be what mends them.
+    fn revive(&mut self, end: &Shutdown) {
+        for capture in self.captures.clone() {
+            let name = capture.name();
+            let has_ended = self.failures.iter().any(|(failed, _)| *failed == name);
+            if has_ended && capture.may_be_mended() {
+                self.failures.retain(|(failed, _)| *failed != name);
+                capture.state().set(LoopState::Starting);
+                self.spawn(capture, end);
+            }
         }
     }
-    drain(loops, &end_loops, drain_timeout, &mut first_error).await;
-    trimming.abort();
-    first_error.map_or(Ok(()), Err)
 }
 
 /// Tells the loops to end and waits, but not for ever.
 async fn drain(
-    mut loops: JoinSet<Result<()>>,
+    loops: &mut JoinSet<End>,
     end_loops: &ShutdownTrigger,
     longest: std::time::Duration,
-    first_error: &mut Option<Error>,
+    failures: &mut Vec<(String, Error)>,
 ) {
     end_loops.trigger();
     let draining = async {
         while let Some(ended) = loops.join_next().await {
-            note_end(ended, first_error);
+            note_end(ended, failures);
         }
     };
     if timeout(longest, draining).await.is_err() {
@@ -279,37 +392,50 @@ async fn drain(
 }
 
 fn note_end(
-    ended: std::result::Result<Result<()>, tokio::task::JoinError>,
-    first_error: &mut Option<Error>,
+    ended: std::result::Result<End, tokio::task::JoinError>,
+    failures: &mut Vec<(String, Error)>,
 ) {
-    let outcome = ended.unwrap_or_else(|panic| {
-        Err(Error::new(Kind::Internal, "a loop panicked").caused_by(panic))
+    let (name, outcome) = ended.unwrap_or_else(|panic| {
+        let error = Error::new(Kind::Internal, "a loop panicked").caused_by(panic);
+        ("a loop".to_owned(), Err(error))
     });
     if let Err(error) = outcome {
-        first_error.get_or_insert(error);
+        failures.push((name, error));
     }
 }
 
-fn start(pipeline: Pipeline, loops_end: &Shutdown) -> JoinSet<Result<()>> {
-    let mut loops = JoinSet::new();
-    let Pipeline { log, checkpoints, clock, settings, registry, marks, sources, resolves, lanes } =
-        pipeline;
-    let mut works: Vec<Box<dyn Attempt>> = Vec::new();
+fn start(pipeline: Pipeline, readers: Arc<Readers>, loops_end: &Shutdown) -> Loops {
+    let Pipeline {
+        log,
+        checkpoints,
+        clock,
+        settings,
+        registry,
+        marks,
+        backfills,
+        sources,
+        resolves,
+        lanes,
+        mappings: _,
+    } = pipeline;
+    let mut captures = Vec::new();
     for SourcePlan { system, make } in sources {
-        works.push(Box::new(Capture {
+        captures.push(Arc::new(Capture {
             topic: Topic::changes(&system),
             system,
             make,
             log: log.clone(),
             checkpoints: checkpoints.clone(),
+            backfills: backfills.clone(),
             registry: registry.clone(),
             marks: marks.clone(),
             clock: clock.clone(),
             settings: settings.clone(),
         }));
     }
+    let mut works: Vec<Arc<dyn Attempt>> = Vec::new();
     for ResolvePlan { reader, topic, transforms } in resolves {
-        works.push(Box::new(Resolve {
+        works.push(Arc::new(Resolve {
             reader,
             topic,
             transforms,
@@ -320,13 +446,16 @@ fn start(pipeline: Pipeline, loops_end: &Shutdown) -> JoinSet<Result<()>> {
             settings: settings.clone(),
         }));
     }
-    for LanePlan { reader, system, topic, transforms, links, make } in lanes {
-        works.push(Box::new(Lane {
+    for LanePlan { reader, system, topic, transforms, links, tables, make } in lanes {
+        works.push(Arc::new(Lane {
             reader,
             system,
             topic,
             transforms,
             links,
+            tables,
+            readers: readers.clone(),
+            backfills: backfills.clone(),
             sink: Mutex::new(make()),
             log: log.clone(),
             registry: registry.clone(),
@@ -335,16 +464,22 @@ fn start(pipeline: Pipeline, loops_end: &Shutdown) -> JoinSet<Result<()>> {
             settings: settings.clone(),
         }));
     }
+    let (running, failures) = (JoinSet::new(), Vec::new());
+    let mut loops = Loops { running, captures: captures.clone(), settings, failures };
+    for capture in captures {
+        loops.spawn(capture, loops_end);
+    }
     for work in works {
-        loops.spawn(supervised(work, settings.clone(), loops_end.clone()));
+        loops.spawn(work, loops_end);
     }
     loops
 }
 
-/// Trims every topic now and then.
+/// Trims every topic now and then, those whole that nobody reads.
 async fn trim(
     log: Arc<dyn ChangeLog>,
     topics: BTreeSet<Topic>,
+    unread: BTreeSet<Topic>,
     settings: Settings,
     mut told: Shutdown,
 ) {
@@ -355,11 +490,20 @@ async fn trim(
             _ = ticks.tick() => {}
         }
         for topic in &topics {
-            if let Err(error) = log.trim(topic).await {
+            let passed = match unread.contains(topic) {
+                true => pass_over(log.as_ref(), topic).await,
+                false => Ok(()),
+            };
+            if let Err(error) = passed.and(log.trim(topic).await) {
                 tracing::warn!("can't trim {topic}: {error}");
             }
         }
     }
+}
+
+async fn pass_over(log: &dyn ChangeLog, topic: &Topic) -> Result<()> {
+    let end = log.tail(topic).await?.next;
+    log.commit(&ReaderName::unread(topic), topic, end).await
 }
 
 /// The rows that resolve has set aside for one topic, for people.

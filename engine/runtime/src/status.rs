@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use syncline_core::{Error, Position, ReaderName, Report, SystemName, Written};
+use tokio::sync::watch;
 
 /// Whether a loop runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -75,7 +76,7 @@ pub struct CaptureStatus {
     /// Whether it runs.
     #[serde(flatten)]
     pub state: LoopState,
-    /// Whether all snapshots are done and changes stream.
+    /// Whether all snapshots are done, those too that were asked for since, and changes stream.
     pub streaming: bool,
     /// Tables being copied, or copied, by name.
     pub snapshots: BTreeMap<String, SnapshotStatus>,
@@ -177,6 +178,11 @@ impl Registry {
         self.captures.get(system).expect("every capture is registered with the pipeline")
     }
 
+    /// `None` for a system that is not read.
+    pub(crate) fn find_capture(&self, system: &SystemName) -> Option<&CaptureCounters> {
+        self.captures.get(system)
+    }
+
     pub(crate) fn lane(&self, reader: &ReaderName) -> &LaneCounters {
         self.lanes.get(reader).expect("every reader is registered with the pipeline")
     }
@@ -216,7 +222,7 @@ impl StateCell {
         });
     }
 
-    fn get(&self) -> LoopState {
+    pub(crate) fn get(&self) -> LoopState {
         lock(&self.0).clone()
     }
 }
@@ -228,6 +234,9 @@ pub(crate) struct CaptureCounters {
     pub(crate) durable_commit: AtomicU64,
     pub(crate) commit_to_durable: LatencyRecorder,
     streaming: AtomicBool,
+    /// How often copying again was asked for, and how often a run had begun with it.
+    asked: watch::Sender<u64>,
+    taken_up: AtomicU64,
     reported: Mutex<Reported>,
 }
 
@@ -248,12 +257,37 @@ impl CaptureCounters {
             durable_commit: AtomicU64::new(0),
             commit_to_durable: LatencyRecorder::new(),
             streaming: AtomicBool::new(false),
+            asked: watch::Sender::new(0),
+            taken_up: AtomicU64::new(0),
             reported: Mutex::default(),
         }
     }
 
     pub(crate) fn released(&self, position: Position) {
         self.durable_commit.store(position.commit, Ordering::Relaxed);
+    }
+
+    /// Tables are to be copied again.
+    pub(crate) fn ask(&self) {
+        self.asked.send_modify(|asked| *asked += 1);
+    }
+
+    pub(crate) fn asked(&self) -> watch::Receiver<u64> {
+        self.asked.subscribe()
+    }
+
+    /// A run begins with all that was asked for until then.
+    pub(crate) fn take_up(&self, asked: u64, copies: bool) {
+        if copies {
+            self.streaming.store(false, Ordering::SeqCst);
+            lock(&self.reported).snapshots.clear();
+        }
+        self.taken_up.store(asked, Ordering::SeqCst);
+    }
+
+    /// Whether something was asked for since the last run began.
+    pub(crate) fn has_more_asked(&self) -> bool {
+        *self.asked.borrow() > self.taken_up.load(Ordering::SeqCst)
     }
 
     pub(crate) fn report(&self, report: Report) {
@@ -263,7 +297,7 @@ impl CaptureCounters {
                 let status = SnapshotStatus { rows, rows_estimated, done };
                 reported.snapshots.insert(table.to_string(), status);
             }
-            Report::Streaming => self.streaming.store(true, Ordering::Relaxed),
+            Report::Streaming => self.streaming.store(true, Ordering::SeqCst),
             Report::Retained { bytes, bytes_max } => reported.retained = Some((bytes, bytes_max)),
             Report::Schema(schema) => {
                 reported.note(format!("{} has revision {}", schema.name(), schema.revision()));
@@ -276,7 +310,7 @@ impl CaptureCounters {
         let reported = lock(&self.reported);
         CaptureStatus {
             state: self.state.get(),
-            streaming: self.streaming.load(Ordering::Relaxed),
+            streaming: !self.has_more_asked() && self.streaming.load(Ordering::SeqCst),
             snapshots: reported.snapshots.clone(),
             rows: self.rows.load(Ordering::Relaxed),
             durable_commit: self.durable_commit.load(Ordering::Relaxed),

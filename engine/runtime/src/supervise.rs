@@ -4,6 +4,7 @@ use crate::retry::Backoff;
 use crate::status::{LoopState, StateCell};
 use crate::{Settings, Shutdown};
 use async_trait::async_trait;
+use std::sync::Arc;
 use syncline_core::{Result, Retry};
 use tokio::time::{Instant, sleep};
 use tokio::{select, time::Duration};
@@ -27,7 +28,7 @@ pub(crate) trait Attempt: Send + Sync {
 /// Runs attempts until told to stop; or until one fails in a way that trying again can't mend, and
 /// then gives that error.
 pub(crate) async fn supervised(
-    work: Box<dyn Attempt>,
+    work: Arc<dyn Attempt>,
     settings: Settings,
     mut shutdown: Shutdown,
 ) -> Result<()> {
@@ -81,8 +82,8 @@ mod tests {
     use crate::shutdown;
     use crate::status::Registry;
     use std::collections::VecDeque;
+    use std::sync::Mutex;
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::sync::{Arc, Mutex};
     use syncline_core::{Error, Kind, ReaderName, SystemName, Topic};
 
     /// Fails with each kind in turn, then ends.
@@ -122,7 +123,7 @@ mod tests {
         };
         let (_trigger, told) = shutdown();
         let settings = Settings { retry_first: Duration::from_millis(1), ..Settings::default() };
-        let outcome = supervised(Box::new(work), settings, told).await;
+        let outcome = supervised(Arc::new(work), settings, told).await;
         (outcome, attempts.load(Ordering::Relaxed))
     }
 

@@ -78,6 +78,10 @@ pub(crate) enum Command {
     /// Show what the running Syncline of this project is doing.
     #[command(after_help = "Examples:\n  syncline status\n  syncline status --json | jq .mappings")]
     Status,
+    /// Copy tables again, while changes go on.
+    #[command(after_help = "Examples:\n  syncline backfill sis.public.students\n  \
+        syncline backfill --all --system sis     all that is read of sis; after a lost slot too")]
+    Backfill(Backfill),
     /// List, replay or drop the rows that were set aside.
     #[command(after_help = "Examples:\n  syncline parked list\n  \
         syncline parked replay lms person/to_lms.sql\n  \
@@ -146,6 +150,21 @@ pub(crate) struct Run {
     /// End once everything that was committed at the start is at its target.
     #[arg(long)]
     pub(crate) until_caught_up: bool,
+}
+
+/// What `backfill` is told.
+#[derive(Debug, Args)]
+pub(crate) struct Backfill {
+    /// The tables, such as sis.public.students.
+    #[arg(value_name = "TABLE", required_unless_present = "all", conflicts_with = "all")]
+    pub(crate) tables: Vec<String>,
+    /// All tables that are read. Where a source no longer has what was not read yet, reading begins
+    /// anew with them.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// With --all: of this system only.
+    #[arg(long, value_name = "NAME", requires = "all")]
+    pub(crate) system: Option<String>,
 }
 
 /// What `parked` is told.

@@ -1,6 +1,9 @@
 //! The engine in this process: started, watched, told to stop.
 
-use crate::live::{ADDRESS_FILE, Observer, Reading, Report, Served, Watching, caught_up, serve};
+use crate::live::{
+    ADDRESS_FILE, Observer, Reading, Report, Served, Watching, caught_up, serve, take_up,
+    watch_asked,
+};
 use crate::problem::{Exit, Failure, Outcome, Problem};
 use crate::project::Project;
 use crate::state::State;
@@ -24,6 +27,7 @@ pub(crate) struct Engine {
     /// None once its outcome was taken.
     running: Option<JoinHandle<syncline_core::Result<()>>>,
     readers: Vec<Reading>,
+    asking: JoinHandle<()>,
     sources: BTreeMap<SystemName, Settings>,
     // Dropped in this order: the address goes before the state is another's.
     _address_file: AddressFile,
@@ -45,7 +49,9 @@ impl Engine {
         let Wired { pipeline, state, mappings, readers, sources } = wire(project)?;
         let captured = mappings.iter().filter_map(|it| it.reads.system()).map(Topic::changes);
         let captured: BTreeSet<Topic> = captured.collect();
-        let registry = pipeline.registry();
+        let (registry, backfills) = (pipeline.registry(), pipeline.backfills());
+        // Order: before anything runs, so that a run until all is caught up has it in it.
+        take_up(&state.directory, &backfills)?;
         let observer = Observer::new(&project.settings.name, registry.clone(), mappings);
         let watching = observer.spawn();
         let served = Served {
@@ -60,12 +66,14 @@ impl Engine {
             .map_err(|error| Failure::io(format!("can't write {}", file.display()), &error))?;
         let (trigger, told) = shutdown();
         let running = Some(tokio::spawn(run(pipeline, told)));
+        let asking = watch_asked(state.directory.clone(), backfills);
         Ok(Self {
             address,
             watching,
             trigger,
             running,
             readers,
+            asking,
             sources,
             _address_file: AddressFile(file),
             state,
@@ -105,6 +113,7 @@ impl Engine {
 
     /// Lets every loop finish what it does and waits, within the project's `drain_timeout`.
     pub(crate) async fn stop(self) -> Outcome<()> {
+        self.asking.abort();
         self.trigger.trigger();
         match self.running {
             Some(running) => outcome(running.await),

@@ -45,6 +45,7 @@ pub(crate) fn wire(project: &Project) -> Outcome<Wired> {
         entities: project.entity_schemas().map(|schema| EntityPlan { schema }).collect(),
         transforms: mappings.iter().map(|mapping| mapping.transform.clone()).collect(),
         references: references(&lock),
+        meanings: meanings(project, &mappings),
     };
     let state = State::open(project)?;
     let pipeline = Pipeline::new(
@@ -125,6 +126,13 @@ fn one_way(system: &SystemName, use_: &str, why: &str) -> Failure {
     Problem::new(format!("system {system} can't be {use_}: {why}"))
         .hint("name another system in the mapping, or give this one another connector".to_owned())
         .into()
+}
+
+/// What the mappings mean; the time zone is part of it.
+fn meanings(project: &Project, mappings: &[Mapping]) -> BTreeMap<String, String> {
+    let zone = project.mapping_options().time_zone;
+    let meaning = |it: &Mapping| (it.name.clone(), format!("{} IN {zone}", it.meaning()));
+    mappings.iter().map(meaning).collect()
 }
 
 /// Which tables refer to which other ones.

@@ -151,7 +151,7 @@ impl Visit<'_> {
                     Severity::Error,
                     format!("our slot {name:?} is lost"),
                     "the server dropped WAL that was not captured",
-                    format!("{drop_it}; then syncline backfill {}", self.system),
+                    format!("{drop_it}; then syncline backfill --all --system {}", self.system),
                 );
             } else if !ours && !row.is_true(1) {
                 left = true;

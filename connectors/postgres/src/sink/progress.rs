@@ -8,7 +8,7 @@ use super::target::quoted;
 use crate::settings::Settings;
 use crate::values::encode::timestamptz;
 use std::time::Duration;
-use syncline_core::{Error, Kind, Offset, Progress, ReaderName, Result, SystemName, Topic};
+use syncline_core::{Error, Kind, LogId, Offset, Progress, ReaderName, Result, SystemName, Topic};
 use tokio_postgres::types::Type;
 
 /// Makes what is missing. Two readers may begin at the same time, so one waits for the other.
@@ -22,6 +22,7 @@ const CREATE: &str = "
         next_offset bigint NOT NULL,
         committed_at timestamptz NOT NULL,
         updated_at timestamptz NOT NULL);
+    ALTER TABLE syncline.progress ADD COLUMN IF NOT EXISTS log_id bigint NOT NULL DEFAULT 0;
     CREATE TABLE IF NOT EXISTS syncline.parked (
         reader text NOT NULL,
         mapping text NOT NULL,
@@ -41,7 +42,8 @@ const CREATE: &str = "
     COMMIT";
 
 const EXISTS: &str = "
-    SELECT pg_catalog.to_regclass('syncline.progress') IS NOT NULL
+    SELECT EXISTS (SELECT FROM pg_catalog.pg_attribute
+            WHERE attrelid = pg_catalog.to_regclass('syncline.progress') AND attname = 'log_id')
         AND pg_catalog.to_regclass('syncline.parked') IS NOT NULL";
 
 const LOCK: &str = "SELECT pg_catalog.pg_advisory_lock(pg_catalog.hashtextextended($1, 0))";
@@ -57,19 +59,21 @@ const HOLDER: &str = "
         AND (l.classid::bigint << 32 | l.objid::bigint) = pg_catalog.hashtextextended($1, 0)";
 
 const READ: &str = "
-    SELECT topic, next_offset, (extract(epoch FROM committed_at) * 1000000)::bigint
+    SELECT topic, next_offset, (extract(epoch FROM committed_at) * 1000000)::bigint, log_id
     FROM syncline.progress WHERE reader = $1";
 
 /// Moves a reader on. Divides by zero, so that nothing can commit, unless the reader is still where
 /// this sink left it.
 const MOVE: &str = "
     WITH moved AS (
-        INSERT INTO syncline.progress AS p (reader, topic, next_offset, committed_at, updated_at)
-        VALUES ($1, $2, $3, $4, pg_catalog.clock_timestamp())
+        INSERT INTO syncline.progress AS p
+            (reader, topic, next_offset, committed_at, updated_at, log_id)
+        VALUES ($1, $2, $3, $4, pg_catalog.clock_timestamp(), $6)
         ON CONFLICT (reader) DO UPDATE SET topic = excluded.topic,
             next_offset = excluded.next_offset, committed_at = excluded.committed_at,
-            updated_at = excluded.updated_at
-        WHERE p.next_offset = $5 AND p.next_offset <= excluded.next_offset
+            updated_at = excluded.updated_at, log_id = excluded.log_id
+        WHERE p.next_offset = $5
+            AND (p.log_id <> excluded.log_id OR p.next_offset <= excluded.next_offset)
         RETURNING 1)
     SELECT 1 / pg_catalog.count(*) FROM moved";
 
@@ -181,12 +185,13 @@ pub(super) async fn read(session: &mut Session, reader: &ReaderName) -> Result<O
     let answer = answer.map_err(|error| sqlstate::error("can't read the progress", error))?;
     let Some(row) = answer.first() else { return Ok(None) };
     let topic: String = field(row, 0)?;
-    let next: i64 = field(row, 1)?;
+    let (next, log): (i64, i64) = (field(row, 1)?, field(row, 3)?);
     let topic = topic_named(&topic).ok_or_else(|| {
         Error::new(Kind::Corrupt, format!("the progress of {reader} names no topic"))
             .detail(format!("syncline.progress has topic {topic:?}"))
     })?;
-    Ok(Some(Progress { topic, next: Offset(next.cast_unsigned()), committed_at: field(row, 2)? }))
+    let (log, next) = (LogId(log.cast_unsigned()), Offset(next.cast_unsigned()));
+    Ok(Some(Progress { log, topic, next, committed_at: field(row, 2)? }))
 }
 
 fn topic_named(name: &str) -> Option<Topic> {
@@ -204,6 +209,7 @@ pub(super) struct Move<'a> {
     next: i64,
     committed_at: Encoded,
     known: i64,
+    log: i64,
 }
 
 impl<'a> Move<'a> {
@@ -215,6 +221,7 @@ impl<'a> Move<'a> {
             next: to.next.0.cast_signed(),
             committed_at: Encoded(timestamptz(to.committed_at).to_vec()),
             known: known.map_or(-1, |offset| offset.0.cast_signed()),
+            log: to.log.0.cast_signed(),
         }
     }
 
@@ -223,8 +230,8 @@ impl<'a> Move<'a> {
         &self,
         session: &mut Session,
     ) -> std::result::Result<(), super::session::CommitError> {
-        let Self { reader, topic, next, committed_at, known } = self;
-        session.execute_and_commit(MOVE, &[reader, topic, next, committed_at, known]).await
+        let Self { reader, topic, next, committed_at, known, log } = self;
+        session.execute_and_commit(MOVE, &[reader, topic, next, committed_at, known, log]).await
     }
 }
 

@@ -9,7 +9,7 @@ use crate::begin::Wanted;
 use crate::catalog::{base_types, captured_columns, read_tables};
 use crate::source::Capture;
 use crate::values::arrow_type;
-use crate::wire::{Connection, Purpose};
+use crate::wire::{Connection, Purpose, literal};
 use std::collections::HashMap;
 use std::sync::Arc;
 use syncline_core::{Error, Identity, Kind, Report, Result, TableName, TableSchema};
@@ -144,7 +144,13 @@ impl<'a> Relations<'a> {
             return Ok(None);
         };
         if known.oid != message.oid {
-            return Err(made_again(self.capture, &name));
+            let known = known.oid;
+            if !self.is_still(known, &message)? {
+                return Err(made_again(&name));
+            }
+            // An older table of this name; the one we know was copied since.
+            self.by_oid.insert(message.oid, None);
+            return Ok(None);
         }
         known.identity = message.columns.iter().map(|column| column.identity).collect();
         let same = known.expected.as_ref().is_some_and(|sent| same_columns(sent, &message));
@@ -175,12 +181,28 @@ impl<'a> Relations<'a> {
         self.capture.outlet.report(Report::Schema(schema.clone()));
         Ok(Some(Change { table, oid: message.oid, schema }))
     }
+
+    /// Whether a table that we know has the name that a description says.
+    fn is_still(&mut self, oid: u32, message: &RelationMessage) -> Result<bool> {
+        let mut catalog = match self.catalog.take() {
+            Some(catalog) => catalog,
+            None => Connection::open(self.capture.settings, Purpose::Query)?,
+        };
+        let rows = catalog.query(&format!(
+            "SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+             WHERE c.oid = {oid} AND n.nspname = {} AND c.relname = {}",
+            literal(&message.schema),
+            literal(&message.table)
+        ))?;
+        self.catalog = Some(catalog);
+        Ok(!rows.is_empty())
+    }
 }
 
-fn made_again(capture: &Capture<'_>, name: &TableName) -> Error {
+fn made_again(name: &TableName) -> Error {
     Error::new(Kind::Config, format!("{name} was dropped and made again since it was copied"))
         .detail("changes made in between were not captured")
-        .hint(format!("copy the tables again: syncline backfill {}", capture.system))
+        .hint(format!("copy it again: syncline backfill {name}"))
 }
 
 /// What the stream should say of a table that did not change.

@@ -23,7 +23,8 @@ pub(crate) fn reader() -> ReaderName {
 }
 
 pub(crate) fn progress(next: u64) -> Progress {
-    Progress { topic: topic(), next: syncline_core::Offset(next), committed_at: 0 }
+    let (log, next) = (syncline_core::LogId(1), syncline_core::Offset(next));
+    Progress { log, topic: topic(), next, committed_at: 0 }
 }
 
 /// A schema of `public.<table>` whose columns have the arrays' types.

@@ -244,3 +244,17 @@ async fn writes_carry_an_origin_of_their_reader() {
             .unwrap();
     }
 }
+
+#[tokio::test]
+async fn progress_from_before_logs_had_an_id_is_of_no_log() {
+    let database = Database::new(TABLE).await;
+    let mut sink = opened(&database).await;
+    sink.commit(&progress(5)).await.unwrap();
+    drop(sink);
+    database.client.batch_execute("ALTER TABLE syncline.progress DROP log_id").await.unwrap();
+    let mut sink = impatient(database.settings());
+    let found = sink.open(&reader()).await.unwrap().unwrap();
+    assert_eq!((found.log, found.next), (syncline_core::LogId(0), progress(5).next));
+    sink.commit(&progress(1)).await.unwrap();
+    assert_eq!(sink.open(&reader()).await.unwrap(), Some(progress(1)));
+}

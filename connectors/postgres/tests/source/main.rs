@@ -6,6 +6,7 @@ mod cluster;
 mod model;
 mod recorder;
 
+mod again;
 mod catalog;
 mod columns;
 mod doctor;

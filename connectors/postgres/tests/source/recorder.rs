@@ -1,6 +1,7 @@
 //! An outlet that keeps what it is given, as a log would, and runs a source into it.
 
 use crate::cluster::system;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -17,6 +18,8 @@ pub(crate) struct State {
     pub(crate) entries: Vec<Entry>,
     pub(crate) reports: Vec<Report>,
     checkpoint: Option<Vec<u8>>,
+    copy_again: BTreeSet<TableName>,
+    anew: bool,
     released: Option<Position>,
     stopping: bool,
     finished: bool,
@@ -127,6 +130,20 @@ impl Recorder {
         state.checkpoint = Some(edit(text).into_bytes());
     }
 
+    /// Asks for tables to be copied again by the next run; `anew` as in [`Resume`].
+    pub(crate) fn ask(&self, tables: &[TableName], anew: bool) {
+        let mut state = self.state.lock().unwrap();
+        state.copy_again.extend(tables.iter().cloned());
+        state.anew = anew;
+    }
+
+    /// Drops all entries, as a log does that was trimmed.
+    pub(crate) fn trim(&self) {
+        let mut state = self.state.lock().unwrap();
+        let boundary = state.entries.iter().rev().find_map(|entry| entry.boundary);
+        state.entries = vec![Entry { body: Body::Nothing, boundary }];
+    }
+
     pub(crate) fn forget_checkpoint(&self) {
         self.state.lock().unwrap().checkpoint = None;
     }
@@ -150,7 +167,12 @@ impl Recorder {
         state.entries.truncate(whole.map_or(0, |last| last + 1));
         state.reports.clear();
         state.finished = false;
-        Resume { position: state.boundary(), checkpoint: state.checkpoint.clone() }
+        Resume {
+            position: state.boundary(),
+            checkpoint: state.checkpoint.clone(),
+            copy_again: state.copy_again.clone(),
+            anew: state.anew,
+        }
     }
 
     /// Runs a source into this log.
@@ -222,6 +244,8 @@ impl Outlet for Recorder {
         }
         if captured.checkpoint.is_some() {
             state.checkpoint = captured.checkpoint;
+            state.copy_again.clear();
+            state.anew = false;
         }
         state.released = state.boundary().or(state.released);
         self.changed.notify_all();

@@ -26,7 +26,9 @@ fn expect_gap(error: &Error, why: &str) {
     assert_eq!(error.kind(), Kind::Config, "{error}");
     assert!(error.to_string().contains(why), "{error}");
     assert!(error.detail_text().is_some_and(|detail| detail.contains("may be missing")));
-    assert!(error.hint_text().is_some_and(|hint| hint.contains("syncline backfill sis")));
+    assert!(
+        error.hint_text().is_some_and(|hint| hint.contains("syncline backfill --all --system sis"))
+    );
 }
 
 #[test]
@@ -77,7 +79,7 @@ fn a_dropped_slot_is_a_gap() {
 }
 
 /// Drops the slot once its reader is gone.
-fn drop_slot(database: &Database<'_>) {
+pub(crate) fn drop_slot(database: &Database<'_>) {
     let slot = database.settings().slot;
     let free = format!("SELECT active FROM pg_replication_slots WHERE slot_name = '{slot}'");
     let deadline = std::time::Instant::now() + Duration::from_secs(20);

@@ -25,6 +25,7 @@ pub async fn change_log(log: Arc<dyn ChangeLog>) {
     within(the_tail_knows_the_boundary(&*log)).await;
     within(progress_only_goes_forward(&*log)).await;
     within(trimming_waits_for_every_reader(&*log)).await;
+    within(a_forgotten_reader_is_not_waited_for(&*log)).await;
     within(topics_are_apart(&*log)).await;
     within(many_wait_for_durability_at_once(&log)).await;
 }
@@ -201,6 +202,30 @@ async fn trimming_waits_for_every_reader(log: &dyn ChangeLog) {
     assert_eq!(log.tail(&topic).await.expect("has a tail"), tail, "trimming keeps the tail");
 }
 
+async fn a_forgotten_reader_is_not_waited_for(log: &dyn ChangeLog) {
+    let topic = topic("forget");
+    let (fast, slow) = (reader("fast", &topic), reader("slow", &topic));
+    let entries = entries(6, 400);
+    for part in entries.chunks(20) {
+        append(log, &topic, part.to_vec()).await;
+    }
+    log.commit(&slow, &topic, Offset(0)).await.expect("commits");
+    log.commit(&fast, &topic, Offset(400)).await.expect("commits");
+    assert_eq!(log.trim(&topic).await.expect("trims"), Offset(0), "the slow reader is waited for");
+    log.forget(&slow).await.expect("forgets");
+    log.forget(&slow).await.expect("forgets again");
+    assert_eq!(log.progress(&slow, &topic).await.expect("asks"), None);
+    let first = log.trim(&topic).await.expect("trims");
+    if let Some(before) = first.0.checked_sub(1) {
+        let gone = log.commit(&slow, &topic, Offset(before)).await;
+        assert_corrupt(gone, "a reader that is registered at what was trimmed");
+    }
+    log.commit(&slow, &topic, first).await.expect("registers where the log still is");
+    assert_eq!(log.trim(&topic).await.expect("trims"), first);
+    let rest = entries.get(first.0 as usize..).expect("in range");
+    assert_same(&read_all(log, &topic, first, UNBOUNDED).await, rest);
+}
+
 async fn topics_are_apart(log: &dyn ChangeLog) {
     let (sis, hr) = (topic("apart.sis"), topic("apart.hr"));
     append(log, &sis, entries(4, 5)).await;
@@ -238,8 +263,10 @@ async fn everything_is_there_when_opened_again<L: ChangeLog>(open: &impl Fn() ->
     let topic = topic("again");
     let lms = reader("lms", &topic);
     let mut all = Vec::new();
+    let id = open().id();
     for round in 0..5 {
         let log = open();
+        assert_eq!(log.id(), id, "it is the same log");
         assert_same(&read_all(&log, &topic, Offset(0), 1 << 14).await, &all);
         let more = entries(round, 37);
         all.extend(more.clone());

@@ -8,7 +8,7 @@ mod memory;
 pub use memory::{MemoryRow, MemorySink, MemoryTarget};
 
 use crate::{
-    ChangeBatch, Column, ColumnMask, Kind, Offset, Op, ParkKey, Parked, Presence, Progress,
+    ChangeBatch, Column, ColumnMask, Kind, LogId, Offset, Op, ParkKey, Parked, Presence, Progress,
     ReaderName, Sink, Stage, SystemName, TableName, TableSchema, TargetChange, Topic, Transaction,
     TransactionRun,
 };
@@ -129,7 +129,8 @@ fn topic() -> Topic {
 }
 
 fn progress(next: u64) -> Progress {
-    Progress { topic: topic(), next: Offset(next), committed_at: 1_700_000_000_123_456 }
+    let committed_at = 1_700_000_000_123_456;
+    Progress { log: LogId(u64::MAX - 7), topic: topic(), next: Offset(next), committed_at }
 }
 
 fn rows(changes: &[ItemChange]) -> [TargetChange; 1] {
@@ -157,6 +158,7 @@ async fn commit(sink: &mut dyn Sink, next: u64) {
 pub async fn all<T: SinkTarget>(fresh: impl AsyncFn() -> T) {
     nothing_is_visible_before_commit(&fresh().await).await;
     rows_and_progress_come_together(&fresh().await).await;
+    progress_in_another_log_begins_anew(&fresh().await).await;
     a_refused_write_leaves_the_transaction_as_it_was(&fresh().await).await;
     replays_do_no_harm(&fresh().await).await;
     parts_of_rows_leave_the_rest_alone(&fresh().await).await;
@@ -199,6 +201,21 @@ pub async fn rows_and_progress_come_together(target: &dyn SinkTarget) {
     let mut sink = target.sink();
     assert_eq!(sink.open(&reader()).await.expect("the sink opens once more"), Some(progress(8)));
     assert_eq!(target.visible().await.len(), 1);
+}
+
+/// Progress says which log it is of, and may be less in another one.
+pub async fn progress_in_another_log_begins_anew(target: &dyn SinkTarget) {
+    let mut sink = opened(target).await;
+    write(&mut *sink, &[whole(Op::Insert, 1, "a", 1)]).await;
+    commit(&mut *sink, 9).await;
+    drop(sink);
+    let mut sink = target.sink();
+    assert_eq!(sink.open(&reader()).await.expect("the sink opens"), Some(progress(9)));
+    write(&mut *sink, &[whole(Op::Insert, 2, "b", 2)]).await;
+    let other = Progress { log: LogId(3), ..progress(4) };
+    sink.commit(&other).await.expect("progress in another log is less");
+    assert_eq!(sink.open(&reader()).await.expect("the sink reopens"), Some(other));
+    assert_eq!(target.visible().await.len(), 2);
 }
 
 /// A write that is `Rejected` takes nothing with it.

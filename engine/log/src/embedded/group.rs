@@ -67,11 +67,11 @@ impl Group {
 
     /// Stages the frames of all work in the topic's segment.
     pub(super) fn stage(self, active: &mut Active) -> Written {
-        let (mut tail, mut readers) = {
+        let (mut tail, mut readers, first) = {
             let view = self.topic.view();
-            (view.tail, view.readers.clone())
+            (view.tail, view.readers.clone(), view.first())
         };
-        let end = tail.next;
+        let there = first..=tail.next;
         let mut written = Written::new(self.topic, tail);
         for append in self.appends {
             for staged in append.entries {
@@ -83,8 +83,9 @@ impl Group {
         written.tail = tail;
         for Commit { topic, reader, next, done } in self.commits {
             let current = readers.get(&reader).copied();
-            let allowed =
-                next.map_or(Ok(()), |next| check_commit(&reader, &topic.name, current, next, end));
+            let allowed = next.map_or(Ok(()), |next| {
+                check_commit(&reader, &topic.name, current, next, there.clone())
+            });
             if let Err(error) = allowed {
                 drop(done.send(Err(error)));
                 continue;

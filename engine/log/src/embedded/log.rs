@@ -11,13 +11,17 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 use syncline_core::{
-    Appended, ChangeLog, Entry, Error, Kind, Offset, ReaderName, Record, Result, Tail,
+    Appended, ChangeLog, Entry, Error, Kind, LogId, Offset, ReaderName, Record, Result, Tail,
     Topic as TopicName,
 };
 use tokio::sync::oneshot;
 
 #[async_trait]
 impl ChangeLog for EmbeddedLog {
+    fn id(&self) -> LogId {
+        self.id
+    }
+
     async fn append(&self, topic: &TopicName, entries: Vec<Entry>) -> Result<Appended> {
         let topic = self.shared.topic(topic)?;
         let entries = topic.stage(entries)?;
@@ -80,6 +84,16 @@ impl ChangeLog for EmbeddedLog {
         self.move_reader(topic, reader, Some(next)).await
     }
 
+    async fn forget(&self, reader: &ReaderName) -> Result<()> {
+        for topic in self.shared.topics() {
+            let is_known = topic.view().readers.contains_key(reader);
+            if is_known {
+                self.move_reader(topic, reader, None).await?;
+            }
+        }
+        Ok(())
+    }
+
     async fn trim(&self, topic: &TopicName) -> Result<Offset> {
         let topic = self.shared.topic(topic)?;
         let (files, first) = {
@@ -95,20 +109,6 @@ impl ChangeLog for EmbeddedLog {
 }
 
 impl EmbeddedLog {
-    /// Forgets a reader on all topics, so that trimming no longer waits for it.
-    ///
-    /// # Errors
-    /// As [`ChangeLog::commit`].
-    pub async fn forget(&self, reader: &ReaderName) -> Result<()> {
-        for topic in self.shared.topics() {
-            let is_known = topic.view().readers.contains_key(reader);
-            if is_known {
-                self.move_reader(topic, reader, None).await?;
-            }
-        }
-        Ok(())
-    }
-
     async fn move_reader(
         &self,
         topic: Arc<Topic>,

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! <directory>/lock                                   who has it open
+//! <directory>/id                                     which log this is
 //! <directory>/topics/<topic>/00000000000000000000.log   segments, named by their first offset
 //! <directory>/checkpoints/<name>                     notes
 //! ```
@@ -22,6 +23,7 @@ mod active;
 mod checkpoints;
 mod format;
 mod group;
+mod identity;
 mod index;
 mod lock;
 mod log;

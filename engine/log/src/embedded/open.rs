@@ -4,6 +4,7 @@ use super::active::Active;
 use super::format::{
     self, ENTRY, Header, PROGRESS, Progress, damaged, name_of_file, segment_first, segment_path,
 };
+use super::identity;
 use super::index::{Index, Places};
 use super::lock::DirectoryLock;
 use super::settings::Settings;
@@ -18,12 +19,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use syncline_core::codec::decode_head;
-use syncline_core::{Error, Kind, Offset, ReaderName, Result, Tail, Topic as TopicName};
+use syncline_core::{Error, Kind, LogId, Offset, ReaderName, Result, Tail, Topic as TopicName};
 use syncline_segment::{Disk, Frame, HEADER, RealDisk, Segment, create_directory, recover};
 
 /// The log in one directory. Dropping it writes what was accepted and lets go of the directory.
 #[derive(Debug)]
 pub struct EmbeddedLog {
+    pub(super) id: LogId,
     pub(super) shared: Arc<Shared>,
     pub(super) saving: Mutex<()>,
     writer: Option<JoinHandle<()>>,
@@ -53,6 +55,7 @@ impl EmbeddedLog {
         for part in [topics_directory(directory), checkpoints_directory(directory)] {
             create_directory(&part).map_err(unusable)?;
         }
+        let id = identity::of(directory)?;
         let (mut topics, mut active) = (Vec::new(), HashMap::new());
         for path in list(&topics_directory(directory))? {
             let (topic, segment) = open_topic(&disk, path)?;
@@ -67,7 +70,7 @@ impl EmbeddedLog {
             .map_err(|error| {
                 Error::new(Kind::Unavailable, "no thread for the log").caused_by(error)
             })?;
-        Ok(Self { shared, saving: Mutex::new(()), writer: Some(writer), _lock: lock })
+        Ok(Self { id, shared, saving: Mutex::new(()), writer: Some(writer), _lock: lock })
     }
 }
 

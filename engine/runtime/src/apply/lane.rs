@@ -1,15 +1,18 @@
-//! One lane: where it begins, and its two halves.
+//! One lane: its two halves, and that it begins where nothing is missed.
 
+use super::begin::{Begin, begin};
 use super::{Link, Preparing, write::Writing};
 use crate::clock::Clock;
 use crate::marks::Marks;
+use crate::readers::{Readers, Tables};
 use crate::status::StateCell;
 use crate::supervise::Attempt;
-use crate::{Registry, Settings, Shutdown};
+use crate::{Backfills, Registry, Settings, Shutdown};
 use async_trait::async_trait;
 use std::sync::Arc;
 use syncline_core::{
-    ChangeLog, Error, Kind, Offset, ReaderName, Result, Sink, SystemName, Topic, Transform,
+    ChangeLog, Error, Kind, Offset, Progress, ReaderName, Result, Sink, SystemName, Topic,
+    Transform,
 };
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
@@ -23,6 +26,10 @@ pub(crate) struct Lane {
     pub(crate) links: Vec<Link>,
     /// Kept from attempt to attempt: it knows its own former session when it opens again.
     pub(crate) sink: Mutex<Box<dyn Sink>>,
+    /// The tables whose rows reach it.
+    pub(crate) tables: Tables,
+    pub(crate) readers: Arc<Readers>,
+    pub(crate) backfills: Arc<Backfills>,
     pub(crate) log: Arc<dyn ChangeLog>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) marks: Arc<Marks>,
@@ -47,7 +54,7 @@ impl Attempt for Lane {
     async fn attempt(&self, shutdown: &mut Shutdown) -> Result<()> {
         let mut sink = self.sink.lock().await;
         let progress = sink.open(&self.reader).await?;
-        let from = self.begin_at(progress.as_ref().map(|progress| progress.next)).await?;
+        let from = self.begin_at(progress.as_ref()).await?;
         let (prepared, steps) = mpsc::channel(STEPS_AHEAD);
         let preparing = Preparing {
             log: self.log.clone(),
@@ -67,24 +74,73 @@ impl Attempt for Lane {
 
 impl Lane {
     /// Where to read from, registered with the log so that trimming waits for this lane.
-    async fn begin_at(&self, progress: Option<Offset>) -> Result<Offset> {
-        let from = progress.unwrap_or_default();
-        let tail = self.log.tail(&self.topic).await?;
-        if from > tail.next {
-            return Err(Error::new(
-                Kind::Config,
-                format!("{} has applied more of {} than the log holds", self.system, self.topic),
-            )
-            .detail(format!("applied up to offset {from}, the log ends at {}", tail.next))
+    async fn begin_at(&self, progress: Option<&Progress>) -> Result<Offset> {
+        let (reader, topic, log) = (&self.reader, &self.topic, self.log.as_ref());
+        let known = progress.filter(|it| it.log == log.id()).map(|it| it.next);
+        if known.is_none() {
+            self.readers.set_ahead(reader, false)?;
+        }
+        let tail = log.tail(topic).await?.next;
+        let registered = log.progress(reader, topic).await?.unwrap_or(tail);
+        let was_ahead = self.readers.was_ahead(reader);
+        match begin(known, registered, self.readers.began(reader), tail) {
+            Begin::Ahead(next) => Err(self.ahead(next, tail)),
+            Begin::At(next) | Begin::Back(next) if was_ahead => Err(self.ahead(next, tail)),
+            Begin::At(from) => {
+                log.commit(reader, topic, from).await?;
+                Ok(from)
+            }
+            Begin::Back(from) => match self.go_back(from).await? {
+                true => Ok(from),
+                false => self.copy_again(tail).await,
+            },
+            Begin::CopyAgain => self.copy_again(tail).await,
+        }
+    }
+
+    /// Registers an offset before the one that the log knows; `false` where the log no longer has it.
+    async fn go_back(&self, to: Offset) -> Result<bool> {
+        let (reader, topic) = (&self.reader, &self.topic);
+        self.log.forget(reader).await?;
+        match self.log.commit(reader, topic, to).await {
+            Err(error) if error.kind() == Kind::Corrupt => Ok(false),
+            other => other.map(|()| true),
+        }
+    }
+
+    /// Begins at the end, behind which everything is copied again. What was deleted at the source
+    /// before stays at the target.
+    async fn copy_again(&self, tail: Offset) -> Result<Offset> {
+        tracing::warn!(
+            "{} does not know how far {} is: its tables are copied again",
+            self.system,
+            self.reader
+        );
+        self.log.commit(&self.reader, &self.topic, tail).await?;
+        // Order: asked for before it counts as begun, so that a crash between asks again.
+        for (system, tables) in &self.tables {
+            self.backfills.ask(system, tables.iter().cloned(), false)?;
+        }
+        self.readers.begins(&self.reader, tail)?;
+        Ok(tail)
+    }
+
+    /// The error for a target that has seen what is not in the log; kept, since a log that grows
+    /// would hide it.
+    fn ahead(&self, next: Offset, tail: Offset) -> Error {
+        if let Err(error) = self.readers.set_ahead(&self.reader, true) {
+            return error;
+        }
+        let message =
+            format!("{} has applied more of {} than the log held", self.system, self.topic);
+        Error::new(Kind::Config, message)
+            .detail(format!("applied up to offset {next}, the log ends at {tail}"))
             .hint(format!(
-                "the log was replaced since: put it back, or delete the row of {:?} in \
-                 syncline.progress at {} to apply this log from its beginning",
+                "was the state restored from an older backup? Put the newer one back, or delete the \
+                 row of {:?} in syncline.progress at {}: its tables are then copied again",
                 self.reader.as_str(),
                 self.system
-            )));
-        }
-        self.log.commit(&self.reader, &self.topic, from).await?;
-        Ok(from)
+            ))
     }
 }
 

@@ -8,6 +8,7 @@
 //! The two halves overlap, so that the next step is mapped while the target executes this one. Progress
 //! lives in the target; the log only learns of it so that it can trim.
 
+mod begin;
 mod lane;
 mod linked;
 mod prepare;

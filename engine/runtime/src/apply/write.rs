@@ -265,6 +265,7 @@ impl<'a> Writing<'a> {
 
     async fn commit_progress(&mut self) -> Result<()> {
         let progress = Progress {
+            log: self.lane.log.id(),
             topic: self.lane.topic.clone(),
             next: self.next,
             committed_at: self.committed_at,

@@ -3,6 +3,7 @@
 
 use crate::support::{Target, people, system, until};
 use crate::{D, I, Running, U, rename, rename_when, sink_plan, start_plan};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -25,6 +26,7 @@ fn start(lms: &Target, users_held_up: &Arc<AtomicBool>, linked_wait: Duration) -
             rename(&sis, &cards),
         ],
         references: vec![(cards.name().clone(), users.name().clone())],
+        meanings: BTreeMap::new(),
     };
     start_plan(plan, Settings { linked_wait, ..Settings::default() }, vec![])
 }

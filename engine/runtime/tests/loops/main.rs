@@ -3,17 +3,19 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it says")]
 
 mod linked;
+mod readers;
 mod support;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use support::{Change, Notes, Rename, Script, Target, people, system, transaction, until};
-use syncline_core::{Entry, Op, TableName, TableSchema, Transform};
+use syncline_core::{Entry, Op, ReaderName, TableName, TableSchema, Transform};
 use syncline_log::MemoryLog;
 use syncline_runtime::{
-    Clock, EntityPlan, Pipeline, Plan, Settings, ShutdownTrigger, SinkPlan, SourcePlan, run,
-    shutdown,
+    Clock, EntityPlan, LoopState, Pipeline, Plan, Registry, Settings, ShutdownTrigger, SinkPlan,
+    SourcePlan, run, shutdown,
 };
 use tokio::task::JoinHandle;
 
@@ -27,6 +29,10 @@ impl Clock for At {
 
 /// A running pipeline from `sis.public.people` to targets.
 struct Running {
+    log: Arc<MemoryLog>,
+    notes: Arc<Notes>,
+    copies: Arc<AtomicUsize>,
+    registry: Arc<Registry>,
     source: Arc<TableSchema>,
     transactions: Arc<Mutex<Vec<Vec<Entry>>>>,
     trigger: ShutdownTrigger,
@@ -41,8 +47,36 @@ impl Running {
     }
 
     async fn stop(self) {
+        self.outcome().await.unwrap();
+    }
+
+    /// What it ends with when it is told to.
+    async fn outcome(self) -> syncline_core::Result<()> {
         self.trigger.trigger();
-        self.ended.await.unwrap().unwrap();
+        self.ended.await.unwrap()
+    }
+
+    /// The same source, for another run.
+    fn script(&self) -> Script {
+        Script {
+            copies: self.copies.clone(),
+            transactions: self.transactions.clone(),
+            failures: Arc::default(),
+        }
+    }
+
+    /// Whether a lane failed for good.
+    fn is_stopped(&self, lane: &ReaderName) -> bool {
+        let lanes = self.registry.status(0).lanes;
+        matches!(lanes[lane.as_str()].state, LoopState::Stopped { .. })
+    }
+
+    /// Ends it, and begins another plan on the same log, from the same source.
+    async fn followed_by(self, plan: Plan, settings: Settings) -> Self {
+        let script = self.script();
+        let (log, notes) = (self.log.clone(), self.notes.clone());
+        drop(self.outcome().await);
+        start_on(log, notes, plan, settings, script)
     }
 }
 
@@ -78,6 +112,7 @@ fn start(targets: &[(&str, Target)], through_entity: bool, failures: Vec<usize>)
         entities: vec![EntityPlan { schema: person }],
         transforms,
         references: vec![],
+        meanings: BTreeMap::new(),
     };
     start_plan(plan, Settings::default(), failures)
 }
@@ -88,13 +123,25 @@ fn sink_plan(name: &str, target: &Target) -> SinkPlan {
 }
 
 /// Runs a plan with `sis.public.people` as its source.
-fn start_plan(mut plan: Plan, settings: Settings, failures: Vec<usize>) -> Running {
-    let source = people(TableName::table(&system("sis"), "public", "people"));
-    let transactions = Arc::new(Mutex::new(Vec::new()));
+fn start_plan(plan: Plan, settings: Settings, failures: Vec<usize>) -> Running {
     let failures = Arc::new(Mutex::new(failures));
-    let script = transactions.clone();
+    let script = Script { copies: Arc::default(), transactions: Arc::default(), failures };
+    start_on(Arc::default(), Arc::default(), plan, settings, script)
+}
+
+fn start_on(
+    log: Arc<MemoryLog>,
+    notes: Arc<Notes>,
+    mut plan: Plan,
+    settings: Settings,
+    script: Script,
+) -> Running {
+    let source = people(TableName::table(&system("sis"), "public", "people"));
+    let Script { copies, transactions, failures } = script;
+    let (script, counted) = (transactions.clone(), copies.clone());
     let make: syncline_runtime::MakeSource = Arc::new(move || {
-        Box::new(Script { transactions: script.clone(), failures: failures.clone() })
+        let (copies, transactions) = (counted.clone(), script.clone());
+        Box::new(Script { copies, transactions, failures: failures.clone() })
     });
     plan.sources = vec![SourcePlan { system: system("sis"), make }];
     let settings = Settings {
@@ -104,12 +151,11 @@ fn start_plan(mut plan: Plan, settings: Settings, failures: Vec<usize>) -> Runni
         ..settings
     };
     let clock = Arc::new(At(1_000_500));
-    let notes = Arc::new(Notes::default());
-    let log = Arc::new(MemoryLog::default());
-    let pipeline = Pipeline::new(log, notes, clock, settings, plan).unwrap();
+    let pipeline = Pipeline::new(log.clone(), notes.clone(), clock, settings, plan).unwrap();
+    let registry = pipeline.registry();
     let (trigger, told) = shutdown();
     let ended = tokio::spawn(run(pipeline, told));
-    Running { source, transactions, trigger, ended }
+    Running { log, notes, copies, registry, source, transactions, trigger, ended }
 }
 
 const I: Op = Op::Insert;

@@ -80,7 +80,11 @@ pub(crate) fn transaction(
 
 /// Emits the transactions after the position it resumes from, an entry at a time. Fails once after
 /// each of the given counts of entries, as if its connection broke.
+///
+/// Asked to copy again, it emits everything up to that position once more: as good as a snapshot.
 pub(crate) struct Script {
+    /// How often it was asked to copy again what it had emitted.
+    pub(crate) copies: Arc<AtomicUsize>,
     pub(crate) transactions: Arc<Mutex<Vec<Vec<Entry>>>>,
     pub(crate) failures: Arc<Mutex<Vec<usize>>>,
 }
@@ -89,6 +93,11 @@ impl Source for Script {
     fn run(&mut self, resume: Resume, outlet: &dyn Outlet) -> Result<()> {
         let mut resumed = resume.position;
         let mut left = self.failures.lock().unwrap().pop();
+        outlet.emit(Captured { entries: vec![], checkpoint: Some(vec![]) })?;
+        if let Some(position) = resumed.filter(|_| !resume.copy_again.is_empty()) {
+            self.copies.fetch_add(1, Ordering::Relaxed);
+            self.copy(position, outlet)?;
+        }
         outlet.report(Report::Streaming);
         while !outlet.stopping() {
             let transactions = self.transactions.lock().unwrap().clone();
@@ -107,6 +116,22 @@ impl Source for Script {
                 resumed = Some(position);
             }
             std::thread::yield_now();
+        }
+        Ok(())
+    }
+}
+
+impl Script {
+    fn copy(&self, until: Position, outlet: &dyn Outlet) -> Result<()> {
+        let boundary = Some(Boundary { position: until, committed_at: 1_000_000 });
+        let transactions = self.transactions.lock().unwrap().clone();
+        for entry in transactions.into_iter().flatten() {
+            let is_past = entry.boundary.is_some_and(|it| it.position >= until);
+            let entries = vec![Entry { boundary, ..entry }];
+            outlet.emit(Captured { entries, checkpoint: None })?;
+            if is_past {
+                break;
+            }
         }
         Ok(())
     }

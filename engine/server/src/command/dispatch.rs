@@ -1,6 +1,6 @@
 //! From the command line to the command.
 
-use super::{check, doctor, explain, init, lock, parked, plan, preview, status, test};
+use super::{backfill, check, doctor, explain, init, lock, parked, plan, preview, status, test};
 use crate::arguments::{Arguments, Command};
 use crate::demo;
 use crate::output::Output;
@@ -38,6 +38,7 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome<Exit> {
         Command::Plan => plan::run(&context).await,
         Command::Run(run) => super::run::run(&context, &run).await,
         Command::Status => status::run(&context).await,
+        Command::Backfill(backfill) => backfill::run(&context, &backfill).await,
         Command::Parked(parked) => parked::run(&context, parked.action).await,
         Command::Doctor => doctor::run(&context).await,
         Command::Demo(demo) => demo::run(context.output, &demo).await,

@@ -1,5 +1,6 @@
 //! What each command does: a file a command.
 
+mod backfill;
 mod check;
 mod dispatch;
 mod doctor;

@@ -3,7 +3,8 @@
 //! 1. every system has its first copy done and its log has passed the mark, a position taken from the
 //!    system itself at the start;
 //! 2. every reader of a captured topic has passed the topic's end as it then is;
-//! 3. every reader of an entity's topic has passed that topic's end as it then is.
+//! 3. every reader of an entity's topic has passed that topic's end as it then is;
+//! 4. nobody has asked for a copy meanwhile; else all begins again.
 //!
 //! Each step looks at an end only after what feeds it was passed, so nothing before the marks is
 //! missed, however much comes after them.
@@ -26,18 +27,33 @@ pub(crate) async fn caught_up(
     marks: &BTreeMap<SystemName, u64>,
     readers: &[Reading],
 ) -> Outcome<Arc<Report>> {
-    let mut report =
-        wait(&mut watching, |report| marks.iter().all(|mark| is_past(report, mark))).await?;
     let (captured, resolved): (Vec<_>, Vec<_>) =
         readers.iter().partition(|(_, topic)| marks.keys().any(|it| &Topic::changes(it) == topic));
-    for stage in [captured, resolved] {
-        let mut ends = Vec::with_capacity(stage.len());
-        for (reader, topic) in stage {
-            ends.push((reader, log.tail(topic).await?.next));
+    loop {
+        wait(&mut watching, |report| marks.iter().all(|mark| is_past(report, mark))).await?;
+        for stage in [&captured, &resolved] {
+            let mut ends = Vec::with_capacity(stage.len());
+            for (reader, topic) in stage.iter() {
+                ends.push((reader, log.tail(topic).await?.next));
+            }
+            wait(&mut watching, |report| ends.iter().all(|end| has_read(report, end))).await?;
         }
-        report = wait(&mut watching, |report| ends.iter().all(|end| has_read(report, end))).await?;
+        // A lane that begins may ask for a copy. The report after the one in which all lanes have
+        // begun knows of it.
+        let report = next(&mut watching).await?;
+        if marks.iter().all(|mark| is_past(&report, mark)) {
+            return Ok(report);
+        }
     }
-    Ok(report)
+}
+
+/// The next report.
+async fn next(watching: &mut Watching) -> Outcome<Arc<Report>> {
+    if watching.changed().await.is_err() {
+        let wrong = Problem::new("the engine ended before all was at its target");
+        return Err(Failure::new(Exit::Unavailable, wrong));
+    }
+    Ok(watching.borrow_and_update().clone())
 }
 
 fn is_past(report: &Report, (system, mark): (&SystemName, &u64)) -> bool {
@@ -61,9 +77,6 @@ async fn wait(watching: &mut Watching, holds: impl Fn(&Report) -> bool) -> Outco
         if let Some(failure) = report.failure() {
             return Err(failure);
         }
-        if watching.changed().await.is_err() {
-            let wrong = Problem::new("the engine ended before all was at its target");
-            return Err(Failure::new(Exit::Unavailable, wrong));
-        }
+        next(watching).await?;
     }
 }

@@ -1,6 +1,7 @@
 //! The running engine, as it is seen from outside.
 
 mod ask;
+mod asked;
 mod caught_up;
 mod observe;
 mod report;
@@ -11,6 +12,7 @@ mod tests;
 mod text;
 
 pub(crate) use ask::ask;
+pub(crate) use asked::{Asked, leave, take_up, watch as watch_asked};
 pub(crate) use caught_up::{Reading, caught_up};
 pub(crate) use observe::{Observer, WatchedMapping, Watching};
 pub(crate) use report::Report;

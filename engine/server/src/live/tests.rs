@@ -23,6 +23,7 @@ fn empty_pipeline(log: &Arc<EmbeddedLog>) -> Pipeline {
         entities: Vec::new(),
         transforms: Vec::new(),
         references: Vec::new(),
+        meanings: BTreeMap::new(),
     };
     Pipeline::new(log.clone(), log.clone(), Arc::new(SystemClock), Settings::default(), plan)
         .expect("nothing to do is a plan")
@@ -171,6 +172,17 @@ async fn caught_up_waits_for_the_mark_then_for_resolve_then_for_apply() {
     publish.send_replace(Arc::new(resolved));
     assert!(timeout(Duration::from_millis(50), &mut waiting).await.is_err(), "apply is behind");
     let applied = chain.report(capture(true, 100), lane(1, running()), lane(1, running()));
+    publish.send_replace(Arc::new(applied.clone()));
+    // Apply found that its target needs a copy, which the report that it has begun may not know yet.
+    assert!(
+        timeout(Duration::from_millis(50), &mut waiting).await.is_err(),
+        "one more is looked at"
+    );
+    let copying = chain.report(capture(false, 100), lane(1, running()), lane(1, running()));
+    publish.send_replace(Arc::new(copying));
+    assert!(timeout(Duration::from_millis(50), &mut waiting).await.is_err(), "it is copied again");
+    publish.send_replace(Arc::new(applied.clone()));
+    assert!(timeout(Duration::from_millis(50), &mut waiting).await.is_err(), "one more, as before");
     publish.send_replace(Arc::new(applied));
     timeout(SOON, waiting).await.expect("in time").expect("caught up");
 }

@@ -27,7 +27,7 @@ fn captures(report: &Report) -> String {
         ("state", Align::Left),
         ("rows read", Align::Right),
         ("rows/s", Align::Right),
-        ("first copy", Align::Left),
+        ("copy", Align::Left),
         ("WAL held", Align::Right),
     ];
     let rows: Vec<Vec<String>> = report
@@ -66,7 +66,7 @@ fn state_word(state: &LoopState) -> &'static str {
     }
 }
 
-/// How far the first copy is, and how long it will take at the present rate.
+/// How far the copy is, and how long it will take at the present rate.
 fn first_copy(capture: &CaptureReport) -> String {
     let snapshots = &capture.status.snapshots;
     if capture.status.streaming {
