@@ -8,8 +8,11 @@ use syncline_postgres::{drop_parked, list_parked, replay_parked};
 fn parked(key: &str) -> Parked {
     let columns = [("id", ints([1]))];
     Parked {
-        key: ParkKey { mapping: "person/to_lms.sql".into(), key: key.into() },
-        stage: Stage::Write,
+        key: ParkKey {
+            mapping: "person/to_lms.sql".into(),
+            stage: Stage::Write,
+            key: key.into(),
+        },
         table: "lms.public.t".into(),
         image: batch(schema("t", &columns, &[0]), &[Op::Insert], &columns, None),
         reason: "check constraint c is violated".into(),
@@ -25,7 +28,7 @@ async fn parked_rows_are_listed_replayed_and_dropped_from_outside() {
     let database = Database::new("").await;
     let settings = database.settings();
     assert_eq!(list_parked(&settings).await.unwrap(), []);
-    assert!(!drop_parked(&settings, "r", "m", "k").await.unwrap());
+    assert!(!drop_parked(&settings, "r", &parked("k").key).await.unwrap());
     let mut sink = opened(&database).await;
     sink.park(&[parked("[\"1\"]"), parked("[\"2\"]")], &[]).await.unwrap();
     sink.commit(&progress(1)).await.unwrap();
@@ -48,9 +51,11 @@ async fn parked_rows_are_listed_replayed_and_dropped_from_outside() {
     assert!(!again[0].replay && again[0].tried_at.is_some());
     assert_eq!(again[0].parked_at, listed[0].parked_at);
 
-    let (reader, mapping) = (reader(), "person/to_lms.sql");
-    assert!(drop_parked(&settings, reader.as_str(), mapping, "[\"1\"]").await.unwrap());
-    assert!(!drop_parked(&settings, reader.as_str(), mapping, "[\"1\"]").await.unwrap());
+    let (reader, one) = (reader(), parked("[\"1\"]").key);
+    let of_source = ParkKey { stage: Stage::Map, ..one.clone() };
+    assert!(!drop_parked(&settings, reader.as_str(), &of_source).await.unwrap());
+    assert!(drop_parked(&settings, reader.as_str(), &one).await.unwrap());
+    assert!(!drop_parked(&settings, reader.as_str(), &one).await.unwrap());
     assert_eq!(list_parked(&settings).await.unwrap().len(), 1);
 }
 
