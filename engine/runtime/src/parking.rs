@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 use syncline_core::{
-    ChangeBatch, Error, Kind, ParkKey, ParkMark, Parked, Presence, Result, Stage,
+    ChangeBatch, Error, Kind, Op, ParkKey, ParkMark, Parked, Presence, Result, Stage,
 };
 
 /// The rows a reader has set aside: as its target holds them, and what changed since.
@@ -14,6 +14,8 @@ use syncline_core::{
 pub(crate) struct Parking {
     shelves: HashMap<(String, Stage), HashMap<String, Kept>>,
     len: usize,
+    /// Source rows that tell of a target row which has to go, see [`crate::settle`].
+    owing: HashSet<ParkKey>,
     /// What was set aside or taken back in the open transaction.
     changed: HashSet<ParkKey>,
     /// Most rows there may be.
@@ -56,6 +58,7 @@ impl Parking {
         let mut parking = Self {
             shelves: HashMap::new(),
             len: 0,
+            owing: HashSet::new(),
             changed: HashSet::new(),
             rows_max: rows_max.max(parked.len()),
             tick: 0,
@@ -146,6 +149,11 @@ impl Parking {
         self.rows().map(|row| &row.key).filter(|key| key.mapping == mapping).cloned().collect()
     }
 
+    /// The source rows of one mapping that tell of a target row which has to go.
+    pub(crate) fn owing(&self, mapping: &str) -> Vec<ParkKey> {
+        self.owing.iter().filter(|key| key.mapping == mapping).cloned().collect()
+    }
+
     /// Begins another round over the rows.
     pub(crate) fn tick(&mut self) {
         self.tick += 1;
@@ -179,6 +187,10 @@ impl Parking {
     }
 
     fn insert(&mut self, row: Parked, due: u64) {
+        match owes(&row) {
+            true => self.owing.insert(row.key.clone()),
+            false => self.owing.remove(&row.key),
+        };
         let ParkKey { mapping, stage, key } = row.key.clone();
         let shelf = self.shelves.entry((mapping, stage)).or_default();
         if shelf.insert(key, Kept { row, due }).is_none() {
@@ -190,8 +202,14 @@ impl Parking {
         let shelf = self.shelves.get_mut(&(key.mapping.clone(), key.stage));
         let removed = shelf.is_some_and(|shelf| shelf.remove(&key.key).is_some());
         self.len -= usize::from(removed);
+        self.owing.remove(key);
         removed
     }
+}
+
+fn owes(row: &Parked) -> bool {
+    let is_gone = || (0..row.image.len()).any(|at| row.image.op(at) == Op::Delete);
+    row.key.stage == Stage::Map && (row.image.len() > 1 || is_gone())
 }
 
 /// Few rows in memory of their own.

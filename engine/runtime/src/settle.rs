@@ -10,7 +10,8 @@
 //! target key that the parked image has*. So where a refused change gives its row another key, what
 //! the target has under the old one goes at once, as it would have without the refusal: by the time
 //! the row is taken, the old key may be another row's. Only where the mapping can't say what the old
-//! key was, because it fits the table no longer, the image before is parked too.
+//! key was, because it fits the table no longer, the image before is parked too: the row *owes*. As
+//! soon as the mapping can tell, and before it gives anything else, all that is owed goes.
 
 use crate::apply::{concat, run_transform};
 use crate::parking::{Parking, Shelf};
@@ -18,8 +19,8 @@ use crate::rejoin::{Rows, align, last_row, moved_to, overlay, take};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use syncline_core::{
-    ChangeBatch, KeyTexts, Offset, Op, ParkKey, Parked, RejectedRow, Result, Stage, Transform,
-    Transformed,
+    ChangeBatch, KeyTexts, Kind, Offset, Op, ParkKey, Parked, RejectedRow, Result, Stage,
+    TableSchema, Transform, Transformed,
 };
 
 /// What a mapping made of a batch.
@@ -40,6 +41,74 @@ pub(crate) async fn settle_source(
     transform: &Arc<dyn Transform>,
     mapped: MappedBatch,
 ) -> Result<ChangeBatch> {
+    let mut rows = settle_owed(parking, transform)?;
+    let settled = settle(parking, transform, mapped).await?;
+    if rows.is_empty() {
+        return Ok(settled);
+    }
+    rows.push(settled);
+    concat(&rows)
+}
+
+/// Tries a parked source row again; gives the rows that are to be written.
+pub(crate) async fn retry_source(
+    parking: &mut Parking,
+    transform: &Arc<dyn Transform>,
+    key: &ParkKey,
+) -> Result<Option<ChangeBatch>> {
+    let mut rows = settle_owed(parking, transform)?;
+    if let Some(row) = parking.get(key).cloned() {
+        let output = run_transform(transform, &row.image).await?;
+        parking.settle(key);
+        let attempts = row.attempts.saturating_add(1);
+        let mapped = MappedBatch { input: row.image, output, offset: row.offset, attempts };
+        rows.push(settle(parking, transform, mapped).await?);
+    }
+    rows.retain(|rows| !rows.is_empty());
+    if rows.is_empty() { Ok(None) } else { concat(&rows).map(Some) }
+}
+
+/// The deletes of all target rows that are owed, as far as the mapping can tell them.
+fn settle_owed(
+    parking: &mut Parking,
+    transform: &Arc<dyn Transform>,
+) -> Result<Vec<ChangeBatch>> {
+    let mut deletes = Vec::new();
+    let mut unfit: Vec<Arc<TableSchema>> = Vec::new();
+    for key in parking.owing(transform.name()) {
+        let Some(row) = parking.get(&key).cloned() else { continue };
+        let (schema, known) = (row.image.schema().clone(), Known::of(&row));
+        let Some(base) = known.base.filter(|_| !unfit.contains(&schema)) else { continue };
+        let after = known.image.as_ref().unwrap_or(&base);
+        let left = concat(&[moved_to(&base, Op::Delete, after)?, moved_to(after, Op::Delete, after)?])?;
+        let output = match transform.transform(&left) {
+            Err(error) if error.kind() == Kind::Config => {
+                unfit.push(schema);
+                continue;
+            }
+            output => output?,
+        };
+        if output.rejected.iter().any(|rejected| rejected.row == 0) {
+            continue;
+        }
+        let is_gone = known.image.is_none();
+        let places = if is_gone { moved_from(&output) } else { moved(&output, &[0]).0 };
+        if !places.is_empty() {
+            deletes.push(take(&output.rows, &places)?);
+        }
+        match known.image {
+            Some(image) => parking.park(Parked { image, ..row })?,
+            None => parking.settle(&key),
+        }
+    }
+    Ok(deletes)
+}
+
+async fn settle(
+    parking: &mut Parking,
+    transform: &Arc<dyn Transform>,
+    mapped: MappedBatch,
+) -> Result<ChangeBatch> {
     let shelf = parking.shelf(transform.name(), Stage::Map);
     if shelf.is_none() && mapped.output.rejected.is_empty() {
         return Ok(mapped.output.rows);
@@ -53,21 +122,6 @@ pub(crate) async fn settle_source(
     let left = Left::of(transform, &touched, &refused).await?;
     park(parking, transform.name(), &mapped, &touched, &refused, &left)?;
     assemble(mapped.output, &touched, again, left)
-}
-
-/// Tries a parked source row again; gives the rows that are to be written.
-pub(crate) async fn retry_source(
-    parking: &mut Parking,
-    transform: &Arc<dyn Transform>,
-    key: &ParkKey,
-) -> Result<Option<ChangeBatch>> {
-    let Some(row) = parking.get(key).cloned() else { return Ok(None) };
-    let output = run_transform(transform, &row.image).await?;
-    parking.settle(key);
-    let attempts = row.attempts.saturating_add(1);
-    let mapped = MappedBatch { input: row.image, output, offset: row.offset, attempts };
-    let rows = settle_source(parking, transform, mapped).await?;
-    Ok((!rows.is_empty()).then_some(rows))
 }
 
 /// What is known of a source row that is set aside, or was until this batch.
@@ -294,6 +348,12 @@ fn moved(output: &Transformed, of: &[usize]) -> (Vec<u32>, Vec<usize>) {
         origin % 2 == 0 && of_origin.get(&origin) != of_origin.get(&(origin + 1))
     });
     moved.map(|(origin, place)| (place, of[*origin as usize / 2])).unzip()
+}
+
+/// The delete of the first of two images.
+fn moved_from(output: &Transformed) -> Vec<u32> {
+    let places = output.origins.iter().zip(0..).filter(|(origin, _)| **origin == 0);
+    places.map(|(_, place)| place).collect()
 }
 
 fn park(

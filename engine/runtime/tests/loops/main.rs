@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it says")]
 
+mod law;
 mod linked;
 mod support;
 
@@ -97,19 +98,21 @@ fn start_plan(mut plan: Plan, settings: Settings, failures: Vec<usize>) -> Runni
         Box::new(Script { transactions: script.clone(), failures: failures.clone() })
     });
     plan.sources = vec![SourcePlan { system: system("sis"), make }];
+    let settings = Settings { apply_bytes_max: 1, ..settings };
+    let (log, notes) = (Arc::new(MemoryLog::default()), Arc::new(Notes::default()));
+    let pipeline = pipeline(log, notes, plan, settings);
+    let (trigger, told) = shutdown();
+    let ended = tokio::spawn(run(pipeline, told));
+    Running { source, transactions, trigger, ended }
+}
+
+fn pipeline(log: Arc<MemoryLog>, notes: Arc<Notes>, plan: Plan, settings: Settings) -> Pipeline {
     let settings = Settings {
-        apply_bytes_max: 1,
         retry_first: Duration::from_millis(1),
         park_retry: Duration::from_millis(5),
         ..settings
     };
-    let clock = Arc::new(At(1_000_500));
-    let notes = Arc::new(Notes::default());
-    let log = Arc::new(MemoryLog::default());
-    let pipeline = Pipeline::new(log, notes, clock, settings, plan).unwrap();
-    let (trigger, told) = shutdown();
-    let ended = tokio::spawn(run(pipeline, told));
-    Running { source, transactions, trigger, ended }
+    Pipeline::new(log, notes, Arc::new(At(1_000_500)), settings, plan).unwrap()
 }
 
 const I: Op = Op::Insert;
