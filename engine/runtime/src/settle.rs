@@ -366,13 +366,19 @@ fn park(
 ) -> Result<()> {
     let key = |key: &str| ParkKey { mapping: mapping.into(), stage: Stage::Map, key: key.into() };
     for (index, change) in touched.iter().enumerate() {
-        let owed = parking.get(&key(&change.left)).map(Known::of).and_then(|known| known.base);
-        parking.settle(&key(&change.left));
-        parking.settle(&key(&change.key));
+        let (from, to) = (key(&change.left), key(&change.key));
+        let known = |key: &ParkKey| parking.get(key).map(Known::of).unwrap_or_default();
+        let owed = known(&from).base;
+        // Of another row, which was deleted, and whose key this one takes.
+        let owed_before = known(&to).base.filter(|_| from != to);
+        parking.settle(&from);
+        parking.settle(&to);
         let Some(rejected) = refused.get(&index) else { continue };
-        let park = |parking: &mut Parking, at: &str, image: ChangeBatch| {
+        let before = owed.or_else(|| change.before.clone());
+        let before = before.filter(|_| change.is_delete() || left.unknown.contains(&index));
+        for (key, image) in images(change, (from, to), before, owed_before)? {
             parking.park(Parked {
-                key: key(at),
+                key,
                 table: image.schema().name().to_string(),
                 image,
                 reason: rejected.reason.clone(),
@@ -380,30 +386,35 @@ fn park(
                 hint: rejected.hint.clone(),
                 offset: mapped.offset,
                 attempts: mapped.attempts,
-            })
-        };
-        let owed = owed.map(|owed| align(&owed, change.image.schema())).transpose()?;
-        let before = owed.or_else(|| change.before.clone());
-        let before = before.filter(|_| change.is_delete() || left.unknown.contains(&index));
-        match before {
-            None => park(parking, &change.key, change.image.clone())?,
-            Some(before) if change.is_delete() => {
-                park(parking, &change.key, moved_to(&before, Op::Delete, &change.image)?)?;
-            }
-            Some(before) if change.left == change.key => {
-                let image = [
-                    moved_to(&before, Op::Before, &change.image)?,
-                    moved_to(&change.image, Op::Update, &change.image)?,
-                ];
-                park(parking, &change.key, concat(&image)?)?;
-            }
-            Some(before) => {
-                park(parking, &change.left, moved_to(&before, Op::Delete, &change.image)?)?;
-                park(parking, &change.key, change.image.clone())?;
-            }
+            })?;
         }
     }
     Ok(())
+}
+
+/// The images to park for a refused change. `before` is one that the target may have a row of, so
+/// that it owes; `owed_before` is what was owed at its new key.
+fn images(
+    change: &Touched,
+    (from, to): (ParkKey, ParkKey),
+    before: Option<ChangeBatch>,
+    owed_before: Option<ChangeBatch>,
+) -> Result<Vec<(ParkKey, ChangeBatch)>> {
+    let image = &change.image;
+    let as_op = |row: &ChangeBatch, op| moved_to(&align(row, image.schema())?, op, image);
+    if change.is_delete() {
+        return Ok(vec![(to, as_op(before.as_ref().unwrap_or(image), Op::Delete)?)]);
+    }
+    let (left, base) = if from == to { (None, before) } else { (before, owed_before) };
+    let mut images = Vec::new();
+    if let Some(left) = left {
+        images.push((from, as_op(&left, Op::Delete)?));
+    }
+    images.push(match base {
+        Some(base) => (to, concat(&[as_op(&base, Op::Before)?, as_op(image, Op::Update)?])?),
+        None => (to, image.clone()),
+    });
+    Ok(images)
 }
 
 /// All rows to write in the order of the changes that they are of.
