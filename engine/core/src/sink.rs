@@ -1,6 +1,8 @@
 //! The contract of what writes to a system.
 
-use crate::{ChangeBatch, Offset, ParkKey, ParkMark, Parked, ReaderName, Result, TableSchema, Topic};
+use crate::{
+    ChangeBatch, Offset, ParkKey, ParkMark, Parked, ReaderName, Result, TableSchema, Topic,
+};
 use async_trait::async_trait;
 use std::sync::Arc;
 

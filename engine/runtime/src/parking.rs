@@ -159,9 +159,10 @@ impl Parking {
         self.tick += 1;
     }
 
-    /// The rows to try again at this tick, those that came first before others.
-    pub(crate) fn due(&self, rows_max: usize) -> Vec<ParkKey> {
-        let kept = self.shelves.values().flat_map(HashMap::values);
+    /// The rows of these mappings to try again at this tick, those that came first before others.
+    pub(crate) fn due(&self, is_mapping: impl Fn(&str) -> bool, rows_max: usize) -> Vec<ParkKey> {
+        let shelves = self.shelves.iter().filter(|((mapping, _), _)| is_mapping(mapping));
+        let kept = shelves.flat_map(|(_, shelf)| shelf.values());
         let mut due: Vec<&Parked> =
             kept.filter(|kept| kept.due <= self.tick).map(|kept| &kept.row).collect();
         due.sort_by_key(|row| (row.attempts, row.offset, &row.key));
@@ -242,5 +243,110 @@ pub(crate) fn too_many_parked(refused_by: Option<&str>) -> Error {
     match refused_by {
         Some(refused_by) => error.detail(format!("the last was refused by {refused_by}")),
         None => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow_array::{ArrayRef, StringArray};
+    use std::sync::Arc;
+    use syncline_core::{
+        Column, Offset, SystemName, TableName, TableSchema, Transaction, TransactionRun,
+    };
+
+    fn batch(names: &[String]) -> ChangeBatch {
+        let column = Column {
+            name: "name".into(),
+            id: 0,
+            data_type: arrow_schema::DataType::Utf8,
+            native_type: "text".into(),
+            nullable: true,
+            has_default: false,
+            generated: false,
+        };
+        let name = TableName::table(&SystemName::new("lms"), "public", "t");
+        let values: ArrayRef = Arc::new(StringArray::from_iter_values(names));
+        let rows = u32::try_from(names.len()).unwrap();
+        let transaction = Transaction { epoch: 1, commit: 1, committed_at: 0 };
+        ChangeBatch::try_new(
+            Arc::new(TableSchema::new(name, 1, vec![column], vec![0])),
+            vec![values],
+            vec![1_u8; names.len()].into(),
+            (0..rows).collect::<Vec<_>>().into(),
+            vec![TransactionRun { transaction, rows }],
+            Presence::all(1),
+        )
+        .unwrap()
+    }
+
+    fn row(mapping: &str, key: &str, attempts: u32) -> Parked {
+        let key = ParkKey { mapping: mapping.into(), stage: Stage::Write, key: key.into() };
+        Parked {
+            key,
+            table: "lms.public.t".into(),
+            image: batch(&["a".to_owned()]),
+            reason: String::new(),
+            culprit: None,
+            hint: None,
+            offset: Offset(1),
+            attempts,
+        }
+    }
+
+    #[test]
+    fn a_parked_row_does_not_keep_the_batch_it_came_in() {
+        let mut parking = Parking::new(Vec::new(), 10);
+        let names: Vec<String> = (0..10_000).map(|name| format!("name {name}")).collect();
+        let image = batch(&names).slice(77..78);
+        parking.park(Parked { image, ..row("m.sql", "a", 0) }).unwrap();
+        let held = parking.rows().next().unwrap().image.columns().get_array_memory_size();
+        assert!(held < 2_000, "{held} bytes");
+    }
+
+    #[test]
+    fn no_more_rows_are_parked_than_may_be_but_those_that_are_stay() {
+        let mut parking = Parking::new(vec![row("m.sql", "a", 0), row("m.sql", "b", 0)], 1);
+        parking.park(row("m.sql", "b", 1)).unwrap();
+        let error = parking.park(row("m.sql", "c", 0)).unwrap_err();
+        assert_eq!(error.kind(), Kind::Config);
+        parking.settle(&row("m.sql", "a", 0).key);
+        parking.park(row("m.sql", "c", 0)).unwrap();
+        assert_eq!((parking.len(), parking.count("m.sql")), (2, 2));
+    }
+
+    #[test]
+    fn the_last_word_on_a_row_is_written_once() {
+        let mut parking = Parking::new(vec![row("m.sql", "a", 0)], 10);
+        parking.settle(&row("m.sql", "a", 0).key);
+        parking.settle(&row("m.sql", "never there", 0).key);
+        parking.park(row("m.sql", "b", 0)).unwrap();
+        parking.park(row("m.sql", "b", 1)).unwrap();
+        let changes = parking.changes();
+        assert_eq!(changes.settled, [row("m.sql", "a", 0).key]);
+        assert_eq!(changes.parked.iter().map(|row| row.attempts).collect::<Vec<_>>(), [1]);
+        parking.written();
+        assert!(!parking.is_changed() && parking.changes().parked.is_empty());
+    }
+
+    #[test]
+    fn a_row_waits_twice_as_long_after_each_failure_and_not_at_all_when_asked_for() {
+        let mut parking = Parking::new(vec![row("m.sql", "a", 3)], 10);
+        let due = |parking: &Parking| parking.due(|mapping| mapping == "m.sql", 10).len();
+        assert_eq!(due(&parking), 1, "at first all are tried: the mapping may be another");
+        assert!(parking.due(|_| false, 10).is_empty());
+        parking.park(row("m.sql", "a", 4)).unwrap();
+        for _ in 0..15 {
+            parking.tick();
+            assert_eq!(due(&parking), 0);
+        }
+        parking.tick();
+        assert_eq!(due(&parking), 1);
+        parking.park(row("m.sql", "a", 5)).unwrap();
+        let mark = |key: &str| ParkMark { key: row("m.sql", key, 0).key, attempts: 0 };
+        assert!(parking.follow(vec![mark("a")]));
+        assert_eq!(due(&parking), 1);
+        assert!(!parking.follow(vec![mark("a"), mark("b")]), "a row that was not known");
+        assert!(parking.follow(Vec::new()) && parking.is_empty());
     }
 }

@@ -90,7 +90,8 @@ impl<'a> Rows<'a> {
             batch.ops().slice(row, 1),
             batch.ordinals().slice(row, 1),
             vec![TransactionRun { transaction: transactions[row], rows: 1 }],
-            presence.map_or_else(|| Presence::all(width), |mask| Presence::from_rows(width, [mask])),
+            presence
+                .map_or_else(|| Presence::all(width), |mask| Presence::from_rows(width, [mask])),
         )
         .expect("a row has the columns of its batch")
     }

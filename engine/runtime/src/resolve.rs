@@ -62,12 +62,8 @@ impl Attempt for Resolve {
             bytes_max: self.settings.apply_bytes_max,
         };
         let task = tokio::spawn(preparing.run(from, prepared));
-        let mut resolving = Resolving {
-            resolve: self,
-            parking: self.parked()?,
-            next: from,
-            open: BTreeMap::new(),
-        };
+        let mut resolving =
+            Resolving { resolve: self, parking: self.parked()?, next: from, open: BTreeMap::new() };
         let outcome = match resolving.retry_parked().await {
             Ok(()) => resolving.run(steps, shutdown).await,
             Err(error) => Err(error),
@@ -129,7 +125,7 @@ impl Resolving<'_> {
     async fn retry_parked(&mut self) -> Result<()> {
         let boundary = self.resolve.log.tail(&self.resolve.topic).await?.boundary;
         let mut entries: BTreeMap<Topic, Vec<Entry>> = BTreeMap::new();
-        for key in self.parking.due(usize::MAX) {
+        for key in self.parking.due(|_| true, usize::MAX) {
             let named =
                 |(transform, ..): &&(Arc<dyn Transform>, _, _)| transform.name() == key.mapping;
             let Some((transform, topic, entity)) = self.resolve.transforms.iter().find(named)

@@ -69,10 +69,7 @@ pub(crate) async fn retry_source(
 }
 
 /// The deletes of all target rows that are owed, as far as the mapping can tell them.
-fn settle_owed(
-    parking: &mut Parking,
-    transform: &Arc<dyn Transform>,
-) -> Result<Vec<ChangeBatch>> {
+fn settle_owed(parking: &mut Parking, transform: &Arc<dyn Transform>) -> Result<Vec<ChangeBatch>> {
     let mut deletes = Vec::new();
     let mut unfit: Vec<Arc<TableSchema>> = Vec::new();
     for key in parking.owing(transform.name()) {
@@ -80,7 +77,8 @@ fn settle_owed(
         let (schema, known) = (row.image.schema().clone(), Known::of(&row));
         let Some(base) = known.base.filter(|_| !unfit.contains(&schema)) else { continue };
         let after = known.image.as_ref().unwrap_or(&base);
-        let left = concat(&[moved_to(&base, Op::Delete, after)?, moved_to(after, Op::Delete, after)?])?;
+        let left =
+            concat(&[moved_to(&base, Op::Delete, after)?, moved_to(after, Op::Delete, after)?])?;
         let output = match transform.transform(&left) {
             Err(error) if error.kind() == Kind::Config => {
                 unfit.push(schema);

@@ -93,11 +93,7 @@ pub async fn list_parked(settings: &Settings) -> Result<Vec<ParkedRow>> {
 ///
 /// # Errors
 /// `Unavailable` or `Config` when the target can't be asked.
-pub async fn drop_parked(
-    settings: &Settings,
-    reader: &str,
-    key: &ParkKey,
-) -> Result<bool> {
+pub async fn drop_parked(settings: &Settings, reader: &str, key: &ParkKey) -> Result<bool> {
     let Some(mut session) = visit(settings).await? else { return Ok(false) };
     let ParkKey { mapping, stage, key } = key;
     let dropped =

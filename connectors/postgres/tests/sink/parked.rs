@@ -8,11 +8,7 @@ use syncline_postgres::{drop_parked, list_parked, replay_parked};
 fn parked(key: &str) -> Parked {
     let columns = [("id", ints([1]))];
     Parked {
-        key: ParkKey {
-            mapping: "person/to_lms.sql".into(),
-            stage: Stage::Write,
-            key: key.into(),
-        },
+        key: ParkKey { mapping: "person/to_lms.sql".into(), stage: Stage::Write, key: key.into() },
         table: "lms.public.t".into(),
         image: batch(schema("t", &columns, &[0]), &[Op::Insert], &columns, None),
         reason: "check constraint c is violated".into(),

@@ -14,12 +14,16 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use syncline_core::{
-    ChangeBatch, Error, Kind, Offset, ParkKey, Progress, Result, Sink, Stage, TableName, TargetChange,
-    Transform, Written,
+    ChangeBatch, Error, Kind, Offset, ParkKey, Progress, Result, Sink, Stage, TableName,
+    TargetChange, Transform, Written,
 };
 use tokio::select;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
+
+/// Parked rows that are tried at once while they are taken: few enough that to find those that are
+/// refused after all does not take long.
+const TOGETHER_MAX: usize = 64;
 
 /// The state of one attempt.
 pub(super) struct Writing<'a> {
@@ -363,7 +367,8 @@ impl<'a> Writing<'a> {
         }
         self.parking.tick();
         self.follow_people().await?;
-        let due = self.parking.due(self.lane.settings.park_retry_rows);
+        let is_mapping = |name: &str| self.mapping(name).is_some();
+        let due = self.parking.due(is_mapping, self.lane.settings.park_retry_rows);
         if due.is_empty() {
             return Ok(false);
         }
@@ -373,7 +378,8 @@ impl<'a> Writing<'a> {
         while !left.is_empty() && began.elapsed() < self.lane.settings.park_retry_time {
             let (group, others) = left.split_at(alike(left, rows_max));
             // As long as rows are taken, more of them go at once.
-            rows_max = if self.retry_rows(group).await? { rows_max * 2 } else { 1 };
+            let taken = self.retry_rows(group).await?;
+            rows_max = if taken { (rows_max * 2).min(TOGETHER_MAX) } else { 1 };
             left = others;
         }
         self.commit(Commit { next: self.next, boundary: None }).await?;

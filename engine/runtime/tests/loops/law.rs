@@ -1,7 +1,7 @@
 //! The law of parking: whatever a mapping or a target refuses for a while, once nothing is refused any
 //! longer the target is as if nothing ever had been.
 
-use crate::support::{Notes, Script, Target, Rename, system, text};
+use crate::support::{Notes, Rename, Script, Target, system, text};
 use crate::{pipeline, sink_plan};
 use arrow_array::{ArrayRef, StringArray};
 use proptest::prelude::*;
@@ -36,10 +36,23 @@ type Record = [String; 4];
 
 #[derive(Debug, Clone)]
 enum Step {
-    Insert { id: u8, code: u8, name: u8, bio: u8 },
+    Insert {
+        id: u8,
+        code: u8,
+        name: u8,
+        bio: u8,
+    },
     /// `None` leaves a value as it is.
-    Update { id: u8, to: Option<u8>, code: Option<u8>, name: Option<u8>, bio: Option<u8> },
-    Delete { id: u8 },
+    Update {
+        id: u8,
+        to: Option<u8>,
+        code: Option<u8>,
+        name: Option<u8>,
+        bio: Option<u8>,
+    },
+    Delete {
+        id: u8,
+    },
 }
 
 /// What is refused, until the next phase.
@@ -78,17 +91,23 @@ fn step() -> impl Strategy<Value = Step> {
 
 fn refusals() -> impl Strategy<Value = Refusals> {
     let some = |words: Vec<&'static str>, chance: f64| {
-        prop::sample::subsequence(words.clone(), 0..=words.len()).prop_map(move |words| words).prop_flat_map(
-            move |words| prop::bool::weighted(chance).prop_map(move |any| {
-                if any { words.iter().map(|&word| word.to_owned()).collect() } else { Vec::new() }
-            }),
-        )
+        prop::sample::subsequence(words.clone(), 0..=words.len())
+            .prop_map(move |words| words)
+            .prop_flat_map(move |words| {
+                prop::bool::weighted(chance).prop_map(move |any| {
+                    if any {
+                        words.iter().map(|&word| word.to_owned()).collect()
+                    } else {
+                        Vec::new()
+                    }
+                })
+            })
     };
     (
-        some(vec!["name0", "name1", "code0", "code1"], 0.7),
+        some(vec!["name0", "name1", "k0", "k1"], 0.7),
         prop::bool::weighted(0.1),
         some(vec!["name1", "name2", "bio0", "bio1"], 0.6),
-        some(vec!["id0", "id1", "code0", "code2"], 0.2),
+        some(vec!["k0", "k1", "k2"], 0.2),
     )
         .prop_map(|(mapping, misfit, target, kept)| Refusals { mapping, misfit, target, kept })
 }
@@ -96,12 +115,13 @@ fn refusals() -> impl Strategy<Value = Refusals> {
 fn phases() -> impl Strategy<Value = Vec<Phase>> {
     let entry = || prop::collection::vec(step(), 1..5);
     let transaction = || prop::collection::vec(entry(), 1..3);
-    let phase = (
-        refusals(),
-        prop::collection::vec(transaction(), 1..4),
-        prop::bool::weighted(0.15),
-    )
-        .prop_map(|(refusals, transactions, restarts)| Phase { refusals, transactions, restarts });
+    let phase =
+        (refusals(), prop::collection::vec(transaction(), 1..4), prop::bool::weighted(0.15))
+            .prop_map(|(refusals, transactions, restarts)| Phase {
+                refusals,
+                transactions,
+                restarts,
+            });
     prop::collection::vec(phase, 1..4)
 }
 
@@ -136,7 +156,7 @@ impl Sis {
     fn take(&mut self, step: &Step) -> Vec<Sent> {
         match *step {
             Step::Insert { id, code, name, bio } => {
-                let row = [format!("id{id}"), format!("code{code}"), name_of(name), bio_of(bio)];
+                let row = [key_of(id), key_of(code), name_of(name), bio_of(bio)];
                 if self.rows.contains_key(&id) || self.has_code(&row[1], id) {
                     return Vec::new();
                 }
@@ -158,9 +178,9 @@ impl Sis {
         let Some(older) = self.rows.get(&id).cloned() else { return Vec::new() };
         let [code, name, bio] = values;
         let to = to.filter(|to| !self.rows.contains_key(to)).unwrap_or(id);
-        let code = code.map(|code| format!("code{code}")).filter(|code| !self.has_code(code, id));
+        let code = code.map(key_of).filter(|code| !self.has_code(code, id));
         let newer = [
-            format!("id{to}"),
+            key_of(to),
             code.unwrap_or(older[1].clone()),
             name.map_or(older[2].clone(), name_of),
             bio.map_or(older[3].clone(), bio_of),
@@ -224,6 +244,11 @@ impl Sis {
 /// The mapping leaves out rows of this name.
 const HIDDEN: &str = "name3";
 
+/// The same words for both keys, so that a row of the one may be taken for a row of the other.
+fn key_of(key: u8) -> String {
+    format!("k{key}")
+}
+
 fn name_of(name: u8) -> String {
     format!("name{name}")
 }
@@ -263,7 +288,8 @@ fn batch_of<const WIDTH: usize>(
     });
     let presence = Presence::from_rows(WIDTH, masks);
     let columns = (0..WIDTH).map(column).collect();
-    ChangeBatch::try_new(schema.clone(), columns, ops.into(), places.into(), runs, presence).unwrap()
+    ChangeBatch::try_new(schema.clone(), columns, ops.into(), places.into(), runs, presence)
+        .unwrap()
 }
 
 /// `SELECT key, name, bio FROM people WHERE name <> 'name3'`, as [`Transform`] says it has to be.
@@ -293,7 +319,12 @@ impl Translate {
         key.map(|key| (Op::Delete, row, [Some(key), None, None])).into_iter().collect()
     }
 
-    fn row(&self, batch: &ChangeBatch, row: usize, refused: &[String]) -> Result<Given, &'static str> {
+    fn row(
+        &self,
+        batch: &ChangeBatch,
+        row: usize,
+        refused: &[String],
+    ) -> Result<Given, &'static str> {
         let before = row.checked_sub(1).filter(|&row| batch.op(row) == Op::Before);
         let gone = before.is_some_and(|before| Self::was_hidden(batch, before));
         let name = text(batch, 2, row);
@@ -310,7 +341,9 @@ impl Translate {
                 false => Vec::new(),
             });
         }
-        let Some(key) = self.key(batch, row, refused) else { return Err("the key can't be mapped") };
+        let Some(key) = self.key(batch, row, refused) else {
+            return Err("the key can't be mapped");
+        };
         let older = before.filter(|_| !gone).and_then(|before| self.key(batch, before, refused));
         let moved = older.filter(|older| *older != key);
         if moved.is_some() && !batch.mask(row).is_all() {
@@ -353,10 +386,9 @@ impl Transform for Translate {
             }
         }
         let transactions: Vec<Transaction> = batch.row_transactions().copied().collect();
-        let runs = given.iter().map(|(_, row, _)| TransactionRun {
-            transaction: transactions[*row],
-            rows: 1,
-        });
+        let runs = given
+            .iter()
+            .map(|(_, row, _)| TransactionRun { transaction: transactions[*row], rows: 1 });
         let rows = batch_of(
             &self.writes,
             &given.iter().map(|(_, _, values)| values.clone()).collect::<Vec<_>>(),
@@ -514,8 +546,7 @@ fn with_keys_that_stay_mapped(phases: &[Phase]) -> Vec<Phase> {
     for phase in &mut phases {
         let refused = &mut phase.refusals.mapping;
         refused.retain(|value| !mapped.contains(value));
-        let taken = (0..4).map(|code| format!("code{code}"));
-        mapped.extend(taken.filter(|code| !refused.contains(code)));
+        mapped.extend((0..4).map(key_of).filter(|key| !refused.contains(key)));
     }
     phases
 }
@@ -541,11 +572,8 @@ async fn run_case(
 }
 
 fn check(identity: Identity, through_entity: bool, phases: &[Phase]) -> Result<(), TestCaseError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(run_case(identity, through_entity, phases))
 }
 
@@ -560,4 +588,97 @@ proptest! {
     ) {
         check(identity, through_entity, &phases)?;
     }
+}
+
+/// A phase whose transactions have one entry each.
+fn phase(mapping: &[&str], target: &[&str], transactions: &[&[Step]]) -> Phase {
+    let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
+    let refusals =
+        Refusals { mapping: words(mapping), target: words(target), ..Refusals::default() };
+    let transactions = transactions.iter().map(|steps| vec![steps.to_vec()]).collect();
+    Phase { refusals, transactions, restarts: false }
+}
+
+fn insert(id: u8, code: u8, name: u8) -> Step {
+    Step::Insert { id, code, name, bio: 0 }
+}
+
+fn rename(id: u8, name: u8) -> Step {
+    Step::Update { id, to: None, code: None, name: Some(name), bio: None }
+}
+
+fn move_to(id: u8, to: u8, name: u8) -> Step {
+    Step::Update { id, to: Some(to), code: None, name: Some(name), bio: None }
+}
+
+fn assert_law(identity: Identity, phases: &[Phase]) {
+    for through_entity in [false, true] {
+        check(identity, through_entity, phases).unwrap();
+    }
+}
+
+#[test]
+fn refused_rows_of_a_table_without_a_key_do_not_replace_each_other() {
+    let rows = [insert(0, 0, 0), insert(1, 1, 0), insert(2, 2, 1)];
+    assert_law(Identity::Keyless, &[phase(&["name0"], &[], &[&rows])]);
+}
+
+#[test]
+fn a_row_that_the_target_refused_outlives_a_later_refusal_by_the_mapping() {
+    let with_bio = Step::Update { id: 0, to: None, code: None, name: None, bio: Some(1) };
+    let phases = [
+        phase(&[], &["bio1"], &[&[insert(0, 0, 1)], &[with_bio]]),
+        // The bio is not sent again.
+        phase(&["name0"], &["bio1"], &[&[rename(0, 0)]]),
+    ];
+    assert_law(Identity::Key, &phases);
+}
+
+#[test]
+fn a_source_row_and_a_target_row_of_the_same_key_wait_side_by_side() {
+    // The target's row "k1" is of the source's "k0"; the source's "k1" is another row.
+    let rows = [insert(0, 1, 2), insert(1, 0, 0)];
+    assert_law(Identity::Full, &[phase(&["name0"], &["name2"], &[&rows[..1], &rows[1..]])]);
+}
+
+#[test]
+fn a_refused_change_of_the_key_leaves_nothing_behind() {
+    for last in [rename(1, 2), Step::Delete { id: 1 }] {
+        let phases = [phase(&["name0"], &[], &[&[insert(0, 0, 1)], &[move_to(0, 1, 0)], &[last]])];
+        assert_law(Identity::Key, &phases);
+        assert_law(Identity::Full, &phases);
+    }
+}
+
+#[test]
+fn a_row_that_takes_the_old_key_of_a_refused_one_stays() {
+    let moved = Step::Update { id: 0, to: None, code: Some(2), name: Some(0), bio: None };
+    let steps = [insert(0, 1, 1), moved, insert(1, 1, 1)];
+    assert_law(Identity::Full, &[phase(&["name0"], &[], &[&steps[..1], &steps[1..]])]);
+}
+
+#[test]
+fn a_parked_row_whose_key_changes_is_not_written_under_the_old_one() {
+    let steps = [insert(2, 2, 0), move_to(2, 3, 1)];
+    for identity in IDENTITIES {
+        assert_law(identity, &[phase(&["name0"], &[], &[&steps[..1], &steps[1..]])]);
+        assert_law(identity, &[phase(&["name0"], &[], &[&steps])]);
+    }
+}
+
+#[test]
+fn a_refused_row_does_not_overtake_later_changes_of_the_same_batch() {
+    let steps = [insert(0, 0, 0), rename(0, 1)];
+    for identity in IDENTITIES {
+        assert_law(identity, &[phase(&["name0"], &[], &[&steps])]);
+    }
+}
+
+#[test]
+fn what_was_deleted_while_the_mapping_did_not_fit_goes_before_its_key_is_taken_again() {
+    let mut misfit = phase(&[], &[], &[&[Step::Delete { id: 2 }]]);
+    misfit.refusals.misfit = true;
+    let phases =
+        [phase(&[], &[], &[&[insert(2, 1, 0)]]), misfit, phase(&[], &[], &[&[insert(0, 1, 0)]])];
+    assert_law(Identity::Full, &phases);
 }
