@@ -2,7 +2,7 @@
 //! longer the target is as if nothing ever had been.
 
 use crate::support::{Notes, Rename, Script, Target, system, text};
-use crate::{pipeline, sink_plan};
+use crate::{pipeline, quick, sink_plan};
 use arrow_array::{ArrayRef, StringArray};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
@@ -497,7 +497,11 @@ impl World {
 
     /// Runs a process until all is applied, and, where nothing is to be refused, nothing parked.
     async fn live(&mut self, phases: &[Phase], to_rest: bool) -> Result<(), TestCaseError> {
-        let settings = Settings { trim_interval: Duration::from_millis(50), ..Settings::default() };
+        let settings = Settings {
+            apply_bytes_max: 8 << 20,
+            trim_interval: Duration::from_millis(50),
+            ..quick()
+        };
         let pipeline = pipeline(self.log.clone(), self.notes.clone(), self.plan(), settings);
         let registry = pipeline.registry();
         let (trigger, told) = shutdown();

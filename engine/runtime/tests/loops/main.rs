@@ -4,6 +4,7 @@
 
 mod law;
 mod linked;
+mod parked;
 mod support;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,8 +14,8 @@ use support::{Change, Notes, Rename, Script, Target, people, system, transaction
 use syncline_core::{Entry, Op, TableName, TableSchema, Transform};
 use syncline_log::MemoryLog;
 use syncline_runtime::{
-    Clock, EntityPlan, Pipeline, Plan, Settings, ShutdownTrigger, SinkPlan, SourcePlan, run,
-    shutdown,
+    Clock, EntityPlan, Pipeline, Plan, Registry, Settings, ShutdownTrigger, SinkPlan, SourcePlan,
+    run, shutdown,
 };
 use tokio::task::JoinHandle;
 
@@ -30,6 +31,7 @@ impl Clock for At {
 struct Running {
     source: Arc<TableSchema>,
     transactions: Arc<Mutex<Vec<Vec<Entry>>>>,
+    registry: Arc<Registry>,
     trigger: ShutdownTrigger,
     ended: JoinHandle<syncline_core::Result<()>>,
 }
@@ -61,6 +63,15 @@ fn rename_when(
 }
 
 fn start(targets: &[(&str, Target)], through_entity: bool, failures: Vec<usize>) -> Running {
+    start_with(quick(), targets, through_entity, failures)
+}
+
+fn start_with(
+    settings: Settings,
+    targets: &[(&str, Target)],
+    through_entity: bool,
+    failures: Vec<usize>,
+) -> Running {
     let source = people(TableName::table(&system("sis"), "public", "people"));
     let person = people(TableName::entity("person"));
     let mut transforms = Vec::new();
@@ -80,7 +91,7 @@ fn start(targets: &[(&str, Target)], through_entity: bool, failures: Vec<usize>)
         transforms,
         references: vec![],
     };
-    start_plan(plan, Settings::default(), failures)
+    start_plan(plan, settings, failures)
 }
 
 fn sink_plan(name: &str, target: &Target) -> SinkPlan {
@@ -98,20 +109,25 @@ fn start_plan(mut plan: Plan, settings: Settings, failures: Vec<usize>) -> Runni
         Box::new(Script { transactions: script.clone(), failures: failures.clone() })
     });
     plan.sources = vec![SourcePlan { system: system("sis"), make }];
-    let settings = Settings { apply_bytes_max: 1, ..settings };
     let (log, notes) = (Arc::new(MemoryLog::default()), Arc::new(Notes::default()));
     let pipeline = pipeline(log, notes, plan, settings);
+    let registry = pipeline.registry();
     let (trigger, told) = shutdown();
     let ended = tokio::spawn(run(pipeline, told));
-    Running { source, transactions, trigger, ended }
+    Running { source, transactions, registry, trigger, ended }
+}
+
+/// Little at a time, and again soon.
+fn quick() -> Settings {
+    Settings {
+        apply_bytes_max: 1,
+        retry_first: Duration::from_millis(1),
+        park_retry: Duration::from_millis(5),
+        ..Settings::default()
+    }
 }
 
 fn pipeline(log: Arc<MemoryLog>, notes: Arc<Notes>, plan: Plan, settings: Settings) -> Pipeline {
-    let settings = Settings {
-        retry_first: Duration::from_millis(1),
-        park_retry: Duration::from_millis(5),
-        ..settings
-    };
     Pipeline::new(log, notes, Arc::new(At(1_000_500)), settings, plan).unwrap()
 }
 

@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use syncline_core::{
     Body, Boundary, Captured, ChangeBatch, Checkpoints, Column, ColumnMask, Entry, Error, Kind, Op,
-    Outlet, ParkKey, Parked, Position, Presence, Progress, ReaderName, RejectedRow, Report, Result,
-    Resume, Sink, Source, SystemName, TableName, TableSchema, TargetChange, Transaction,
-    TransactionRun, Transform, Transformed, Written, key_text,
+    Outlet, ParkKey, ParkMark, Parked, Position, Presence, Progress, ReaderName, RejectedRow,
+    Report, Result, Resume, Sink, Source, SystemName, TableName, TableSchema, TargetChange,
+    Transaction, TransactionRun, Transform, Transformed, Written, key_text,
 };
 
 /// `id` and `name`, keyed by `id`.
@@ -188,6 +188,9 @@ pub(crate) struct Target {
     pub(crate) away: Arc<AtomicUsize>,
     /// How often a row was refused for what it refers to.
     pub(crate) too_early: Arc<AtomicUsize>,
+    /// How often anything was to be written, and parked rows were read.
+    pub(crate) writes: Arc<AtomicUsize>,
+    pub(crate) reads: Arc<AtomicUsize>,
     /// How many rows were ever set aside.
     pub(crate) ever_parked: Arc<AtomicUsize>,
 }
@@ -220,6 +223,15 @@ impl MemorySink {
         let mut held = self.target.held.lock().unwrap().clone();
         self.replay(&mut held)?;
         Ok(held)
+    }
+
+    fn own_parked(&self) -> Result<Vec<Parked>> {
+        let reader = self.reader.clone().unwrap();
+        let mut parked = self.staged()?.parked;
+        // A mapping is of one reader: its topic is in its name.
+        let of_reader = |row: &Parked| row.key.mapping.starts_with(topic_table(&reader));
+        parked.retain(|_, row| of_reader(row));
+        Ok(parked.into_values().collect())
     }
 
     fn replay(&self, held: &mut Held) -> Result<()> {
@@ -352,6 +364,7 @@ impl Sink for MemorySink {
     }
 
     async fn write(&mut self, changes: &[TargetChange]) -> Result<Written> {
+        self.target.writes.fetch_add(1, Ordering::Relaxed);
         let mut held = self.staged()?;
         let outcome = self.write_to(&mut held, changes);
         if outcome.as_ref().is_err_and(Error::is_of_reference) {
@@ -373,12 +386,13 @@ impl Sink for MemorySink {
     }
 
     async fn parked(&mut self) -> Result<Vec<Parked>> {
-        let reader = self.reader.clone().unwrap();
-        let mut parked = self.staged()?.parked;
-        // A mapping is of one reader: its topic is in its name.
-        let of_reader = |row: &Parked| row.key.mapping.starts_with(topic_table(&reader));
-        parked.retain(|_, row| of_reader(row));
-        Ok(parked.into_values().collect())
+        self.target.reads.fetch_add(1, Ordering::Relaxed);
+        self.own_parked()
+    }
+
+    async fn park_marks(&mut self) -> Result<Vec<ParkMark>> {
+        let mark = |row: Parked| ParkMark { key: row.key, attempts: row.attempts };
+        Ok(self.own_parked()?.into_iter().map(mark).collect())
     }
 
     async fn commit(&mut self, progress: &Progress) -> Result<()> {
