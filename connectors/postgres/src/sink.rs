@@ -29,7 +29,7 @@ use progress::Move;
 use session::{CommitError, Session};
 use steps::steps;
 use syncline_core::{
-    Error, Kind, Offset, ParkKey, Parked, Progress, ReaderName, Result, Sink, SystemName,
+    Error, Kind, Offset, ParkKey, ParkMark, Parked, Progress, ReaderName, Result, Sink, SystemName,
     TargetChange, Written,
 };
 use transaction::Open;
@@ -137,6 +137,11 @@ impl Sink for PostgresSink {
     async fn parked(&mut self) -> Result<Vec<Parked>> {
         let open = self.opened()?;
         parked::of_reader(&mut open.session, &open.reader).await
+    }
+
+    async fn park_marks(&mut self) -> Result<Vec<ParkMark>> {
+        let open = self.opened()?;
+        parked::marks(&mut open.session, &open.reader).await
     }
 
     async fn commit(&mut self, progress: &Progress) -> Result<()> {

@@ -3,7 +3,7 @@
 use crate::{ChangeBatch, Offset};
 
 /// Where on its way the row was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Stage {
     /// By the mapping: the image is the source row.
     Map,
@@ -32,11 +32,14 @@ impl Stage {
     }
 }
 
-/// What a parked row is known by: at most one is parked for each.
+/// What a parked row is known by: at most one is parked for each. The stage is part of it: a source
+/// row and a target row of one key may wait at the same time, and need not be of the same record.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ParkKey {
     /// The mapping's file.
     pub mapping: String,
+    /// Where it was refused.
+    pub stage: Stage,
     /// The row's key as [`crate::key_text`] writes it: of the source row at [`Stage::Map`], of the
     /// target row at [`Stage::Write`].
     pub key: String,
@@ -47,11 +50,10 @@ pub struct ParkKey {
 pub struct Parked {
     /// What it is known by.
     pub key: ParkKey,
-    /// Where it was refused.
-    pub stage: Stage,
     /// The table whose row `image` is.
     pub table: String,
-    /// The row as a batch of its changes in order (an `Update` after its `Before`, if it has one).
+    /// The row as one change; an `Update` may follow a `Before`: then the target may hold what its
+    /// mapping makes of that one.
     pub image: ChangeBatch,
     /// Why, in a sentence.
     pub reason: String,
@@ -62,5 +64,15 @@ pub struct Parked {
     /// The entry it came with.
     pub offset: Offset,
     /// How often it was tried again.
+    pub attempts: u32,
+}
+
+/// What a person may change of a row that is set aside: whether it is there, and how soon it is
+/// tried again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParkMark {
+    /// What it is known by.
+    pub key: ParkKey,
+    /// How often it was tried again; 0 again where somebody asked for it.
     pub attempts: u32,
 }

@@ -1,6 +1,8 @@
 //! The contract of what writes to a system.
 
-use crate::{ChangeBatch, LogId, Offset, ParkKey, Parked, ReaderName, Result, TableSchema, Topic};
+use crate::{
+    ChangeBatch, LogId, Offset, ParkKey, ParkMark, Parked, ReaderName, Result, TableSchema, Topic,
+};
 use async_trait::async_trait;
 use std::sync::Arc;
 
@@ -69,6 +71,13 @@ pub trait Sink: Send {
 
     /// The rows set aside for this reader, oldest first.
     async fn parked(&mut self) -> Result<Vec<Parked>>;
+
+    /// Of the same rows what a person may have changed since. Asked again and again, so a sink that
+    /// keeps the rows elsewhere leaves the images there.
+    async fn park_marks(&mut self) -> Result<Vec<ParkMark>> {
+        let mark = |row: Parked| ParkMark { key: row.key, attempts: row.attempts };
+        Ok(self.parked().await?.into_iter().map(mark).collect())
+    }
 
     /// Commits the open transaction, begun here if need be, with the reader's progress. In the same
     /// log it never goes back; in another one it begins anew.

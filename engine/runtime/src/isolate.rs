@@ -2,15 +2,15 @@
 //!
 //! The rows are put back into the order their source made them in, and halves of that sequence are
 //! tried until single rows are left. A row that is refused stays aside for the rest of the pass; later
-//! changes of its key are laid over it. What is left is tried again while that helps: a later row may have
-//! been the cause's cure.
+//! changes of its key are laid over it. What is left is tried again once something was written after
+//! it: a later row may have been the cause's cure.
 
 use crate::parking::too_many_parked;
 use crate::rejoin::overlay;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use syncline_core::{
-    ChangeBatch, Error, Kind, Result, Sink, TargetChange, Transaction, Written, key_text,
+    ChangeBatch, Error, KeyTexts, Kind, Result, Sink, TargetChange, Transaction, Written, key_text,
 };
 
 /// Rows that one mapping writes.
@@ -42,7 +42,7 @@ pub(crate) struct Isolated {
     pub(crate) refused: Vec<Refused>,
 }
 
-/// Rounds over the refused rows; each must write at least one.
+/// Rounds over the refused rows.
 const ROUNDS_MAX: usize = 8;
 
 /// What became of a wave that was written at once.
@@ -95,11 +95,22 @@ struct Isolation<'a> {
     wave: &'a [MappedRows],
     /// In source order.
     rows: Vec<Place>,
-    /// Refused so far by key, with the order they were met in.
-    refused: HashMap<usize, (usize, Refused)>,
+    /// Refused so far by key.
+    refused: HashMap<usize, Waiting>,
     refused_max: usize,
     met: usize,
+    /// How often the target took something.
+    writes: usize,
     written: Written,
+}
+
+/// A row that was refused, for now.
+struct Waiting {
+    /// The order they were met in.
+    met: usize,
+    /// What had been written when it was refused.
+    writes: usize,
+    refused: Refused,
 }
 
 impl<'a> Isolation<'a> {
@@ -111,6 +122,7 @@ impl<'a> Isolation<'a> {
             refused: HashMap::new(),
             refused_max,
             met: 0,
+            writes: 0,
             written: Written::default(),
         }
     }
@@ -137,7 +149,7 @@ impl<'a> Isolation<'a> {
         let changes = self.changes(range)?;
         match self.sink.write(&changes).await {
             Ok(written) => {
-                self.written += written;
+                self.count(written);
                 Ok(true)
             }
             Err(error) if error.kind() == Kind::Rejected => Ok(false),
@@ -150,43 +162,49 @@ impl<'a> Isolation<'a> {
         let mapped = &self.wave[batch];
         let newer = mapped.rows.slice(row..row + 1);
         let row = match self.refused.remove(&key) {
-            Some((_, older)) => overlay(&older.row, &newer)?,
+            Some(older) => overlay(&older.refused.row, &newer)?,
             None => newer,
         };
-        self.try_row(key, mapped.mapping, row).await?;
-        Ok(())
+        self.try_row(key, mapped.mapping, row).await
     }
 
-    /// Whether the target took the row; one that it did not take is kept.
-    async fn try_row(&mut self, key: usize, mapping: usize, row: ChangeBatch) -> Result<bool> {
+    /// Keeps a row that the target does not take.
+    async fn try_row(&mut self, key: usize, mapping: usize, row: ChangeBatch) -> Result<()> {
         match self.sink.write(&[TargetChange::Rows(row.clone())]).await {
             Ok(written) => {
-                self.written += written;
-                Ok(true)
+                self.count(written);
+                Ok(())
             }
             Err(error) if error.kind() == Kind::Rejected => {
                 self.met += 1;
                 if self.refused.len() >= self.refused_max {
-                    return Err(too_many_parked(error.to_string()));
+                    return Err(too_many_parked(error.constraint_name()));
                 }
                 let refused = Refused { mapping, key: key_text(&row, 0), row, error };
-                self.refused.insert(key, (self.met, refused));
-                Ok(false)
+                let (met, writes) = (self.met, self.writes);
+                self.refused.insert(key, Waiting { met, writes, refused });
+                Ok(())
             }
             Err(error) => Err(error),
         }
     }
 
+    fn count(&mut self, written: Written) {
+        self.writes += 1;
+        self.written += written;
+    }
+
     async fn retry(&mut self) -> Result<()> {
         for _round in 0..ROUNDS_MAX {
-            let mut waiting: Vec<_> = std::mem::take(&mut self.refused).into_iter().collect();
-            waiting.sort_unstable_by_key(|(_, (met, _))| *met);
-            let mut helped = false;
-            for (key, (_, Refused { mapping, row, .. })) in waiting {
-                helped |= self.try_row(key, mapping, row).await?;
-            }
-            if !helped || self.refused.is_empty() {
+            let writes = self.writes;
+            let mut waiting: Vec<_> =
+                self.refused.extract_if(|_, waiting| waiting.writes < writes).collect();
+            if waiting.is_empty() {
                 break;
+            }
+            waiting.sort_unstable_by_key(|(_, waiting)| waiting.met);
+            for (key, Waiting { refused, .. }) in waiting {
+                self.try_row(key, refused.mapping, refused.row).await?;
             }
         }
         Ok(())
@@ -194,8 +212,8 @@ impl<'a> Isolation<'a> {
 
     fn finish(self) -> Isolated {
         let mut refused: Vec<_> = self.refused.into_values().collect();
-        refused.sort_unstable_by_key(|(met, _)| *met);
-        let refused = refused.into_iter().map(|(_, refused)| refused).collect();
+        refused.sort_unstable_by_key(|waiting| waiting.met);
+        let refused = refused.into_iter().map(|waiting| waiting.refused).collect();
         Isolated { written: self.written, refused }
     }
 
@@ -232,9 +250,10 @@ fn in_source_order(wave: &[MappedRows]) -> Vec<Place> {
     let mut keys: HashMap<(usize, String), usize> = HashMap::new();
     for (batch, mapped) in wave.iter().enumerate() {
         let ordinals = mapped.rows.ordinals().iter();
+        let texts = KeyTexts::new(&mapped.rows);
         for (row, (of, ordinal)) in mapped.rows.row_transactions().zip(ordinals).enumerate() {
             let next = keys.len();
-            let key = *keys.entry((mapped.mapping, key_text(&mapped.rows, row))).or_insert(next);
+            let key = *keys.entry((mapped.mapping, texts.get(row))).or_insert(next);
             rows.push((*of, *ordinal, Place { batch, row, key }));
         }
     }

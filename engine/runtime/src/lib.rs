@@ -29,6 +29,7 @@ mod rejoin;
 mod resolve;
 mod retry;
 mod settings;
+mod settle;
 mod shutdown;
 mod status;
 mod supervise;

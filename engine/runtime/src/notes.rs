@@ -29,12 +29,7 @@ fn name(reader: &ReaderName) -> String {
 ///
 /// # Errors
 /// `Corrupt` when the note can't be understood.
-pub(crate) fn load(checkpoints: &dyn Checkpoints, reader: &ReaderName) -> Result<Parking> {
-    Ok(Parking::new(load_rows(checkpoints, reader)?))
-}
-
-/// The same as a list, for people.
-pub(crate) fn load_rows(checkpoints: &dyn Checkpoints, reader: &ReaderName) -> Result<Vec<Parked>> {
+pub(crate) fn load(checkpoints: &dyn Checkpoints, reader: &ReaderName) -> Result<Vec<Parked>> {
     let Some(bytes) = checkpoints.load(&name(reader))? else { return Ok(Vec::new()) };
     let notes: Vec<Note> = serde_json::from_slice(&bytes).map_err(unreadable)?;
     notes.into_iter().map(parked).collect()
@@ -56,7 +51,7 @@ fn note(row: &Parked) -> Result<Note> {
     Ok(Note {
         mapping: row.key.mapping.clone(),
         key: row.key.key.clone(),
-        stage: row.stage.as_str().into(),
+        stage: row.key.stage.as_str().into(),
         table: row.table.clone(),
         image: image.iter().map(|byte| format!("{byte:02x}")).collect(),
         reason: row.reason.clone(),
@@ -70,10 +65,10 @@ fn note(row: &Parked) -> Result<Note> {
 fn parked(note: Note) -> Result<Parked> {
     let image = unhex(&note.image)
         .ok_or_else(|| Error::new(Kind::Corrupt, "a parked row's image is not hexadecimal"))?;
+    let stage = Stage::parse(&note.stage)
+        .ok_or_else(|| Error::new(Kind::Corrupt, "a parked row has an unknown stage"))?;
     Ok(Parked {
-        key: ParkKey { mapping: note.mapping, key: note.key },
-        stage: Stage::parse(&note.stage)
-            .ok_or_else(|| Error::new(Kind::Corrupt, "a parked row has an unknown stage"))?,
+        key: ParkKey { mapping: note.mapping, stage, key: note.key },
         table: note.table,
         image: codec::decode_standalone(&image)?,
         reason: note.reason,

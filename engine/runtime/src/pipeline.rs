@@ -511,5 +511,5 @@ async fn pass_over(log: &dyn ChangeLog, topic: &Topic) -> Result<()> {
 /// # Errors
 /// `Corrupt` when the note can't be understood.
 pub fn parked_before_entities(checkpoints: &dyn Checkpoints, topic: &Topic) -> Result<Vec<Parked>> {
-    notes::load_rows(checkpoints, &ReaderName::resolve(topic))
+    notes::load(checkpoints, &ReaderName::resolve(topic))
 }

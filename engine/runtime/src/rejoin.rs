@@ -1,113 +1,111 @@
-//! How later changes of parked rows join them, and how refused rows are made into parked ones.
+//! How later changes of a target row that was refused join it, and how a refused row is parked.
 
-use crate::apply::run_transform;
 use crate::isolate::Refused;
-use crate::parking::Parking;
+use crate::parking::{Parking, Shelf};
 use arrow_array::{ArrayRef, new_null_array};
 use std::collections::HashMap;
 use std::sync::Arc;
 use syncline_core::{
-    ChangeBatch, ColumnMask, Error, Kind, Offset, Op, ParkKey, Parked, Presence, RejectedRow,
-    Result, Stage, TableSchema, Transform, Transformed, key_text,
+    ChangeBatch, ColumnMask, Error, KeyTexts, Kind, Offset, Op, ParkKey, Parked, Presence, Result,
+    Stage, TableSchema, Transaction, TransactionRun,
 };
 
-/// Parks what a mapping refused, and joins changes with the parked source rows of their keys; gives
-/// the rows that are to be written.
-pub(crate) async fn settle_source(
-    parking: &mut Parking,
-    transform: &Arc<dyn Transform>,
-    mut input: ChangeBatch,
-    mut output: Transformed,
-    offset: Offset,
-) -> Result<ChangeBatch> {
-    let name = transform.name();
-    if parking.has(name, Stage::Map)
-        && let Some(joined) = rejoin_source(parking, name, &input)?
-    {
-        output = run_transform(transform, &joined.input).await?;
-        input = joined.input;
-        joined.keys.into_iter().for_each(|key| parking.settle(key));
-    }
-    for rejected in &output.rejected {
-        parking.park(parked_source(name, &input, rejected, offset));
-    }
-    Ok(output.rows)
-}
-
-/// A batch of source changes in which partial images of parked rows are made whole, and the parked
-/// rows that it speaks of.
+/// A batch of target rows without those of parked keys, and these by themselves.
 #[derive(Debug)]
 pub(crate) struct Rejoined {
-    pub(crate) input: ChangeBatch,
+    pub(crate) others: Option<ChangeBatch>,
+    /// One row a key: what it was parked with and all later changes of it.
+    pub(crate) joined: ChangeBatch,
     pub(crate) keys: Vec<ParkKey>,
 }
 
-/// Lays the changes of parked source rows over their parked images. `None` when the batch speaks of
+/// Lays all changes of each parked target row over its parked image. `None` when the batch speaks of
 /// no parked row.
-fn rejoin_source(
-    parking: &Parking,
-    mapping: &str,
-    input: &ChangeBatch,
-) -> Result<Option<Rejoined>> {
-    let mut images: HashMap<String, Option<ChangeBatch>> = HashMap::new();
-    let mut pieces = Vec::new();
-    let mut untouched = 0;
-    for row in (0..input.len()).filter(|&row| input.op(row) != Op::Before) {
-        let key = key_text(input, row);
-        let Some(parked) = parking.get(mapping, &key, Stage::Map) else { continue };
-        let image = images.entry(key).or_insert_with(|| Some(last_row(&parked.image)));
-        let whole = input.presence().mask(row).is_none_or(ColumnMask::is_all);
-        let Some(older) = image.take_if(|_| !whole && input.op(row) != Op::Delete) else {
-            *image = None;
-            continue;
-        };
-        let joined = overlay(&older, &input.slice(row..row + 1))?;
-        pieces.push(input.slice(untouched..row));
-        pieces.push(joined.clone());
-        untouched = row + 1;
-        *image = Some(joined);
-    }
-    if images.is_empty() {
-        return Ok(None);
-    }
-    pieces.push(input.slice(untouched..input.len()));
-    pieces.retain(|piece| !piece.is_empty());
-    let input = match pieces.is_empty() {
-        true => input.clone(),
-        false => crate::apply::concat(&pieces)?,
-    };
-    let park_key = |key| ParkKey { mapping: mapping.to_owned(), key };
-    Ok(Some(Rejoined { input, keys: images.into_keys().map(park_key).collect() }))
-}
-
-/// Puts the parked images of target rows before the later changes of their keys. `None` when the
-/// batch speaks of no parked row.
 pub(crate) fn rejoin_target(
     parking: &Parking,
     mapping: &str,
     rows: &ChangeBatch,
 ) -> Result<Option<Rejoined>> {
-    let mut found: HashMap<String, ChangeBatch> = HashMap::new();
-    for row in 0..rows.len() {
-        let key = key_text(rows, row);
-        if let Some(parked) = parking.get(mapping, &key, Stage::Write) {
-            found.entry(key).or_insert_with(|| parked.image.clone());
-        }
-    }
-    if found.is_empty() {
+    let Some(shelf) = parking.shelf(mapping, Stage::Write) else { return Ok(None) };
+    let (images, others) = join(shelf, rows)?;
+    if images.is_empty() {
         return Ok(None);
     }
-    let mut pieces = Vec::new();
-    for image in found.values() {
-        pieces.push(align(&last_row(image), rows.schema())?);
+    let mut images: Vec<_> = images.into_iter().collect();
+    images.sort_unstable_by_key(|(_, (first, _))| *first);
+    let (mut keys, mut joined) = (Vec::new(), Vec::new());
+    for (key, (_, image)) in images {
+        keys.push(ParkKey { mapping: mapping.to_owned(), stage: Stage::Write, key });
+        joined.push(image);
     }
-    pieces.push(rows.clone());
-    let park_key = |key| ParkKey { mapping: mapping.to_owned(), key };
-    let keys = found.into_keys().map(park_key).collect();
-    Ok(Some(Rejoined { input: crate::apply::concat(&pieces)?, keys }))
+    let others = match others.is_empty() {
+        true => None,
+        false => Some(take(rows, &others)?),
+    };
+    Ok(Some(Rejoined { others, joined: crate::apply::concat(&joined)?, keys }))
 }
 
-fn last_row(image: &ChangeBatch) -> ChangeBatch {
+/// Images by their keys, each with the place of its first change.
+type Images = HashMap<String, (usize, ChangeBatch)>;
+
+/// The joined images, and the places of all other rows.
+fn join(shelf: Shelf<'_>, rows: &ChangeBatch) -> Result<(Images, Vec<u32>)> {
+    let mut images = Images::new();
+    let mut others = Vec::new();
+    let (texts, single) = (KeyTexts::new(rows), Rows::new(rows));
+    let mut key = String::new();
+    for row in 0..rows.len() {
+        texts.write(row, &mut key);
+        if let Some((_, image)) = images.get_mut(&key) {
+            *image = overlay(image, &single.get(row))?;
+        } else if let Some(parked) = shelf.get(&key) {
+            let image = overlay(&last_row(&parked.image), &single.get(row))?;
+            images.insert(key.clone(), (row, image));
+        } else {
+            others.push(u32::try_from(row).expect("a batch has fewer than 2^32 rows"));
+        }
+    }
+    Ok((images, others))
+}
+
+/// Single rows of a batch. Unlike slices they cost the same wherever they are.
+pub(crate) struct Rows<'a> {
+    batch: &'a ChangeBatch,
+    transactions: Vec<Transaction>,
+}
+
+impl<'a> Rows<'a> {
+    pub(crate) fn new(batch: &'a ChangeBatch) -> Self {
+        Self { batch, transactions: batch.row_transactions().copied().collect() }
+    }
+
+    pub(crate) fn get(&self, row: usize) -> ChangeBatch {
+        let Self { batch, transactions } = self;
+        let columns = batch.columns().slice(row, 1).columns().to_vec();
+        let presence = batch.presence().mask(row).cloned();
+        let width = batch.schema().columns().len();
+        ChangeBatch::try_new(
+            batch.schema().clone(),
+            columns,
+            batch.ops().slice(row, 1),
+            batch.ordinals().slice(row, 1),
+            vec![TransactionRun { transaction: transactions[row], rows: 1 }],
+            presence
+                .map_or_else(|| Presence::all(width), |mask| Presence::from_rows(width, [mask])),
+        )
+        .expect("a row has the columns of its batch")
+    }
+}
+
+/// The rows at these places.
+pub(crate) fn take(rows: &ChangeBatch, places: &[u32]) -> Result<ChangeBatch> {
+    rows.take(places).map_err(|error| {
+        Error::new(Kind::Internal, "rows could not be taken from a batch").caused_by(error)
+    })
+}
+
+/// The row that an image is of, without what was before it.
+pub(crate) fn last_row(image: &ChangeBatch) -> ChangeBatch {
     image.slice(image.len().saturating_sub(1)..image.len())
 }
 
@@ -134,7 +132,7 @@ pub(crate) fn overlay(older: &ChangeBatch, newer: &ChangeBatch) -> Result<Change
 
 /// A single row brought to another revision of its table, by column name; columns that it lacks,
 /// or has with another type, are absent.
-fn align(row: &ChangeBatch, schema: &Arc<TableSchema>) -> Result<ChangeBatch> {
+pub(crate) fn align(row: &ChangeBatch, schema: &Arc<TableSchema>) -> Result<ChangeBatch> {
     if row.schema() == schema {
         return Ok(row.clone());
     }
@@ -159,6 +157,11 @@ fn align(row: &ChangeBatch, schema: &Arc<TableSchema>) -> Result<ChangeBatch> {
     one_row(schema, columns, row.op(0), row, mask)
 }
 
+/// A row as another operation, at the place in its source that another row has.
+pub(crate) fn moved_to(row: &ChangeBatch, op: Op, like: &ChangeBatch) -> Result<ChangeBatch> {
+    one_row(row.schema(), row.columns().columns().to_vec(), op, like, row.mask(0))
+}
+
 fn one_row(
     schema: &Arc<TableSchema>,
     columns: Vec<ArrayRef>,
@@ -178,31 +181,6 @@ fn one_row(
     .map_err(|error| Error::new(Kind::Internal, "a row could not be put together").caused_by(error))
 }
 
-/// A source row that its mapping refused, with its image before where there is one.
-pub(crate) fn parked_source(
-    mapping: &str,
-    input: &ChangeBatch,
-    rejected: &RejectedRow,
-    offset: Offset,
-) -> Parked {
-    let row = rejected.row;
-    let first = match row.checked_sub(1) {
-        Some(before) if input.op(before) == Op::Before => before,
-        _ => row,
-    };
-    Parked {
-        key: ParkKey { mapping: mapping.to_owned(), key: key_text(input, row) },
-        stage: Stage::Map,
-        table: input.schema().name().to_string(),
-        image: input.slice(first..row + 1),
-        reason: rejected.reason.clone(),
-        culprit: rejected.expression.clone(),
-        hint: rejected.hint.clone(),
-        offset,
-        attempts: 0,
-    }
-}
-
 /// A target row that its target refused.
 pub(crate) fn parked_target(
     mapping: &str,
@@ -216,8 +194,7 @@ pub(crate) fn parked_target(
         None => error.to_string(),
     };
     Parked {
-        key: ParkKey { mapping: mapping.to_owned(), key },
-        stage: Stage::Write,
+        key: ParkKey { mapping: mapping.to_owned(), stage: Stage::Write, key },
         table: row.schema().name().to_string(),
         image: row,
         reason,

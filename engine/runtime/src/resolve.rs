@@ -6,10 +6,10 @@
 //! Order of effects: golden changes durable → parked rows noted → progress committed. A crash between
 //! repeats the same golden changes, which is harmless.
 
-use crate::apply::{Mapped, Prepared, Preparing, Step, run_transform};
+use crate::apply::{Mapped, Prepared, Preparing, Step};
 use crate::marks::Marks;
 use crate::parking::Parking;
-use crate::rejoin::settle_source;
+use crate::settle::{MappedBatch, retry_source, settle_source};
 use crate::status::{LoopState, StateCell};
 use crate::supervise::Attempt;
 use crate::{Registry, Settings, Shutdown, notes};
@@ -62,12 +62,8 @@ impl Attempt for Resolve {
             bytes_max: self.settings.apply_bytes_max,
         };
         let task = tokio::spawn(preparing.run(from, prepared));
-        let mut resolving = Resolving {
-            resolve: self,
-            parking: notes::load(self.checkpoints.as_ref(), &self.reader)?,
-            next: from,
-            open: BTreeMap::new(),
-        };
+        let mut resolving =
+            Resolving { resolve: self, parking: self.parked()?, next: from, open: BTreeMap::new() };
         let outcome = match resolving.retry_parked().await {
             Ok(()) => resolving.run(steps, shutdown).await,
             Err(error) => Err(error),
@@ -78,6 +74,12 @@ impl Attempt for Resolve {
 }
 
 impl Resolve {
+    /// The rows that were set aside.
+    fn parked(&self) -> Result<Parking> {
+        let rows = notes::load(self.checkpoints.as_ref(), &self.reader)?;
+        Ok(Parking::new(rows, self.settings.parked_max))
+    }
+
     /// Rows that an earlier process appended of a transaction it did not finish come again.
     async fn close_open_transactions(&self) -> Result<()> {
         for (_, topic, _) in &self.transforms {
@@ -123,18 +125,16 @@ impl Resolving<'_> {
     async fn retry_parked(&mut self) -> Result<()> {
         let boundary = self.resolve.log.tail(&self.resolve.topic).await?.boundary;
         let mut entries: BTreeMap<Topic, Vec<Entry>> = BTreeMap::new();
-        for row in self.parking.rows().cloned().collect::<Vec<_>>() {
+        for key in self.parking.due(|_| true, usize::MAX) {
             let named =
-                |(transform, ..): &&(Arc<dyn Transform>, _, _)| transform.name() == row.key.mapping;
+                |(transform, ..): &&(Arc<dyn Transform>, _, _)| transform.name() == key.mapping;
             let Some((transform, topic, entity)) = self.resolve.transforms.iter().find(named)
             else {
                 continue;
             };
-            let output = run_transform(transform, &row.image).await?;
-            if output.rejected.is_empty() {
-                let body = Body::Rows(golden(&output.rows, entity)?);
+            if let Some(rows) = retry_source(&mut self.parking, transform, &key).await? {
+                let body = Body::Rows(golden(&rows, entity)?);
                 entries.entry(topic.clone()).or_default().push(Entry { body, boundary: None });
-                self.parking.settle(row.key);
             }
         }
         self.append(entries, boundary).await?;
@@ -153,8 +153,8 @@ impl Resolving<'_> {
                     let (transform, topic, entity) = &self.resolve.transforms[mapping];
                     let counters = self.resolve.registry.mapping(transform.name());
                     counters.rows_in.fetch_add(input.len() as u64, Ordering::Relaxed);
-                    let rows =
-                        settle_source(&mut self.parking, transform, input, output, offset).await?;
+                    let mapped = MappedBatch { input, output, offset, attempts: 0 };
+                    let rows = settle_source(&mut self.parking, transform, mapped).await?;
                     counters.rows_out.fetch_add(rows.len() as u64, Ordering::Relaxed);
                     if rows.is_empty() {
                         continue;
@@ -164,7 +164,7 @@ impl Resolving<'_> {
                 Step::Truncate { mapping } => {
                     let (transform, topic, entity) = &self.resolve.transforms[mapping];
                     for key in self.parking.keys(transform.name()) {
-                        self.parking.settle(key);
+                        self.parking.settle(&key);
                     }
                     (topic, Body::Truncate(vec![entity.name().clone()]))
                 }
@@ -214,13 +214,12 @@ impl Resolving<'_> {
             let entry = Entry { body: Body::Abandoned, boundary };
             self.resolve.log.append(&topic, vec![entry]).await?.durable.await?;
         }
-        self.parking = notes::load(self.resolve.checkpoints.as_ref(), &self.resolve.reader)?;
+        self.parking = self.resolve.parked()?;
         Ok(())
     }
 
     async fn commit(&mut self, next: Offset) -> Result<()> {
-        if !self.parking.changes().is_empty() {
-            self.parking.check_limit(self.resolve.settings.parked_max)?;
+        if self.parking.is_changed() {
             notes::save(self.resolve.checkpoints.as_ref(), &self.resolve.reader, &self.parking)?;
             self.parking.written();
         }

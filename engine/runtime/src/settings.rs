@@ -22,6 +22,8 @@ pub struct Settings {
     pub park_retry: Duration,
     /// Parked rows tried again at a time.
     pub park_retry_rows: usize,
+    /// How long parked rows are tried at a time, about.
+    pub park_retry_time: Duration,
     /// Rows a lane parks before it stops and asks for a person.
     pub parked_max: usize,
     /// How often the log is trimmed.
@@ -41,6 +43,7 @@ impl Default for Settings {
             linked_wait: Duration::from_secs(10),
             park_retry: Duration::from_secs(2),
             park_retry_rows: 1000,
+            park_retry_time: Duration::from_millis(20),
             parked_max: 100_000,
             trim_interval: Duration::from_secs(5),
             drain_timeout: Duration::from_secs(30),

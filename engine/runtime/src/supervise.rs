@@ -5,7 +5,7 @@ use crate::status::{LoopState, StateCell};
 use crate::{Settings, Shutdown};
 use async_trait::async_trait;
 use std::sync::Arc;
-use syncline_core::{Result, Retry};
+use syncline_core::{Error, Kind, Result, Retry};
 use tokio::time::{Instant, sleep};
 use tokio::{select, time::Duration};
 
@@ -53,7 +53,7 @@ pub(crate) async fn supervised(
                 let wait = backoff.next();
                 tracing::warn!(
                     "{name}: {error}; {} (trying again in {} ms)",
-                    error.detail_text().unwrap_or_default(),
+                    detail(&error).unwrap_or_default(),
                     wait.as_millis()
                 );
                 state.retrying(&error);
@@ -66,13 +66,21 @@ pub(crate) async fn supervised(
             Retry::Park | Retry::Stop => {
                 tracing::error!(
                     "{name} stopped: {error}; detail: {}; hint: {}",
-                    error.detail_text().unwrap_or("none"),
+                    detail(&error).unwrap_or("none"),
                     error.hint_text().unwrap_or("none")
                 );
                 state.stopped(&error);
                 return Err(error);
             }
         }
+    }
+}
+
+/// The facts of an error for the log: not of refused rows, whose values they may have.
+fn detail(error: &Error) -> Option<&str> {
+    match error.kind() {
+        Kind::Rejected => None,
+        _ => error.detail_text(),
     }
 }
 
@@ -84,7 +92,7 @@ mod tests {
     use std::collections::VecDeque;
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use syncline_core::{Error, Kind, ReaderName, SystemName, Topic};
+    use syncline_core::{ReaderName, SystemName, Topic};
 
     /// Fails with each kind in turn, then ends.
     struct Failing {
@@ -139,5 +147,12 @@ mod tests {
         let (outcome, attempts) = outcome_of(&[Kind::Unavailable, Kind::Config]).await;
         assert_eq!(outcome.unwrap_err().kind(), Kind::Config);
         assert_eq!(attempts, 2);
+    }
+
+    #[test]
+    fn the_values_of_a_refused_row_are_not_logged() {
+        let error = |kind| Error::new(kind, "no").detail("Key (id)=(7) already exists.");
+        assert_eq!(detail(&error(Kind::Rejected)), None);
+        assert!(detail(&error(Kind::Config)).is_some());
     }
 }

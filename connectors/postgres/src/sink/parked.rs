@@ -6,7 +6,7 @@ use crate::connect::connect;
 use crate::settings::Settings;
 use std::collections::BTreeMap;
 use syncline_core::codec::{decode_standalone, encode_standalone};
-use syncline_core::{Error, Kind, Offset, ParkKey, Parked, ReaderName, Result, Stage};
+use syncline_core::{Error, Kind, Offset, ParkKey, ParkMark, Parked, ReaderName, Result, Stage};
 use tokio_postgres::Row;
 
 /// A row that is replaced stays as old as it was first set aside.
@@ -15,33 +15,39 @@ const PARK: &str = "
         hint, image, source_offset, attempts)
     SELECT $1, u.* FROM unnest($2::text[], $3::text[], $4::text[], $5::text[],
         $6::text[], $7::text[], $8::text[], $9::bytea[], $10::bigint[], $11::integer[]) AS u
-    ON CONFLICT (reader, mapping, key) DO UPDATE SET stage = excluded.stage,
-        table_name = excluded.table_name, reason = excluded.reason, culprit = excluded.culprit,
-        hint = excluded.hint, image = excluded.image, source_offset = excluded.source_offset,
+    ON CONFLICT (reader, mapping, stage, key) DO UPDATE SET table_name = excluded.table_name,
+        reason = excluded.reason, culprit = excluded.culprit, hint = excluded.hint,
+        image = excluded.image, source_offset = excluded.source_offset,
         attempts = excluded.attempts, replay = false, tried_at = pg_catalog.clock_timestamp()";
 
 const SETTLE: &str = "
     DELETE FROM syncline.parked AS p
-    USING unnest($2::text[], $3::text[]) AS u(mapping, key)
-    WHERE p.reader = $1 AND p.mapping = u.mapping AND p.key = u.key";
+    USING unnest($2::text[], $3::text[], $4::text[]) AS u(mapping, stage, key)
+    WHERE p.reader = $1 AND p.mapping = u.mapping AND p.stage = u.stage AND p.key = u.key";
 
 const OF_READER: &str = "
     SELECT mapping, key, stage, table_name, reason, culprit, hint, source_offset, attempts, image
     FROM syncline.parked WHERE reader = $1
-    ORDER BY parked_at, source_offset, mapping, key";
+    ORDER BY parked_at, source_offset, mapping, key, stage";
+
+/// The same without what is large.
+const MARKS: &str = "
+    SELECT mapping, key, stage, attempts FROM syncline.parked WHERE reader = $1";
 
 const LIST: &str = "
     SELECT mapping, key, stage, table_name, reason, culprit, hint, source_offset, attempts, reader,
         replay, (extract(epoch FROM parked_at) * 1000000)::bigint,
         (extract(epoch FROM tried_at) * 1000000)::bigint
-    FROM syncline.parked ORDER BY parked_at, reader, source_offset, mapping, key";
+    FROM syncline.parked ORDER BY parked_at, reader, source_offset, mapping, key, stage";
 
 const REPLAY: &str = "
     UPDATE syncline.parked SET attempts = 0, replay = true
     WHERE reader = coalesce($1, reader) AND mapping = coalesce($2, mapping)
         AND key = coalesce($3, key)";
 
-const DROP: &str = "DELETE FROM syncline.parked WHERE reader = $1 AND mapping = $2 AND key = $3";
+const DROP: &str = "
+    DELETE FROM syncline.parked
+    WHERE reader = $1 AND mapping = $2 AND stage = $3 AND key = $4";
 
 /// A row set aside, as the command line shows it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -87,14 +93,11 @@ pub async fn list_parked(settings: &Settings) -> Result<Vec<ParkedRow>> {
 ///
 /// # Errors
 /// `Unavailable` or `Config` when the target can't be asked.
-pub async fn drop_parked(
-    settings: &Settings,
-    reader: &str,
-    mapping: &str,
-    key: &str,
-) -> Result<bool> {
+pub async fn drop_parked(settings: &Settings, reader: &str, key: &ParkKey) -> Result<bool> {
     let Some(mut session) = visit(settings).await? else { return Ok(false) };
-    let dropped = session.execute(DROP, &[&reader, &mapping, &key]).await;
+    let ParkKey { mapping, stage, key } = key;
+    let dropped =
+        session.execute(DROP, &[&reader, &mapping.as_str(), &stage.as_str(), &key.as_str()]).await;
     Ok(dropped.map_err(|error| sqlstate::error("can't drop the parked row", error))? > 0)
 }
 
@@ -153,7 +156,7 @@ pub(super) async fn park(
                 &reader.as_str(),
                 &texts(|row| &row.key.mapping),
                 &texts(|row| &row.key.key),
-                &texts(|row| row.stage.as_str()),
+                &texts(|row| row.key.stage.as_str()),
                 &texts(|row| &row.table),
                 &reasons,
                 &optional(|row| row.culprit.as_ref()),
@@ -179,8 +182,9 @@ pub(super) async fn settle(
     settled: &[ParkKey],
 ) -> Result<()> {
     let mappings: Vec<&str> = settled.iter().map(|key| key.mapping.as_str()).collect();
+    let stages: Vec<&str> = settled.iter().map(|key| key.stage.as_str()).collect();
     let keys: Vec<&str> = settled.iter().map(|key| key.key.as_str()).collect();
-    let deleted = session.execute(SETTLE, &[&reader.as_str(), &mappings, &keys]).await;
+    let deleted = session.execute(SETTLE, &[&reader.as_str(), &mappings, &stages, &keys]).await;
     deleted.map(|_| ()).map_err(|error| sqlstate::error("can't take parked rows back", error))
 }
 
@@ -190,22 +194,32 @@ pub(super) async fn of_reader(session: &mut Session, reader: &ReaderName) -> Res
     rows.iter().map(parked).collect()
 }
 
-fn parked(row: &Row) -> Result<Parked> {
-    let key = ParkKey { mapping: field(row, 0)?, key: field(row, 1)? };
+/// What a person may have changed of these rows.
+pub(super) async fn marks(session: &mut Session, reader: &ReaderName) -> Result<Vec<ParkMark>> {
+    let rows = session.query(MARKS, &[&reader.as_str()]).await.map_err(unlisted)?;
+    let mark = |row: &Row| Ok(ParkMark { key: park_key(row)?, attempts: attempts(row, 3)? });
+    rows.iter().map(mark).collect()
+}
+
+/// From the first three columns.
+fn park_key(row: &Row) -> Result<ParkKey> {
     let word: String = field(row, 2)?;
     let stage = Stage::parse(&word).ok_or_else(|| {
         Error::new(Kind::Corrupt, format!("syncline.parked has a row of unknown stage {word:?}"))
     })?;
+    Ok(ParkKey { mapping: field(row, 0)?, stage, key: field(row, 1)? })
+}
+
+fn parked(row: &Row) -> Result<Parked> {
     Ok(Parked {
-        key,
-        stage,
+        key: park_key(row)?,
         table: field(row, 3)?,
         image: decode_standalone(field::<&[u8]>(row, 9)?)?,
         reason: field(row, 4)?,
         culprit: field(row, 5)?,
         hint: field(row, 6)?,
         offset: Offset(field::<i64>(row, 7)?.cast_unsigned()),
-        attempts: attempts(row)?,
+        attempts: attempts(row, 8)?,
     })
 }
 
@@ -220,13 +234,13 @@ fn parked_row(row: &Row) -> Result<ParkedRow> {
         culprit: field(row, 5)?,
         hint: field(row, 6)?,
         offset: field::<i64>(row, 7)?.cast_unsigned(),
-        attempts: attempts(row)?,
+        attempts: attempts(row, 8)?,
         replay: field(row, 10)?,
         parked_at: field(row, 11)?,
         tried_at: field(row, 12)?,
     })
 }
 
-fn attempts(row: &Row) -> Result<u32> {
-    Ok(u32::try_from(field::<i32>(row, 8)?).unwrap_or_default())
+fn attempts(row: &Row, column: usize) -> Result<u32> {
+    Ok(u32::try_from(field::<i32>(row, column)?).unwrap_or_default())
 }

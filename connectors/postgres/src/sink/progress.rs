@@ -38,13 +38,20 @@ const CREATE: &str = "
         replay boolean NOT NULL DEFAULT false,
         parked_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
         tried_at timestamptz,
-        PRIMARY KEY (reader, mapping, key));
+        PRIMARY KEY (reader, mapping, stage, key));
+    ALTER TABLE syncline.parked DROP CONSTRAINT IF EXISTS parked_pkey,
+        ADD CONSTRAINT parked_pkey PRIMARY KEY (reader, mapping, stage, key);
     COMMIT";
 
+/// Whether both tables are there, and the stage is part of a parked row's key: it was not always.
 const EXISTS: &str = "
     SELECT EXISTS (SELECT FROM pg_catalog.pg_attribute
             WHERE attrelid = pg_catalog.to_regclass('syncline.progress') AND attname = 'log_id')
-        AND pg_catalog.to_regclass('syncline.parked') IS NOT NULL";
+        AND EXISTS (
+            SELECT FROM pg_catalog.pg_index i JOIN pg_catalog.pg_attribute a
+                ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+            WHERE i.indrelid = pg_catalog.to_regclass('syncline.parked')
+                AND i.indisprimary AND a.attname = 'stage')";
 
 const LOCK: &str = "SELECT pg_catalog.pg_advisory_lock(pg_catalog.hashtextextended($1, 0))";
 

@@ -336,10 +336,13 @@ pub async fn truncate_takes_what_is_before_it_and_leaves_what_is_after(target: &
     assert_eq!(target.visible().await, Items::from([(3, (Some("c".into()), Some(3)))]));
 }
 
+fn park_key(mapping: &str, stage: Stage, key: &str) -> ParkKey {
+    ParkKey { mapping: mapping.into(), stage, key: key.into() }
+}
+
 fn parked(mapping: &str, key: &str, attempts: u32) -> Parked {
     Parked {
-        key: ParkKey { mapping: mapping.into(), key: key.into() },
-        stage: if attempts == 0 { Stage::Write } else { Stage::Map },
+        key: park_key(mapping, Stage::Write, key),
         table: items().name().to_string(),
         image: batch(&[whole(Op::Insert, 1, "a", i64::from(attempts))]),
         reason: format!("attempt {attempts}"),
@@ -355,9 +358,9 @@ fn shape(parked: &[Parked]) -> Vec<String> {
     let mut shapes: Vec<String> = parked
         .iter()
         .map(|row| {
-            let Parked { key, stage, table, reason, culprit, hint, offset, attempts, .. } = row;
+            let Parked { key, table, reason, culprit, hint, offset, attempts, .. } = row;
             let image = image(&row.image);
-            format!("{key:?} {stage:?} {table} {reason} {culprit:?} {hint:?} {offset} {attempts} {image}")
+            format!("{key:?} {table} {reason} {culprit:?} {hint:?} {offset} {attempts} {image}")
         })
         .collect();
     shapes.sort();
@@ -371,13 +374,25 @@ pub async fn rows_set_aside_are_replaced_and_settled(target: &dyn SinkTarget) {
         .await
         .expect("park");
     commit(&mut *sink, 1).await;
-    let settled = ParkKey { mapping: "m.sql".into(), key: "[\"2\"]".into() };
-    let again = [parked("m.sql", "[\"1\"]", 2), parked("n.sql", "[\"1\"]", 1)];
+    let settled = park_key("m.sql", Stage::Write, "[\"2\"]");
+    let of_source = park_key("m.sql", Stage::Map, "[\"1\"]");
+    let again = [
+        parked("m.sql", "[\"1\"]", 2),
+        parked("n.sql", "[\"1\"]", 1),
+        Parked { key: of_source.clone(), ..parked("m.sql", "[\"1\"]", 3) },
+    ];
     sink.park(&again, &[settled]).await.expect("park again");
     commit(&mut *sink, 2).await;
     drop(sink);
     let mut sink = opened(target).await;
     assert_eq!(shape(&sink.parked().await.expect("parked rows are read")), shape(&again));
+    let mut marks = sink.park_marks().await.expect("marks are read");
+    marks.sort_by(|a, b| a.key.cmp(&b.key));
+    let mut expected: Vec<_> = again.iter().map(|row| (&row.key, row.attempts)).collect();
+    expected.sort();
+    assert_eq!(marks.iter().map(|it| (&it.key, it.attempts)).collect::<Vec<_>>(), expected);
+    sink.park(&[], &[of_source]).await.expect("the source's row of the key is settled");
+    assert_eq!(shape(&sink.parked().await.expect("parked rows are read")), shape(&again[..2]));
     let other = ReaderName::apply(&system(), &Topic::entity("person"));
     let mut sink = target.sink();
     sink.open(&other).await.expect("another reader opens");

@@ -1,24 +1,29 @@
 //! The writing half of a lane: steps → rows, parked rows and progress in one transaction.
 
 use super::linked::Linked;
-use super::{Lane, Mapped, Prepared, Step, run_transform};
+use super::{Lane, Mapped, Prepared, Step, concat};
 use crate::Shutdown;
 use crate::chunk::Commit;
-use crate::isolate::{Isolated, MappedRows, Whole, write_apart, write_whole};
+use crate::isolate::{Isolated, MappedRows, Refused, Whole, write_apart, write_whole};
 use crate::marks::Marker;
 use crate::parking::Parking;
-use crate::rejoin::{parked_source, parked_target, rejoin_target, settle_source};
+use crate::rejoin::{align, last_row, parked_target, rejoin_target};
+use crate::settle::{MappedBatch, retry_source, settle_source};
 use crate::status::{LaneCounters, LoopState};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use syncline_core::{
-    Error, Kind, Offset, Parked, Progress, Result, Sink, Stage, TableName, TargetChange, Transform,
-    Written,
+    ChangeBatch, Error, Kind, Offset, ParkKey, Progress, Result, Sink, Stage, TableName,
+    TargetChange, Transform, Written,
 };
 use tokio::select;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
+
+/// Parked rows that are tried at once while they are taken: few enough that to find those that are
+/// refused after all does not take long.
+const TOGETHER_MAX: usize = 64;
 
 /// The state of one attempt.
 pub(super) struct Writing<'a> {
@@ -43,8 +48,6 @@ pub(super) struct Writing<'a> {
     last_commit: Instant,
     /// Rows of a transaction that is not whole were written.
     open: bool,
-    /// How often parked rows were looked at.
-    tick: u64,
     /// When the log last heard of the progress.
     told_log: Instant,
 }
@@ -57,7 +60,7 @@ impl<'a> Writing<'a> {
         committed_at: i64,
         shutdown: Shutdown,
     ) -> Result<Self> {
-        let parking = Parking::new(sink.parked().await?);
+        let parking = Parking::new(sink.parked().await?, lane.settings.parked_max);
         let counters = lane.registry.lane(&lane.reader);
         let Lane { reader, links, log, marks, settings, .. } = lane;
         counters.state.set(LoopState::Running);
@@ -76,7 +79,6 @@ impl<'a> Writing<'a> {
             committed_at,
             last_commit: Instant::now(),
             open: false,
-            tick: 0,
             told_log: Instant::now(),
         };
         writing.count_parked();
@@ -96,7 +98,11 @@ impl<'a> Writing<'a> {
             // Order: stopping first, so that a backlog does not delay it; parked rows before new ones.
             select! { biased;
                 () = shutdown.requested() => return Ok(()),
-                _ = park_retry.tick(), if !self.open => self.retry_parked().await?,
+                _ = park_retry.tick(), if !self.open => {
+                    if self.retry_parked().await? {
+                        park_retry.reset_after(self.lane.settings.park_retry_time);
+                    }
+                }
                 step = steps.recv() => match step {
                     Some(step) => self.on_step(step?).await?,
                     None => return Err(Error::new(Kind::Internal, "reading ended by itself")),
@@ -135,7 +141,7 @@ impl<'a> Writing<'a> {
 
     async fn rollback(&mut self) -> Result<()> {
         self.sink.rollback().await?;
-        self.parking = Parking::new(self.sink.parked().await?);
+        self.parking = Parking::new(self.sink.parked().await?, self.lane.settings.parked_max);
         self.commits.clear();
         self.written = Written::default();
         self.wrote = false;
@@ -175,7 +181,7 @@ impl<'a> Writing<'a> {
         self.wrote = true;
         for &mapping in mappings {
             let keys = self.parking.keys(self.transform(mapping).name());
-            keys.into_iter().for_each(|key| self.parking.settle(key));
+            keys.iter().for_each(|key| self.parking.settle(key));
         }
         Ok(())
     }
@@ -189,38 +195,54 @@ impl<'a> Writing<'a> {
         let transform = self.transform(mapping);
         let counters = self.lane.registry.mapping(transform.name());
         counters.rows_in.fetch_add(input.len() as u64, Ordering::Relaxed);
-        let rows = settle_source(&mut self.parking, transform, input, output, offset).await?;
+        let mapped = MappedBatch { input, output, offset, attempts: 0 };
+        let rows = settle_source(&mut self.parking, transform, mapped).await?;
         counters.rows_out.fetch_add(rows.len() as u64, Ordering::Relaxed);
         Ok((!rows.is_empty()).then_some(MappedRows { mapping, rows }))
     }
 
-    async fn write_rows(&mut self, mut wave: Vec<MappedRows>, offset: Offset) -> Result<()> {
-        for mapped in &mut wave {
+    async fn write_rows(&mut self, wave: Vec<MappedRows>, offset: Offset) -> Result<()> {
+        for mapped in &wave {
             let runs = mapped.rows.transactions().iter();
             if mapped.rows.first_streamed().is_some() {
                 self.commits.extend(runs.map(|run| (run.transaction.committed_at, run.rows)));
             }
-            let name = self.transform(mapped.mapping).name();
-            if self.parking.has(name, Stage::Write)
-                && let Some(joined) = rejoin_target(&self.parking, name, &mapped.rows)?
-            {
-                mapped.rows = joined.input;
-                joined.keys.into_iter().for_each(|key| self.parking.settle(key));
-            }
         }
-        let isolated = self.write_or_isolate(&wave).await?;
+        let (others, joined) = self.rejoin(wave)?;
+        let isolated = self.write_or_isolate(others, joined).await?;
         self.written += isolated.written;
         self.wrote = true;
-        for refused in isolated.refused {
-            let parked = parked_target(self.transform(refused.mapping).name(), refused, offset, 0);
-            self.parking.park(parked);
-        }
-        Ok(())
+        self.park_refused(isolated.refused, |_| offset, 0)
     }
 
-    /// Writes a wave, once more where it may only have come too early, and at last row by row.
-    async fn write_or_isolate(&mut self, wave: &[MappedRows]) -> Result<Isolated> {
-        let mut whole = write_whole(self.sink, wave).await?;
+    /// Takes back the parked rows that a wave speaks of: gives the other rows, and these as they are
+    /// now. Most of them will be refused again, and must not take the others with them.
+    fn rejoin(&mut self, wave: Vec<MappedRows>) -> Result<(Vec<MappedRows>, Vec<MappedRows>)> {
+        let (mut others, mut joined) = (Vec::new(), Vec::new());
+        for MappedRows { mapping, rows } in wave {
+            let name = self.transform(mapping).name();
+            let Some(found) = rejoin_target(&self.parking, name, &rows)? else {
+                others.push(MappedRows { mapping, rows });
+                continue;
+            };
+            found.keys.iter().for_each(|key| self.parking.settle(key));
+            others.extend(found.others.map(|rows| MappedRows { mapping, rows }));
+            joined.push(MappedRows { mapping, rows: found.joined });
+        }
+        Ok((others, joined))
+    }
+
+    /// Writes a wave, once more where it may only have come too early, and at last row by row; rows
+    /// that were parked after the others.
+    async fn write_or_isolate(
+        &mut self,
+        others: Vec<MappedRows>,
+        joined: Vec<MappedRows>,
+    ) -> Result<Isolated> {
+        if others.is_empty() {
+            return self.write_again(joined).await;
+        }
+        let mut whole = write_whole(self.sink, &others).await?;
         if let Whole::Refused(error) = &whole
             && error.is_of_reference()
             && !self.linked.is_empty()
@@ -230,16 +252,43 @@ impl<'a> Writing<'a> {
                 self.sink.rollback().await?;
             }
             self.linked.catch_up().await?;
-            whole = write_whole(self.sink, wave).await?;
+            whole = write_whole(self.sink, &others).await?;
         }
         match whole {
-            Whole::Written(written) => Ok(Isolated { written, refused: Vec::new() }),
+            Whole::Written(written) => {
+                let mut isolated = self.write_again(joined).await?;
+                isolated.written += written;
+                Ok(isolated)
+            }
             Whole::Refused(_) => {
-                let parked_max = self.lane.settings.parked_max;
-                let refused_max = parked_max.saturating_sub(self.parking.len());
-                write_apart(self.sink, wave, refused_max).await
+                let wave = together(others.into_iter().chain(joined))?;
+                write_apart(self.sink, &wave, self.parking.room()).await
             }
         }
+    }
+
+    /// Writes rows that were refused before.
+    async fn write_again(&mut self, rows: Vec<MappedRows>) -> Result<Isolated> {
+        let wave = together(rows.into_iter())?;
+        if wave.iter().map(|mapped| mapped.rows.len()).sum::<usize>() > 1
+            && let Whole::Written(written) = write_whole(self.sink, &wave).await?
+        {
+            return Ok(Isolated { written, refused: Vec::new() });
+        }
+        write_apart(self.sink, &wave, self.parking.room()).await
+    }
+
+    fn park_refused(
+        &mut self,
+        refused: Vec<Refused>,
+        offset: impl Fn(&str) -> Offset,
+        attempts: u32,
+    ) -> Result<()> {
+        for refused in refused {
+            let (name, offset) = (self.transform(refused.mapping).name(), offset(&refused.key));
+            self.parking.park(parked_target(name, refused, offset, attempts))?;
+        }
+        Ok(())
     }
 
     async fn commit(&mut self, commit: Commit) -> Result<()> {
@@ -259,7 +308,7 @@ impl<'a> Writing<'a> {
     /// can be trimmed.
     fn must_commit(&self) -> bool {
         self.open
-            || !self.parking.changes().is_empty()
+            || self.parking.is_changed()
             || self.last_commit.elapsed() >= self.lane.settings.trim_interval
     }
 
@@ -279,12 +328,11 @@ impl<'a> Writing<'a> {
         Ok(())
     }
 
-    /// Writes what was set aside and taken back; stops the lane where there is too much of it.
+    /// Writes what was set aside and taken back.
     async fn write_parked(&mut self) -> Result<()> {
-        if self.parking.changes().is_empty() {
+        if !self.parking.is_changed() {
             return Ok(());
         }
-        self.parking.check_limit(self.lane.settings.parked_max)?;
         let changes = self.parking.changes();
         self.sink.park(&changes.parked, &changes.settled).await?;
         self.parking.written();
@@ -341,52 +389,74 @@ impl<'a> Writing<'a> {
         }
     }
 
-    /// Tries parked rows again: the cause may be gone, or a person asked for it.
-    async fn retry_parked(&mut self) -> Result<()> {
-        self.tick += 1;
-        if self.parking.is_empty() && self.tick > 1 {
-            return Ok(());
+    /// Tries parked rows again: the cause may be gone, or a person asked for it. Tells whether there
+    /// are more that may be taken.
+    async fn retry_parked(&mut self) -> Result<bool> {
+        if self.parking.is_empty() {
+            return Ok(false);
         }
-        // A person may have dropped rows, or asked for a replay, since.
-        self.parking = Parking::new(self.sink.parked().await?);
-        self.count_parked();
-        let due = self.parking.due(self.tick, self.lane.settings.park_retry_rows);
+        self.parking.tick();
+        self.follow_people().await?;
+        let is_mapping = |name: &str| self.mapping(name).is_some();
+        let due = self.parking.due(is_mapping, self.lane.settings.park_retry_rows);
         if due.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         self.open = true;
-        for row in due {
-            self.retry_row(row).await?;
+        let began = Instant::now();
+        let (mut left, mut rows_max) = (due.as_slice(), 1);
+        while !left.is_empty() && began.elapsed() < self.lane.settings.park_retry_time {
+            let (group, others) = left.split_at(alike(left, rows_max));
+            // As long as rows are taken, more of them go at once.
+            let taken = self.retry_rows(group).await?;
+            rows_max = if taken { (rows_max * 2).min(TOGETHER_MAX) } else { 1 };
+            left = others;
         }
-        self.commit(Commit { next: self.next, boundary: None }).await
+        self.commit(Commit { next: self.next, boundary: None }).await?;
+        Ok(!left.is_empty() && rows_max > 1)
     }
 
-    async fn retry_row(&mut self, row: Parked) -> Result<()> {
-        let Some(mapping) = self.mapping(&row.key.mapping) else { return Ok(()) };
-        let attempts = row.attempts.saturating_add(1);
-        let wave = match row.stage {
-            Stage::Write => vec![MappedRows { mapping, rows: row.image.clone() }],
-            Stage::Map => {
-                let output = run_transform(self.transform(mapping), &row.image).await?;
-                if let Some(rejected) = output.rejected.first() {
-                    let name = self.transform(mapping).name();
-                    let again = parked_source(name, &row.image, rejected, row.offset);
-                    self.parking.park(Parked { attempts, ..again });
-                    return Ok(());
-                }
-                vec![MappedRows { mapping, rows: output.rows }]
-            }
-        };
-        // It is parked already: whatever becomes of it, there are no more of them.
-        let isolated = write_apart(self.sink, &wave, usize::MAX).await?;
-        self.written += isolated.written;
-        self.wrote = true;
-        self.parking.settle(row.key);
-        for refused in isolated.refused {
-            let name = self.transform(mapping).name();
-            self.parking.park(parked_target(name, refused, row.offset, attempts));
+    /// A person may have dropped rows, or asked for a replay, since.
+    async fn follow_people(&mut self) -> Result<()> {
+        let marks = self.sink.park_marks().await?;
+        if !self.parking.follow(marks) {
+            let parked_max = self.lane.settings.parked_max;
+            self.parking = Parking::new(self.sink.parked().await?, parked_max);
         }
+        self.count_parked();
         Ok(())
+    }
+
+    /// Tries rows of one mapping; tells whether all of them were taken.
+    async fn retry_rows(&mut self, keys: &[ParkKey]) -> Result<bool> {
+        let Some(mapping) = keys.first().and_then(|key| self.mapping(&key.mapping)) else {
+            return Ok(false);
+        };
+        let transform = self.transform(mapping);
+        let (mut rows, mut offsets) = (Vec::new(), BTreeMap::new());
+        let (mut attempts, mut first) = (0, self.next);
+        // Order: target rows first, since what a source row gives is newer than they are.
+        for key in keys.iter().filter(|key| key.stage == Stage::Write) {
+            let Some(row) = self.parking.get(key) else { continue };
+            rows.push(align(&last_row(&row.image), transform.writes())?);
+            offsets.insert(key.key.clone(), row.offset);
+            attempts = attempts.max(row.attempts);
+        }
+        for key in keys.iter().filter(|key| key.stage == Stage::Map) {
+            let Some(row) = self.parking.get(key) else { continue };
+            (attempts, first) = (attempts.max(row.attempts), first.min(row.offset));
+            rows.extend(retry_source(&mut self.parking, transform, key).await?);
+        }
+        if !rows.is_empty() {
+            let wave = vec![MappedRows { mapping, rows: concat(&rows)? }];
+            let (others, joined) = self.rejoin(wave)?;
+            let isolated = self.write_again(others.into_iter().chain(joined).collect()).await?;
+            self.written += isolated.written;
+            self.wrote = true;
+            let offset = |key: &str| offsets.get(key).copied().unwrap_or(first);
+            self.park_refused(isolated.refused, offset, attempts.saturating_add(1))?;
+        }
+        Ok(keys.iter().all(|key| self.parking.get(key).is_none()))
     }
 
     fn mapping(&self, name: &str) -> Option<usize> {
@@ -415,4 +485,22 @@ fn waves(steps: Vec<Step>, transforms: &[Arc<dyn Transform>]) -> Vec<Vec<Step>> 
         waves.last_mut().expect("pushed above").push(step);
     }
     waves
+}
+
+/// How many of the first rows are of one mapping.
+fn alike(keys: &[ParkKey], most: usize) -> usize {
+    let first = keys.first().map(|key| &key.mapping);
+    keys.iter().take(most).take_while(|key| Some(&key.mapping) == first).count()
+}
+
+/// One batch a mapping.
+fn together(rows: impl Iterator<Item = MappedRows>) -> Result<Vec<MappedRows>> {
+    let mut batches: BTreeMap<usize, Vec<ChangeBatch>> = BTreeMap::new();
+    for MappedRows { mapping, rows } in rows {
+        batches.entry(mapping).or_default().push(rows);
+    }
+    batches
+        .into_iter()
+        .map(|(mapping, batches)| Ok(MappedRows { mapping, rows: concat(&batches)? }))
+        .collect()
 }

@@ -2,7 +2,7 @@
 //! longer way.
 
 use crate::support::{Target, people, system, until};
-use crate::{D, I, Running, U, rename, rename_when, sink_plan, start_plan};
+use crate::{D, I, Running, U, quick, rename, rename_when, sink_plan, start_plan};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,7 +28,7 @@ fn start(lms: &Target, users_held_up: &Arc<AtomicBool>, linked_wait: Duration) -
         references: vec![(cards.name().clone(), users.name().clone())],
         meanings: BTreeMap::new(),
     };
-    start_plan(plan, Settings { linked_wait, ..Settings::default() }, vec![])
+    start_plan(plan, Settings { linked_wait, ..quick() }, vec![])
 }
 
 fn cards(lms: &Target) -> usize {

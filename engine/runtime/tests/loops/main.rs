@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it says")]
 
+mod law;
 mod linked;
+mod parked;
 mod readers;
 mod support;
 
@@ -94,6 +96,15 @@ fn rename_when(
 }
 
 fn start(targets: &[(&str, Target)], through_entity: bool, failures: Vec<usize>) -> Running {
+    start_with(quick(), targets, through_entity, failures)
+}
+
+fn start_with(
+    settings: Settings,
+    targets: &[(&str, Target)],
+    through_entity: bool,
+    failures: Vec<usize>,
+) -> Running {
     let source = people(TableName::table(&system("sis"), "public", "people"));
     let person = people(TableName::entity("person"));
     let mut transforms = Vec::new();
@@ -114,7 +125,7 @@ fn start(targets: &[(&str, Target)], through_entity: bool, failures: Vec<usize>)
         references: vec![],
         meanings: BTreeMap::new(),
     };
-    start_plan(plan, Settings::default(), failures)
+    start_plan(plan, settings, failures)
 }
 
 fn sink_plan(name: &str, target: &Target) -> SinkPlan {
@@ -144,18 +155,25 @@ fn start_on(
         Box::new(Script { copies, transactions, failures: failures.clone() })
     });
     plan.sources = vec![SourcePlan { system: system("sis"), make }];
-    let settings = Settings {
-        apply_bytes_max: 1,
-        retry_first: Duration::from_millis(1),
-        park_retry: Duration::from_millis(5),
-        ..settings
-    };
-    let clock = Arc::new(At(1_000_500));
-    let pipeline = Pipeline::new(log.clone(), notes.clone(), clock, settings, plan).unwrap();
+    let pipeline = pipeline(log.clone(), notes.clone(), plan, settings);
     let registry = pipeline.registry();
     let (trigger, told) = shutdown();
     let ended = tokio::spawn(run(pipeline, told));
     Running { log, notes, copies, registry, source, transactions, trigger, ended }
+}
+
+/// Little at a time, and again soon.
+fn quick() -> Settings {
+    Settings {
+        apply_bytes_max: 1,
+        retry_first: Duration::from_millis(1),
+        park_retry: Duration::from_millis(5),
+        ..Settings::default()
+    }
+}
+
+fn pipeline(log: Arc<MemoryLog>, notes: Arc<Notes>, plan: Plan, settings: Settings) -> Pipeline {
+    Pipeline::new(log, notes, Arc::new(At(1_000_500)), settings, plan).unwrap()
 }
 
 const I: Op = Op::Insert;

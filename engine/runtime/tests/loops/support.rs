@@ -1,6 +1,6 @@
 //! A source that follows a script, a mapping that renames, and a sink in memory.
 
-use arrow_array::{ArrayRef, Int64Array, StringArray};
+use arrow_array::{Array, ArrayRef, Int64Array, StringArray};
 use async_trait::async_trait;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use syncline_core::{
     Body, Boundary, Captured, ChangeBatch, Checkpoints, Column, ColumnMask, Entry, Error, Kind, Op,
-    Outlet, ParkKey, Parked, Position, Presence, Progress, ReaderName, RejectedRow, Report, Result,
-    Resume, Sink, Source, SystemName, TableName, TableSchema, TargetChange, Transaction,
-    TransactionRun, Transform, Transformed, Written, key_text,
+    Outlet, ParkKey, ParkMark, Parked, Position, Presence, Progress, ReaderName, RejectedRow,
+    Report, Result, Resume, Sink, Source, SystemName, TableName, TableSchema, TargetChange,
+    Transaction, TransactionRun, Transform, Transformed, Written, key_text,
 };
 
 /// `id` and `name`, keyed by `id`.
@@ -193,6 +193,8 @@ pub(crate) struct Held {
     pub(crate) rows: BTreeMap<String, String>,
     /// Rows of the table `cards`, each of which refers to the other table's row of its key.
     pub(crate) cards: BTreeMap<String, String>,
+    /// Rows of any other table with three columns, by their first.
+    pub(crate) records: BTreeMap<String, [Option<String>; 2]>,
     pub(crate) parked: HashMap<ParkKey, Parked>,
     pub(crate) progress: HashMap<ReaderName, Progress>,
     pub(crate) commits: usize,
@@ -206,9 +208,14 @@ pub(crate) struct Held {
 pub(crate) struct Target {
     pub(crate) held: Arc<Mutex<Held>>,
     pub(crate) refused: Arc<Mutex<Vec<String>>>,
+    /// Keys of records that may not go.
+    pub(crate) kept: Arc<Mutex<Vec<String>>>,
     pub(crate) away: Arc<AtomicUsize>,
     /// How often a row was refused for what it refers to.
     pub(crate) too_early: Arc<AtomicUsize>,
+    /// How often anything was to be written, and parked rows were read.
+    pub(crate) writes: Arc<AtomicUsize>,
+    pub(crate) reads: Arc<AtomicUsize>,
     /// How many rows were ever set aside.
     pub(crate) ever_parked: Arc<AtomicUsize>,
 }
@@ -243,6 +250,15 @@ impl MemorySink {
         Ok(held)
     }
 
+    fn own_parked(&self) -> Result<Vec<Parked>> {
+        let reader = self.reader.clone().unwrap();
+        let mut parked = self.staged()?.parked;
+        // A mapping is of one reader: its topic is in its name.
+        let of_reader = |row: &Parked| row.key.mapping.starts_with(topic_table(&reader));
+        parked.retain(|_, row| of_reader(row));
+        Ok(parked.into_values().collect())
+    }
+
     fn replay(&self, held: &mut Held) -> Result<()> {
         for act in &self.open {
             match act {
@@ -260,8 +276,14 @@ impl MemorySink {
 
     fn write_to(&self, held: &mut Held, changes: &[TargetChange]) -> Result<()> {
         let refused = self.target.refused.lock().unwrap().clone();
+        let kept = self.target.kept.lock().unwrap().clone();
         for change in changes {
             match change {
+                TargetChange::Rows(batch) if batch.schema().columns().len() == 3 => {
+                    for row in 0..batch.len() {
+                        write_record(held, (&refused, &kept), batch, row)?;
+                    }
+                }
                 TargetChange::Rows(batch) => {
                     for row in 0..batch.len() {
                         write_row(held, &refused, batch, row)?;
@@ -280,6 +302,44 @@ fn refusal(reason: &str) -> Error {
 
 fn dangling(reason: &str) -> Error {
     Error::new(Kind::Rejected, reason).constraint("cards_have_owners").of_reference()
+}
+
+/// A text of a row, unless it is NULL.
+pub(crate) fn text(batch: &ChangeBatch, column: usize, row: usize) -> Option<String> {
+    let texts = batch.columns().column(column).as_any().downcast_ref::<StringArray>().unwrap();
+    texts.is_valid(row).then(|| texts.value(row).to_owned())
+}
+
+fn write_record(
+    held: &mut Held,
+    (refused, kept): (&[String], &[String]),
+    batch: &ChangeBatch,
+    row: usize,
+) -> Result<()> {
+    let key = text(batch, 0, row).unwrap();
+    if batch.op(row) == Op::Delete {
+        if kept.contains(&key) && held.records.contains_key(&key) {
+            return Err(refusal("the row is kept"));
+        }
+        held.records.remove(&key);
+        return Ok(());
+    }
+    let is_whole = batch.mask(row).is_all();
+    let mut record = match held.records.get(&key) {
+        Some(record) => record.clone(),
+        None if is_whole => [None, None],
+        None => return Err(refusal("the row is not there")),
+    };
+    for (column, value) in record.iter_mut().enumerate() {
+        if batch.presence().has(row, column + 1) {
+            *value = text(batch, column + 1, row);
+        }
+    }
+    if record.iter().flatten().any(|value| refused.contains(value)) {
+        return Err(refusal("a value is refused"));
+    }
+    held.records.insert(key, record);
+    Ok(())
 }
 
 fn write_row(held: &mut Held, refused: &[String], batch: &ChangeBatch, row: usize) -> Result<()> {
@@ -329,6 +389,7 @@ impl Sink for MemorySink {
     }
 
     async fn write(&mut self, changes: &[TargetChange]) -> Result<Written> {
+        self.target.writes.fetch_add(1, Ordering::Relaxed);
         let mut held = self.staged()?;
         let outcome = self.write_to(&mut held, changes);
         if outcome.as_ref().is_err_and(Error::is_of_reference) {
@@ -350,12 +411,13 @@ impl Sink for MemorySink {
     }
 
     async fn parked(&mut self) -> Result<Vec<Parked>> {
-        let reader = self.reader.clone().unwrap();
-        let mut parked = self.staged()?.parked;
-        // A mapping is of one reader: its topic is in its name.
-        let of_reader = |row: &Parked| row.key.mapping.starts_with(topic_table(&reader));
-        parked.retain(|_, row| of_reader(row));
-        Ok(parked.into_values().collect())
+        self.target.reads.fetch_add(1, Ordering::Relaxed);
+        self.own_parked()
+    }
+
+    async fn park_marks(&mut self) -> Result<Vec<ParkMark>> {
+        let mark = |row: Parked| ParkMark { key: row.key, attempts: row.attempts };
+        Ok(self.own_parked()?.into_iter().map(mark).collect())
     }
 
     async fn commit(&mut self, progress: &Progress) -> Result<()> {

@@ -10,7 +10,7 @@ use crate::project::Project;
 use crate::render::{self, Align, table};
 use crate::state::State;
 use serde::Serialize;
-use syncline_core::{SystemName, Topic};
+use syncline_core::{ParkKey, Stage, SystemName, Topic};
 use syncline_postgres::{ParkedRow, Settings, drop_parked, list_parked, replay_parked};
 
 #[derive(Serialize)]
@@ -111,7 +111,7 @@ async fn drop_rows(context: &Context, project: &Project, rows: &ParkedRows) -> O
     for row in list_parked(&settings).await? {
         let is_meant =
             row.mapping == mapping && rows.key.as_ref().is_none_or(|key| *key == row.key);
-        if is_meant && drop_parked(&settings, &row.reader, &row.mapping, &row.key).await? {
+        if is_meant && drop_one(&settings, &row).await? {
             dropped += 1;
         }
     }
@@ -121,6 +121,12 @@ async fn drop_rows(context: &Context, project: &Project, rows: &ParkedRows) -> O
     };
     context.output.result(&Changed { rows: dropped }, text);
     Ok(Exit::Ok)
+}
+
+async fn drop_one(settings: &Settings, row: &ParkedRow) -> Outcome<bool> {
+    let Some(stage) = Stage::parse(&row.stage) else { return Ok(false) };
+    let key = ParkKey { mapping: row.mapping.clone(), stage, key: row.key.clone() };
+    Ok(drop_parked(settings, &row.reader, &key).await?)
 }
 
 /// The mapping's file; rows of a mapping that is no longer there are named as they are listed.

@@ -1,0 +1,116 @@
+//! What parked rows cost, and what a person does to them.
+
+use crate::support::{Change, Target, rows, until};
+use crate::{I, Running, U, quick, start, start_with};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use syncline_core::{Body, Boundary, Entry, Position};
+use syncline_runtime::{LoopState, Settings};
+
+impl Running {
+    /// One transaction of one entry.
+    fn commit_together(&self, changes: &[Change]) {
+        let mut transactions = self.transactions.lock().unwrap();
+        let commit = transactions.len() as u64 + 1;
+        let position = Position { epoch: 1, commit, ordinal: 0 };
+        let boundary = Some(Boundary { position, committed_at: 1_000_000 });
+        let body = Body::Rows(rows(&self.source, commit, 0, changes));
+        transactions.push(vec![Entry { body, boundary }]);
+    }
+}
+
+fn parked(lms: &Target) -> usize {
+    lms.held.lock().unwrap().parked.len()
+}
+
+fn attempts(lms: &Target) -> Vec<u32> {
+    lms.held.lock().unwrap().parked.values().map(|row| row.attempts).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_wait_are_not_read_again_at_each_round() {
+    let lms = Target::default();
+    lms.refused.lock().unwrap().push("Eve".into());
+    let running = start(&[("lms", lms.clone())], false, vec![]);
+    running.commit(&[(I, 1, Some("Eve"))]);
+    until("a parked row", || parked(&lms) == 1).await;
+    let reads = lms.reads.load(Ordering::Relaxed);
+    until("rounds", || attempts(&lms).iter().any(|&attempts| attempts > 2)).await;
+    assert_eq!(lms.reads.load(Ordering::Relaxed), reads);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_is_refused_again_and_again_does_not_take_others_apart() {
+    let lms = Target::default();
+    lms.refused.lock().unwrap().extend(["Eve".into(), "Eva".into()]);
+    // Nothing is tried again by itself.
+    let settings = Settings { park_retry_time: Duration::ZERO, ..quick() };
+    let running = start_with(settings, &[("lms", lms.clone())], false, vec![]);
+    running.commit(&[(I, 0, Some("Eve"))]);
+    until("a parked row", || parked(&lms) == 1).await;
+    assert_eq!(lms.writes.load(Ordering::Relaxed), 2, "with others, then by itself");
+    let names: Vec<&'static str> =
+        ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n"].to_vec();
+    let others = (10..).zip(&names).map(|(key, &name)| (I, key, Some(name)));
+    let changes: Vec<Change> =
+        [(U, 0, Some("Eva"))].into_iter().chain(others).chain([(U, 0, Some("Eve"))]).collect();
+    running.commit_together(&changes);
+    until("the others", || lms.names() == names).await;
+    assert_eq!(lms.writes.load(Ordering::Relaxed), 4, "the others, then the parked row");
+    assert_eq!(attempts(&lms), [0]);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_rows_come_back_soon_once_their_cause_is_gone() {
+    let lms = Target::default();
+    lms.away.store(0, Ordering::Relaxed);
+    let names: Vec<&'static str> = (0..300).map(|name| &*format!("n{name:03}").leak()).collect();
+    *lms.refused.lock().unwrap() = names.iter().map(|&name| name.to_owned()).collect();
+    let settings = Settings { park_retry: Duration::from_millis(200), ..quick() };
+    let running = start_with(settings, &[("lms", lms.clone())], false, vec![]);
+    let changes: Vec<Change> = (0..).zip(&names).map(|(key, &name)| (I, key, Some(name))).collect();
+    running.commit_together(&changes);
+    until("parked rows", || parked(&lms) == 300).await;
+    lms.refused.lock().unwrap().clear();
+    until("all rows", || lms.names().len() == 300 && parked(&lms) == 0).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_refused_rows_than_may_be_parked_stop_the_lane_within_their_transaction() {
+    let lms = Target::default();
+    let settings = Settings { parked_max: 2, apply_bytes_max: 8 << 20, ..quick() };
+    let running = start_with(settings, &[("lms", lms.clone())], false, vec![]);
+    let bad = |key| (I, key, Some("bad"));
+    running.commit(&[(I, 1, Some("Ana")), bad(2), bad(3), bad(4), bad(5)]);
+    let stopped = || {
+        let status = running.registry.status(0);
+        status.lanes.values().any(|lane| matches!(lane.state, LoopState::Stopped { .. }))
+    };
+    until("a stopped lane", stopped).await;
+    assert!(lms.names().is_empty() && parked(&lms) == 0, "nothing is lost: nothing was taken");
+    running.trigger.trigger();
+    assert!(running.ended.await.unwrap().is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_a_person_drops_is_not_tried_again() {
+    let lms = Target::default();
+    lms.refused.lock().unwrap().push("Eve".into());
+    let running = start(&[("lms", lms.clone())], false, vec![]);
+    running.commit(&[(I, 1, Some("Eve")), (I, 2, Some("Bo"))]);
+    until("a parked row", || parked(&lms) == 1).await;
+    let lane = || running.registry.status(0).lanes.values().map(|lane| lane.parked).sum::<u64>();
+    // A round may just have been about to set it aside again.
+    until("that it is gone", || {
+        lms.held.lock().unwrap().parked.clear();
+        lane() == 0
+    })
+    .await;
+    lms.refused.lock().unwrap().clear();
+    running.commit(&[(I, 3, Some("Cy"))]);
+    until("the next", || lms.names() == ["Bo", "Cy"]).await;
+    running.stop().await;
+}
