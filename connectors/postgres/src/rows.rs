@@ -1,6 +1,6 @@
 //! Rows of one table becoming a [`ChangeBatch`], for snapshot and stream alike.
 
-use crate::values::{ColumnBuilder, Unreadable};
+use crate::values::ColumnBuilder;
 use arrow_schema::DataType;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -33,6 +33,14 @@ pub(crate) struct Change {
     pub(crate) op: Op,
     pub(crate) ordinal: u32,
     pub(crate) transaction: Transaction,
+}
+
+/// Whether a row's values could all be carried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Carried {
+    Whole,
+    /// Some have no exact place in their column, and are absent.
+    InPart,
 }
 
 /// A batch in the making.
@@ -86,24 +94,28 @@ impl RowBatch {
         self.presence.masks.len() >= MASKS_ENOUGH
     }
 
-    /// Adds a row.
+    /// Adds a row. A value that can't be carried exactly is absent, which a new row's never is
+    /// otherwise: what needs it sets the row aside.
     ///
     /// # Errors
-    /// `Config` when a value can't be carried exactly, `Corrupt` when the row has more or fewer
-    /// values than the table has columns. The batch is of no use after it.
+    /// `Corrupt` when the row has more or fewer values than the table has columns. The batch is of no
+    /// use after it.
     #[inline]
     pub(crate) fn append<'a>(
         &mut self,
         change: Change,
         fields: impl IntoIterator<Item = Field<'a>>,
-    ) -> Result<()> {
+    ) -> Result<Carried> {
+        let mut carried = Carried::Whole;
         let mut fields = fields.into_iter();
         for (index, column) in self.columns.iter_mut().enumerate() {
             match fields.next() {
                 Some(Field::Text(text)) => {
                     self.text_bytes += text.len();
-                    if let Err(error) = column.append(text) {
-                        return Err(unreadable(&self.schema, index, error));
+                    if column.append(text).is_err() {
+                        column.append_null();
+                        self.presence.absent.push(index);
+                        carried = Carried::InPart;
                     }
                 }
                 Some(Field::Null) => column.append_null(),
@@ -124,7 +136,7 @@ impl RowBatch {
             Some(run) if run.transaction == change.transaction => run.rows += 1,
             _ => self.runs.push(TransactionRun { transaction: change.transaction, rows: 1 }),
         }
-        Ok(())
+        Ok(carried)
     }
 
     /// The rows so far; empty again after it, with room for as many of their size.
@@ -150,20 +162,6 @@ impl RowBatch {
                 .caused_by(error)
         })
     }
-}
-
-#[cold]
-fn unreadable(schema: &TableSchema, index: usize, error: Unreadable) -> Error {
-    let (name, native) = schema
-        .columns()
-        .get(index)
-        .map_or(("?", "?"), |column| (column.name.as_str(), column.native_type.as_str()));
-    Error::new(
-        Kind::Config,
-        format!("a value of column {name:?} of {} can't be carried", schema.name()),
-    )
-    .detail(format!("type {native}: {error}"))
-    .hint("correct the value at the source, or leave the column out of the publication")
 }
 
 #[cold]
@@ -305,9 +303,14 @@ mod tests {
     }
 
     #[test]
-    fn a_value_without_a_place_names_its_column() {
-        let error = RowBatch::new(schema()).append(change(1), [Field::Null, Field::Text(b"\xff")]);
-        let error = error.unwrap_err();
-        assert_eq!(error.to_string(), "a value of column \"b\" of sis.public.t can't be carried");
+    fn a_value_without_a_place_is_absent_and_its_row_stays() {
+        let mut batch = RowBatch::new(schema());
+        let fields = [Field::Text(b"x"), Field::Text(b"\xff")];
+        assert_eq!(batch.append(change(1), fields).unwrap(), Carried::InPart);
+        let fields = [Field::Text(b"y"), Field::Text(b"z")];
+        assert_eq!(batch.append(change(1), fields).unwrap(), Carried::Whole);
+        let batch = batch.finish().unwrap();
+        let present = [0, 1].map(|row| [0, 1].map(|column| batch.presence().has(row, column)));
+        assert_eq!(present, [[true, false], [true, true]]);
     }
 }

@@ -11,7 +11,8 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Op {
-    /// The row is new in its source. Its image is whole.
+    /// The row is new in its source. Its image is whole, but for values that can't be carried
+    /// exactly: these are absent.
     Insert = 1,
     /// The row changed; this is its image after. Columns that did not change may be absent.
     Update = 2,
@@ -21,7 +22,7 @@ pub enum Op {
     /// key alone when the key changed, or whole (`REPLICA IDENTITY FULL`). Never reaches a sink.
     Before = 4,
     /// The row as a snapshot or backfill found it: it may or may not be new at the target. Its
-    /// image is whole.
+    /// image is whole as an `Insert`'s is.
     Snapshot = 5,
 }
 

@@ -34,7 +34,8 @@ pub struct Transformed {
 /// Semantics: an `Update` that leaves the `WHERE`, or changes the target's key, is a `Delete` of the
 /// old key and perhaps an insert of the new; a row that never passed the `WHERE` gives nothing where
 /// its image before tells so, else a `Delete`; a target column whose inputs are all absent is absent; one that
-/// needs both absent and present inputs can't be known and rejects the row. A failing row never
+/// needs both absent and present inputs can't be known and rejects the row, and so does one that needs an
+/// absent input in an `Insert` or a `Snapshot`, where it is a value that could not be carried. A failing row never
 /// takes others with it.
 pub trait Transform: Send + Sync + std::fmt::Debug {
     /// The mapping's file as the project names it, such as `person/from_sis.sql`.

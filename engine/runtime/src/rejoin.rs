@@ -109,11 +109,14 @@ pub(crate) fn last_row(image: &ChangeBatch) -> ChangeBatch {
     image.slice(image.len().saturating_sub(1)..image.len())
 }
 
-/// The newer of two images of one key, with what it does not speak of taken from the older.
+/// The newer of two images of one key, with what it does not speak of taken from the older. What a new
+/// row lacks could not be carried: an older value must not stand for it, and the row stays a new one
+/// until a change has it.
 pub(crate) fn overlay(older: &ChangeBatch, newer: &ChangeBatch) -> Result<ChangeBatch> {
     let schema = newer.schema();
     let mask = newer.mask(0);
-    if newer.op(0) == Op::Delete || mask.is_all() {
+    let is_update = |row: &ChangeBatch| matches!(row.op(0), Op::Before | Op::Update);
+    if !is_update(newer) || mask.is_all() {
         return Ok(newer.clone());
     }
     let older = align(older, schema)?;
@@ -127,7 +130,8 @@ pub(crate) fn overlay(older: &ChangeBatch, newer: &ChangeBatch) -> Result<Change
             from.columns().column(column).clone()
         })
         .collect();
-    one_row(schema, columns, Op::Update, newer, joined)
+    let op = if is_update(&older) || joined.is_all() { Op::Update } else { Op::Snapshot };
+    one_row(schema, columns, op, newer, joined)
 }
 
 /// A single row brought to another revision of its table, by column name; columns that it lacks,
@@ -202,5 +206,61 @@ pub(crate) fn parked_target(
         hint: error.hint_text().map(Into::into),
         offset,
         attempts,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow_array::StringArray;
+    use arrow_schema::DataType;
+    use syncline_core::{Column, SystemName, TableName, Transaction, TransactionRun};
+
+    /// A row of columns `a` and `b`; what is `None` it lacks.
+    fn row(op: Op, values: [Option<&str>; 2]) -> ChangeBatch {
+        let column = |name: &str, id| Column {
+            name: name.into(),
+            id,
+            data_type: DataType::Utf8,
+            native_type: "text".into(),
+            nullable: true,
+            has_default: false,
+            generated: false,
+        };
+        let name = TableName::table(&SystemName::new("sis"), "public", "t");
+        let columns = vec![column("a", 1), column("b", 2)];
+        let schema = Arc::new(TableSchema::new(name, 1, columns, vec![0]));
+        let mut mask = ColumnMask::none(2);
+        for (at, _) in values.iter().enumerate().filter(|(_, value)| value.is_some()) {
+            mask.set(at);
+        }
+        let arrays = values.map(|value| Arc::new(StringArray::from(vec![value])) as ArrayRef);
+        let transaction = Transaction { epoch: 1, commit: 1, committed_at: 0 };
+        ChangeBatch::try_new(
+            schema,
+            arrays.to_vec(),
+            vec![op as u8].into(),
+            vec![0].into(),
+            vec![TransactionRun { transaction, rows: 1 }],
+            Presence::from_rows(2, [mask]),
+        )
+        .unwrap()
+    }
+
+    fn shape(row: &ChangeBatch) -> (Op, [bool; 2]) {
+        (row.op(0), [0, 1].map(|column| row.presence().has(0, column)))
+    }
+
+    #[test]
+    fn what_a_new_row_could_not_carry_is_neither_taken_from_before_nor_forgotten() {
+        let before = row(Op::Update, [Some("x"), Some("y")]);
+        let not_carried = row(Op::Snapshot, [Some("x"), None]);
+        let unchanged = row(Op::Update, [Some("z"), None]);
+        let mended = row(Op::Update, [None, Some("w")]);
+        let over = |older, newer| shape(&overlay(older, newer).unwrap());
+        assert_eq!(over(&before, &not_carried), (Op::Snapshot, [true, false]));
+        assert_eq!(over(&not_carried, &unchanged), (Op::Snapshot, [true, false]));
+        assert_eq!(over(&not_carried, &mended), (Op::Update, [true, true]));
+        assert_eq!(over(&before, &unchanged), (Op::Update, [true, true]));
     }
 }

@@ -52,7 +52,7 @@ pub(super) fn decide(
     batch: &ChangeBatch,
     input: &RecordBatch,
 ) -> Result<Decisions> {
-    let judge = Judge::new(program.filter.as_ref(), masks, input)?;
+    let judge = Judge::new(program.filter.as_ref(), masks, batch, input)?;
     let mut decisions = Decisions::default();
     decisions.writes.reserve(batch.len());
     for row in 0..batch.len() {
@@ -80,20 +80,26 @@ pub(super) fn decide(
 /// The filter's verdicts over a batch.
 struct Judge<'a> {
     filter: Option<&'a Filter>,
+    batch: &'a ChangeBatch,
     masks: &'a Masks<'a>,
     passes: Option<arrow_array::BooleanArray>,
     broken: Vec<Failure>,
 }
 
 impl<'a> Judge<'a> {
-    fn new(filter: Option<&'a Filter>, masks: &'a Masks<'a>, input: &RecordBatch) -> Result<Self> {
+    fn new(
+        filter: Option<&'a Filter>,
+        masks: &'a Masks<'a>,
+        batch: &'a ChangeBatch,
+        input: &RecordBatch,
+    ) -> Result<Self> {
         let can_judge = masks.can_judge();
         let Some(judging) = filter.filter(|_| can_judge) else {
-            return Ok(Self { filter, masks, passes: None, broken: Vec::new() });
+            return Ok(Self { filter, batch, masks, passes: None, broken: Vec::new() });
         };
         let judged = values(&judging.expr, input, &DataType::Boolean)?;
         let passes = Some(judged.array.as_boolean().clone());
-        Ok(Self { filter, masks, passes, broken: judged.failures })
+        Ok(Self { filter, batch, masks, passes, broken: judged.failures })
     }
 
     fn verdict(&self, row: usize) -> Verdict {
@@ -136,12 +142,10 @@ impl<'a> Judge<'a> {
             Some(failure) => {
                 RejectedRow { row, expression, reason: failure.reason.clone(), hint: None }
             }
-            None => RejectedRow {
-                row,
-                expression,
-                reason: "the condition needs a column that the change does not have".to_owned(),
-                hint: Some(FULL_HINT.to_owned()),
-            },
+            None => {
+                let (reason, hint) = lacking(self.batch, row, "condition");
+                RejectedRow { row, expression, reason, hint }
+            }
         }
     }
 
@@ -154,3 +158,20 @@ impl<'a> Judge<'a> {
 /// What mends a row that lacks columns.
 pub(super) const FULL_HINT: &str =
     "ALTER TABLE … REPLICA IDENTITY FULL makes the source send whole rows";
+
+/// Whether a row is whole, but for values that its source could not carry.
+pub(super) fn is_new(batch: &ChangeBatch, row: usize) -> bool {
+    matches!(batch.op(row), Op::Insert | Op::Snapshot)
+}
+
+/// Why a row is refused that lacks a column which `what` needs, and what mends it.
+pub(super) fn lacking(batch: &ChangeBatch, row: usize, what: &str) -> (String, Option<String>) {
+    let (needs, hint) = match is_new(batch, row) {
+        true => (
+            "a value that can't be carried exactly: it is out of range, or no valid text",
+            "correct the value at the source",
+        ),
+        false => ("a column that the change does not have", FULL_HINT),
+    };
+    (format!("the {what} needs {needs}"), Some(hint.to_owned()))
+}

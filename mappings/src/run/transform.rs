@@ -2,7 +2,7 @@
 
 use super::assemble::{Blocks, Place, Row, assemble};
 use super::bind::{self, Bindings};
-use super::decide::{Decisions, FULL_HINT, Leave, Write, decide};
+use super::decide::{Decisions, FULL_HINT, Leave, Write, decide, is_new, lacking};
 use super::evaluate::{Values, values};
 use super::facts::{Known, Masks};
 use super::program::{Compiled, Program};
@@ -110,8 +110,14 @@ impl Run<'_> {
         }
         writes.retain(|write| {
             let facts = self.masks.of(write.row);
-            let mixed = facts.columns.iter().position(|known| *known == Known::Mixed);
-            let unknown = mixed.or_else(|| self.unknown_key(write.row));
+            let is_new = is_new(self.batch, write.row);
+            let lacks = |known: &Known| match known {
+                Known::Yes => false,
+                Known::Absent => is_new,
+                Known::Mixed => true,
+            };
+            let unknown = facts.columns.iter().position(lacks);
+            let unknown = unknown.or_else(|| self.unknown_key(write.row));
             let before = write.before.filter(|&before| !self.masks.of(before).key);
             let unknown = unknown.or_else(|| before.and_then(|row| self.unknown_key(row)));
             self.refuse_column(write.row, unknown, refused)
@@ -131,8 +137,7 @@ impl Run<'_> {
     fn refuse_column(&self, row: usize, column: Option<usize>, refused: &mut Refused) -> bool {
         let Some(column) = column else { return true };
         let expression = self.program.columns.get(column).map(|column| column.text.clone());
-        let reason = "the expression needs a column that the change does not have".to_owned();
-        let hint = Some(FULL_HINT.to_owned());
+        let (reason, hint) = lacking(self.batch, row, "expression");
         refused.entry(row).or_insert(RejectedRow { row, expression, reason, hint });
         false
     }

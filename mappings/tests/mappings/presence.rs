@@ -1,6 +1,7 @@
 //! Columns that a change does not speak of.
 
 use super::support::{Changes, lines, outcome, rejections, run, to_users};
+use syncline_core::Op;
 
 fn students() -> Changes {
     Changes::of("sis.public.students")
@@ -50,6 +51,30 @@ fn an_expression_over_absent_and_present_columns_rejects_its_row() {
         ["0: left(bio || phone, 30): the expression needs a column that the change does not have"]
     );
     assert!(done.rejected[0].hint.as_ref().unwrap().contains("REPLICA IDENTITY FULL"));
+}
+
+/// The story: a new row is whole, so what it lacks was taken for a column to leave as it is.
+#[test]
+fn a_new_row_whose_value_could_not_be_carried_is_rejected_where_it_is_needed() {
+    let changes = students()
+        .insert(&[("id", Some("1")), ("phone", Some("p"))])
+        .not_carried("phone")
+        .row(Op::Snapshot, &[("id", Some("2"))])
+        .not_carried("bio")
+        .insert(&[("id", Some("3")), ("phone", Some("q"))]);
+    let plain = run(&to_users("phone", "phone", ""), &changes.batch());
+    assert_eq!(lines(&plain.rows).len(), 2);
+    assert_eq!(
+        rejections(&plain.rejected),
+        [
+            "0: phone: the expression needs a value that can't be carried exactly: it is out of range, \
+          or no valid text"
+        ]
+    );
+    let judged = run(&to_users("phone", "phone", "WHERE bio IS NULL"), &changes.batch());
+    assert_eq!(lines(&judged.rows).len(), 1);
+    assert_eq!(judged.rejected.iter().map(|row| row.row).collect::<Vec<_>>(), [0, 1]);
+    assert!(judged.rejected[1].reason.contains("condition needs a value"));
 }
 
 #[test]

@@ -214,6 +214,7 @@ pub(crate) struct Changes {
     schema: Arc<TableSchema>,
     rows: Vec<(Op, Image)>,
     transactions: Vec<i64>,
+    not_carried: Vec<(usize, usize)>,
 }
 
 /// The columns a row speaks of; `None` is NULL.
@@ -233,7 +234,7 @@ impl Changes {
     }
 
     pub(crate) fn with_schema(schema: Arc<TableSchema>) -> Self {
-        Self { schema, rows: Vec::new(), transactions: Vec::new() }
+        Self { schema, rows: Vec::new(), transactions: Vec::new(), not_carried: Vec::new() }
     }
 
     /// Adds a row; columns that are not named are absent, save of new rows, where they are NULL.
@@ -256,6 +257,12 @@ impl Changes {
         self
     }
 
+    /// The last row's value of this column could not be carried.
+    pub(crate) fn not_carried(mut self, column: &str) -> Self {
+        self.not_carried.push((self.rows.len() - 1, self.schema.index_of(column).unwrap()));
+        self
+    }
+
     pub(crate) fn insert(self, values: &[(&str, Value<'_>)]) -> Self {
         self.row(Op::Insert, values)
     }
@@ -275,9 +282,12 @@ impl Changes {
     pub(crate) fn batch(&self) -> ChangeBatch {
         let width = self.schema.columns().len();
         let columns = self.schema.columns().iter().map(|column| self.column(column)).collect();
-        let masks = self.rows.iter().map(|(op, values)| {
+        let masks = self.rows.iter().enumerate().map(|(row, (op, values))| {
             if matches!(op, Op::Insert | Op::Snapshot) {
-                return ColumnMask::all(width);
+                let mut mask = ColumnMask::all(width);
+                let lacking = self.not_carried.iter().filter(|(of, _)| *of == row);
+                lacking.for_each(|(_, column)| mask.clear(*column));
+                return mask;
             }
             let mut mask = ColumnMask::none(width);
             values.iter().for_each(|(name, _)| mask.set(self.schema.index_of(name).unwrap()));

@@ -124,20 +124,18 @@ pub(crate) fn column_list(schema: &TableSchema) -> String {
 /// Adds a line of a text copy.
 pub(crate) fn append_line(rows: &mut RowBatch, change: Change, line: &[u8]) -> Result<()> {
     if rows.schema().columns().is_empty() {
-        return rows.append(change, []);
+        return rows.append(change, []).map(drop);
     }
     if let Some(plain) = plain_fields(line) {
-        return rows.append(change, plain.map(Field::Text));
+        return rows.append(change, plain.map(Field::Text)).map(drop);
     }
     // Escaped values are kept here while the row is added.
     let values: Vec<CopyField<'_>> = fields(line).collect();
-    rows.append(
-        change,
-        values.iter().map(|value| match value {
-            CopyField::Null => Field::Null,
-            CopyField::Text(text) => Field::Text(text),
-        }),
-    )
+    let fields = values.iter().map(|value| match value {
+        CopyField::Null => Field::Null,
+        CopyField::Text(text) => Field::Text(text),
+    });
+    rows.append(change, fields).map(drop)
 }
 
 /// `"schema"."table"` of a table of this system.

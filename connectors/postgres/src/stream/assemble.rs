@@ -6,7 +6,7 @@
 //!  rows of table 3 ┘                └ take: the last one gets the boundary, if no transaction is open
 //! ```
 
-use crate::rows::{Change, Field, RowBatch};
+use crate::rows::{Carried, Change, Field, RowBatch};
 use std::sync::Arc;
 use syncline_core::{Body, Boundary, Entry, Result, TableName, TableSchema};
 
@@ -59,18 +59,18 @@ impl Assembly {
         table: usize,
         change: Change,
         fields: impl IntoIterator<Item = Field<'a>>,
-    ) -> Result<()> {
-        let Some(batch) = self.tables.get_mut(table) else { return Ok(()) };
+    ) -> Result<Carried> {
+        let Some(batch) = self.tables.get_mut(table) else { return Ok(Carried::Whole) };
         if batch.is_empty() {
             self.touched.push(table);
         }
         let before = batch.text_bytes();
-        batch.append(change, fields)?;
+        let carried = batch.append(change, fields)?;
         self.rows += 1;
         self.bytes += batch.text_bytes() - before;
         self.full |=
             self.rows >= self.limits.rows || self.bytes >= self.limits.bytes || batch.masks_full();
-        Ok(())
+        Ok(carried)
     }
 
     /// Adds that tables were emptied, after the rows so far.

@@ -6,7 +6,7 @@ use super::message::{Message, OldKind, Tuple};
 use super::relations::Relations;
 use crate::begin::Wanted;
 use crate::note::Note;
-use crate::rows::{Change, Field};
+use crate::rows::{Carried, Change, Field};
 use crate::source::Capture;
 use syncline_core::{Boundary, Entry, Error, Kind, Op, Position, Result, TableSchema, Transaction};
 
@@ -127,11 +127,14 @@ impl<'a> Changes<'a> {
 
     fn insert(&mut self, relation: u32, new: Tuple<'_>) -> Result<()> {
         let Some((table, change)) = self.next_change(relation, Op::Insert)? else { return Ok(()) };
-        self.assembly.append(table, change, new.fields())
+        self.assembly.append(table, change, new.fields()).map(drop)
     }
 
     /// The image before, where there is one, and the image after, whose absent values are taken from
     /// the image before: of a key image those of the key, which is large where it did not change.
+    ///
+    /// In an update, what can't be carried would read as what did not change. The row therefore
+    /// comes once more as a new one, which is whole but for that.
     fn update(
         &mut self,
         relation: u32,
@@ -139,18 +142,27 @@ impl<'a> Changes<'a> {
         new: Tuple<'_>,
     ) -> Result<()> {
         let Some((table, change)) = self.next_change(relation, Op::Update)? else { return Ok(()) };
+        let again = Change { op: Op::Snapshot, ..change };
         let Some((kind, old)) = old else {
-            return self.assembly.append(table, change, new.fields());
+            return match self.assembly.append(table, change, new.fields())? {
+                Carried::Whole => Ok(()),
+                Carried::InPart => self.assembly.append(table, again, new.fields()).map(drop),
+            };
         };
         self.before(table, Change { op: Op::Before, ..change }, kind, old)?;
         let Self { relations, assembly, .. } = self;
         let known = |column| kind == OldKind::Whole || relations.is_identity(table, column);
-        let both = new.fields().zip(old.fields()).enumerate();
-        let filled = both.map(|(column, (new, old))| match new {
-            Field::Absent if known(column) => old,
-            new => new,
-        });
-        assembly.append(table, change, filled)
+        let filled = || {
+            let both = new.fields().zip(old.fields()).enumerate();
+            both.map(|(column, (new, old))| match new {
+                Field::Absent if known(column) => old,
+                new => new,
+            })
+        };
+        match assembly.append(table, change, filled())? {
+            Carried::Whole => Ok(()),
+            Carried::InPart => assembly.append(table, again, filled()).map(drop),
+        }
     }
 
     fn delete(&mut self, relation: u32, kind: OldKind, old: Tuple<'_>) -> Result<()> {
@@ -168,12 +180,12 @@ impl<'a> Changes<'a> {
     ) -> Result<()> {
         let Self { relations, assembly, .. } = self;
         match kind {
-            OldKind::Whole => assembly.append(table, change, old.fields()),
+            OldKind::Whole => assembly.append(table, change, old.fields()).map(drop),
             OldKind::Key => {
                 let fields = old.fields().enumerate().map(|(column, field)| {
                     if relations.is_identity(table, column) { field } else { Field::Absent }
                 });
-                assembly.append(table, change, fields)
+                assembly.append(table, change, fields).map(drop)
             }
         }
     }

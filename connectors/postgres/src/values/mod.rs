@@ -15,8 +15,8 @@
 //! | timestamp, timestamptz | Timestamp(µs), Timestamp(µs, UTC) | ±infinity is `i64::MAX` / `i64::MIN` |
 //! | everything else | Utf8, the text form as sent | |
 //!
-//! Timestamps after 294247-01-10 04:00:54.775806 don't fit in µs since 1970; they are errors that
-//! name the column.
+//! Timestamps after 294247-01-10 04:00:54.775806 don't fit in µs since 1970, and a database with the
+//! encoding SQL_ASCII may hold texts that are no UTF-8: such a value is absent from its row.
 
 mod builders;
 mod copy_text;
@@ -25,7 +25,8 @@ mod numeric;
 mod time;
 mod types;
 
-pub(crate) use builders::{ColumnBuilder, Unreadable};
+pub(crate) use builders::ColumnBuilder;
+use builders::Unreadable;
 pub(crate) use copy_text::{CopyField, fields, plain_fields};
 pub use numeric::NUMERIC_NAN;
 pub use types::arrow_type;

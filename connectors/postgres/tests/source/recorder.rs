@@ -153,10 +153,26 @@ impl Recorder {
         let deadline = Instant::now() + DEADLINE;
         let mut state = self.state.lock().unwrap();
         while !holds(&state) {
-            assert!(!state.finished || state.stopping, "the source ended before {what}");
+            let ended = state.finished && !state.stopping;
             let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "no {what} in time");
+            if ended || left.is_zero() {
+                // Others still have to come by, to stop the source.
+                drop(state);
+                panic!("no {what}: {}", if ended { "the source ended" } else { "not in time" });
+            }
             state = self.changed.wait_timeout(state, left).unwrap().0;
+        }
+    }
+
+    fn wait_for_the_end(&self) {
+        let deadline = Instant::now() + DEADLINE;
+        let mut state = self.state.lock().unwrap();
+        while !state.finished {
+            if Instant::now() > deadline {
+                drop(state);
+                panic!("the source goes on");
+            }
+            state = self.changed.wait_timeout(state, Duration::from_millis(50)).unwrap().0;
         }
     }
 
@@ -281,6 +297,7 @@ impl Running {
 
     /// Waits for it to fail by itself.
     pub(crate) fn failed(mut self) -> Error {
+        self.recorder.wait_for_the_end();
         let outcome = self.thread.take().unwrap().join().unwrap();
         outcome.expect_err("the source should have failed")
     }

@@ -127,7 +127,7 @@ fn a_large_key_that_did_not_change_is_there() {
 
 /// A running source of `t` ends by itself after this, with this error.
 fn ends_after(database: &Database<'_>, sql: &str) -> Error {
-    let (recorder, running) = streaming(database, &[table("t")]);
+    let (_recorder, running) = streaming(database, &[table("t")]);
     database.run(sql);
     running.failed()
 }

@@ -31,7 +31,7 @@ fn plan(targets: &[(&str, &Target)], transforms: Vec<Arc<dyn Transform>>) -> Pla
 }
 
 fn trimming() -> Settings {
-    Settings { trim_interval: Duration::from_millis(5), ..Settings::default() }
+    Settings { trim_interval: Duration::from_millis(5), ..quick() }
 }
 
 fn changes() -> Topic {
