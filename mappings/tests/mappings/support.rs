@@ -81,6 +81,7 @@ fn table(schema: TableSchema, identity: Identity) -> (TableName, CatalogTable) {
         foreign_keys: Vec::new(),
         unique: Vec::new(),
         enums: Vec::new(),
+        domains: Vec::new(),
         rows_estimated: 0,
     };
     (name, table)

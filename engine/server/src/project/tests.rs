@@ -271,7 +271,7 @@ fn catalog() -> Lock {
             0,
             vec![
                 Column { nullable: false, ..column("student_id", "text", DataType::Utf8) },
-                Column { id: 2, ..column("email", "character varying(100)", DataType::Utf8) },
+                Column { id: 2, ..column("email", "public.address", DataType::Utf8) },
                 Column { id: 4, has_default: true, ..column("mood", "mood", DataType::Utf8) },
             ],
             vec![0],
@@ -285,6 +285,7 @@ fn catalog() -> Lock {
         }],
         unique: vec![vec!["email".into()]],
         enums: vec![("mood".into(), vec!["sad".into(), "happy \"y\"".into()])],
+        domains: vec![("email".into(), "character varying(100)".into())],
         rows_estimated: 0,
     };
     let odd = CatalogTable {
@@ -298,6 +299,7 @@ fn catalog() -> Lock {
         foreign_keys: Vec::new(),
         unique: Vec::new(),
         enums: Vec::new(),
+        domains: Vec::new(),
         rows_estimated: 0,
     };
     Lock::of([students, odd])
