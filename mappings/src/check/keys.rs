@@ -116,29 +116,30 @@ pub(super) fn check_filter(
 
 /// What several rows of the source do to rows of the target.
 pub(super) fn check_rows(
-    span: Span,
     source: &Relation<'_>,
     target: &Relation<'_>,
     assigned: &[Assigned<'_>],
     conditions: &[(Typed, Span)],
     report: &mut Report<'_>,
 ) {
-    warn_about_shared_rows(span, source, target, assigned, conditions, report);
+    warn_about_shared_rows(source, target, assigned, conditions, report);
     warn_about_entering(source, target, assigned, conditions, report);
 }
 
 /// A target row that is made of several source rows goes with the first of them that goes.
 fn warn_about_shared_rows(
-    span: Span,
     source: &Relation<'_>,
     target: &Relation<'_>,
     assigned: &[Assigned<'_>],
     conditions: &[(Typed, Span)],
     report: &mut Report<'_>,
 ) {
-    let keyed = assigned.iter().filter(|assigned| target.schema.key().contains(&assigned.target));
+    let key = target.schema.key();
+    let keyed: Vec<&Assigned<'_>> =
+        assigned.iter().filter(|assigned| key.contains(&assigned.target)).collect();
+    let Some(first) = keyed.first().filter(|_| keyed.len() == key.len()) else { return };
     let mut told: BTreeSet<usize> =
-        keyed.flat_map(|assigned| assigned.typed.inputs.iter().copied()).collect();
+        keyed.iter().flat_map(|assigned| assigned.typed.inputs.iter().copied()).collect();
     conditions.iter().for_each(|(condition, _)| told.extend(condition.pinned()));
     let name_of = |index: usize| source.schema.columns().get(index).map(|c| c.name.as_str());
     let is_told = |name: &str| told.iter().any(|&index| name_of(index) == Some(name));
@@ -152,7 +153,7 @@ fn warn_about_shared_rows(
         return;
     };
     report
-        .warning(span, format!("several rows of {} may become one row here", source.name))
+        .warning(first.item.span, format!("several rows of {} may become one row here", source.name))
         .detail(format!(
             "\"{left_out}\" is in the source's key and not in what fills the target's; \
              the delete of one such row deletes the row of all"
@@ -172,6 +173,10 @@ fn warn_about_entering(
     let changes = |condition: &Typed| {
         condition.inputs.iter().any(|input| !source.schema.key().contains(input))
     };
+    // A condition on such a value is reported already, with the same mend.
+    if conditions.iter().any(|(condition, _)| kept_apart(condition, source).is_some()) {
+        return;
+    }
     let Some((_, span)) = conditions.iter().find(|(condition, _)| changes(condition)) else {
         return;
     };

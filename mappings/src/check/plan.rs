@@ -118,7 +118,7 @@ fn plan_between(
     let assigned = assigned?;
     keys::check_source(source_of(&statement.query), source, target, &assigned, report);
     keys::check_filter(&filter.conditions, source, report);
-    keys::check_rows(statement.target.span, source, target, &assigned, &filter.conditions, report);
+    keys::check_rows(source, target, &assigned, &filter.conditions, report);
     refuse_loss(statement, &assigned, &filter, report);
     if report.has_errors() {
         return None;

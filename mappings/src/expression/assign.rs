@@ -149,16 +149,18 @@ impl Translator<'_, '_, '_> {
             let from = native.map_or_else(|| typed.type_name(), str::to_owned);
             return self.refuse_narrowing(&from, target, item, how);
         }
-        if is_text {
-            self.warn_about_text(&typed, target, span);
-        }
         let padded = matches!(typed.kind, Kind::Padded(_));
         let typed = match padded && is_text && !sql_type::is_padded(target.base) {
             true => self.computable(typed, span)?,
             false => typed,
         };
         match Fit::of(&typed.data_type, &target.column.data_type) {
-            Fit::Whole => self.convert_to_target(typed, target.column, span),
+            Fit::Whole => {
+                if is_text {
+                    self.warn_about_text(&typed, target, span);
+                }
+                self.convert_to_target(typed, target.column, span)
+            }
             Fit::Narrows(how) => {
                 let from = typed.type_name();
                 self.refuse_narrowing(&from, target, item, how)

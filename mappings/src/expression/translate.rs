@@ -236,7 +236,9 @@ impl Translator<'_, '_, '_> {
             Value::Number(digits, _) => match number(digits) {
                 Some(value) => Typed::constant(value, false),
                 None => {
-                    self.report.error(span, "a number with more than 38 digits is out of range");
+                    self.report
+                        .error(span, "a number with more than 38 digits is out of range")
+                        .hint(format!("write '{digits}'::float8 for a float"));
                     return None;
                 }
             },
