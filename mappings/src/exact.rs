@@ -69,6 +69,10 @@ pub(crate) enum Exact {
     NonZero,
     /// A float to the nearest whole number, ties to even.
     RoundEven,
+    /// An integer in hexadecimal digits, a negative one in as many as its type has.
+    Hex,
+    /// The logarithm of a float to the base of ten.
+    Log10,
     /// Text to uuid.
     Uuid,
     /// Text to date, timestamp or timestamptz.
@@ -118,6 +122,8 @@ impl Exact {
             Self::Real => number::refuse_unreal(input),
             Self::NonZero => number::refuse_zero(input),
             Self::RoundEven => number::round_even(input),
+            Self::Hex => text::to_hex(input),
+            Self::Log10 => number::log10(input),
             Self::Uuid => text::to_uuid(input),
             Self::Moment(to, zone) => moment::read(input, to, zone),
             Self::Truncate(unit, zone) => truncate::truncate(input, *unit, zone),
@@ -138,6 +144,8 @@ impl Exact {
             Self::Real => "real",
             Self::NonZero => "non_zero",
             Self::RoundEven => "round_even",
+            Self::Hex => "to_hex",
+            Self::Log10 => "log",
             Self::Uuid => "to_uuid",
             Self::Moment(..) => "to_moment",
             Self::Truncate(..) => "date_trunc",

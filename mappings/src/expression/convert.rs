@@ -56,7 +56,13 @@ impl Translator<'_, '_, '_> {
                 let rounded = exact(cast, Exact::Seconds(digits), &to.data_type);
                 rounded.of_kind(to.kind)
             }
-            (None, Kind::Opaque) => cast.of_kind(Kind::Opaque),
+            (None, Kind::Opaque) => {
+                let cast = Typed { kind: Kind::Opaque, ..cast };
+                match cast.origin {
+                    Origin::Column(_) => Typed { origin: Origin::Computed, ..cast },
+                    Origin::Constant { .. } | Origin::Computed => cast,
+                }
+            }
             (None, _) if is_text => cast.of_kind(length.map_or(Kind::Plain, Kind::Limited)),
             (None, _) => cast.of_kind(Kind::Plain),
         };
@@ -67,8 +73,10 @@ impl Translator<'_, '_, '_> {
     fn refuse_cast_of_form(&mut self, typed: &Typed, to: &Named, span: Span) -> Option<()> {
         let family = Family::of(&to.data_type);
         let base = self.context.base_type(typed).unwrap_or("jsonb");
-        // PostgreSQL's own cast adds the bits of the net to an inet.
-        let to_text = family == Family::Text && to.kind == Kind::Plain && base != "inet";
+        // PostgreSQL's own cast adds the bits of the net to an inet, and a cast to jsonb writes the
+        // text anew.
+        let has_form = matches!(typed.origin, Origin::Column(_)) && base != "inet";
+        let to_text = family == Family::Text && to.kind == Kind::Plain && has_form;
         let is_fine = match typed.kind {
             Kind::WideNumeric => to_text || family.is_number(),
             Kind::Opaque => {
@@ -86,7 +94,7 @@ impl Translator<'_, '_, '_> {
             _ => sql_type::name(&to.data_type),
         };
         let found = self.report.error(span, format!("there is no cast from {from} to {name} here"));
-        if base != "inet" && family != Family::Text {
+        if has_form && family != Family::Text {
             found.hint("cast it to text first");
         }
         None

@@ -3,7 +3,7 @@
 
 use super::convert::{arrow, exact, finite, real};
 use super::kinds::constant_text;
-use super::numbers::whole_numeric;
+use super::numbers::{whole_numeric, with_room};
 use super::pattern;
 use super::translate::Translator;
 use super::typed::Typed;
@@ -263,6 +263,7 @@ impl Translator<'_, '_, '_> {
             }
             ("ceil" | "ceiling" | "floor" | "trunc", [only]) => {
                 let whole = whole_numeric(&only.data_type);
+                let args = args.into_iter().map(with_room).collect();
                 let typed = self.invoke(called, args, span)?;
                 return match whole {
                     Some(whole) => self.convert(typed, &whole, span),
@@ -281,6 +282,16 @@ impl Translator<'_, '_, '_> {
                     .error(span, format!("{name} to a number of digits needs a numeric"))
                     .hint("cast the number first: x::numeric(20,6)");
                 return None;
+            }
+            ("to_hex", [only]) if matches!(only.data_type, DataType::Int32 | DataType::Int64) => {
+                let only = args.into_iter().next()?;
+                return Some(exact(only, Exact::Hex, &DataType::Utf8).of_kind(Kind::Limited(16)));
+            }
+            ("to_hex", _) | ("log", [_, _]) => return self.refuse_arguments(name, &args, span),
+            ("log", [only]) if Family::of(&only.data_type) == Family::Float => {
+                let float = only.data_type.clone();
+                let only = args.into_iter().next()?;
+                return Some(real(exact(only, Exact::Log10, &float)));
             }
             ("decode", [_, _]) => return self.decode(args, span),
             ("date_part", [_, _]) => return self.part_of("date_part", args, span),
@@ -348,15 +359,8 @@ impl Translator<'_, '_, '_> {
         let replaces = called == "regexp_replace";
         let mut args = args.into_iter();
         let (text, pattern) = (args.next()?, args.next()?);
-        let found = constant_text(&pattern).and_then(|text| pattern::translate(&text).ok());
+        let read = constant_text(&pattern).and_then(|text| pattern::translate(&text).ok());
         let mut passed = vec![text, self.pattern(pattern, span)?];
-        if replaces && found.is_some_and(|pattern| !pattern.finds_the_same) {
-            self.report
-                .error(span, "what this pattern finds may differ from PostgreSQL's choice")
-                .detail("of several possible matches PostgreSQL takes the longest")
-                .hint("replace in several steps, each with a simple pattern");
-            return None;
-        }
         if replaces {
             passed.push(self.replacement(args.next()?, span)?);
         }
@@ -368,6 +372,17 @@ impl Translator<'_, '_, '_> {
                 return None;
             }
             passed.push(flags);
+        }
+        if let Some(pattern) = read.filter(|_| replaces) {
+            let everywhere = passed.get(3).and_then(constant_text);
+            let everywhere = everywhere.is_some_and(|flags| flags.contains('g'));
+            if !pattern.finds_the_same || (everywhere && pattern.can_be_empty()) {
+                self.report
+                    .error(span, "what this pattern finds may differ from PostgreSQL's choice")
+                    .detail("PostgreSQL takes the longest match, and an empty one beside another")
+                    .hint("replace in several steps, each with a simple pattern");
+                return None;
+            }
         }
         if args.next().is_some() {
             return self.refuse_arguments(called, &passed, span);

@@ -83,3 +83,10 @@ pub(super) fn whole_numeric(data_type: &DataType) -> Option<DataType> {
     let whole = precision.saturating_sub(scale.unsigned_abs()).saturating_add(1);
     Some(DataType::Decimal128(whole.min(sql_type::PRECISION_MAX), 0))
 }
+
+/// A numeric with room for the digit that rounding up may need.
+pub(super) fn with_room(typed: Typed) -> Typed {
+    let DataType::Decimal128(precision, scale) = typed.data_type else { return typed };
+    let wider = precision.saturating_add(1).min(PRECISION_MAX);
+    exact(typed, Exact::Decimal(wider, scale), &DataType::Decimal128(wider, scale))
+}

@@ -118,6 +118,13 @@ impl Translator<'_, '_, '_> {
             return None;
         }
         let families = [Family::of(&left.data_type), Family::of(&right.data_type)];
+        if families.contains(&Family::Float) && op == Operator::Modulo {
+            let (one, other) = (left.type_name(), right.type_name());
+            self.report
+                .error(span, format!("there is no operator {one} % {other}"))
+                .hint("cast both to numeric, as in x::numeric(20,6)");
+            return None;
+        }
         if families.contains(&Family::Float) {
             let mut sides = self.unify(vec![left, right], span)?.into_iter();
             let (left, right) = (sides.next()?, sides.next()?);

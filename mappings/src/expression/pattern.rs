@@ -4,13 +4,22 @@
 //! translated or refused here, and in *which* part matches: PostgreSQL takes the longest, the
 //! library the first that it comes by. Where that can make a difference, a replacement is refused.
 
+use super::translate::compute;
+use super::typed::Typed;
+use arrow_schema::DataType;
+use datafusion::common::ScalarValue;
+use datafusion::logical_expr::Operator;
+use datafusion::physical_expr::expressions::BinaryExpr;
 use std::iter::Peekable;
 use std::str::Chars;
+use std::sync::Arc;
 
 /// A pattern in the library's words.
 #[derive(Debug)]
 pub(super) struct Pattern {
     pub(super) text: String,
+    /// The same without what only looks at a place, such as `^`.
+    bare: String,
     /// Whether the part that matches is surely the same.
     pub(super) finds_the_same: bool,
 }
@@ -19,6 +28,7 @@ pub(super) struct Pattern {
 #[derive(Debug, Default)]
 struct Reading {
     out: String,
+    bare: String,
     depth: usize,
     groups: usize,
     /// Quantifiers that can match more or less.
@@ -44,14 +54,15 @@ pub(super) fn translate(pattern: &str) -> Result<Pattern, String> {
         Some(rest) => ("(?si)", rest),
         None => ("(?s)", pattern),
     };
-    let mut reading = Reading { out: flags.to_owned(), ..Reading::default() };
+    let mut reading = Reading::default();
+    reading.push_str(flags);
     reading.alternatives.push(Alternative::new());
     let mut rest = pattern.chars().peekable();
     while let Some(next) = rest.next() {
         reading.step(next, &mut rest)?;
     }
     let finds_the_same = reading.finds_the_same();
-    Ok(Pattern { text: reading.out, finds_the_same })
+    Ok(Pattern { text: reading.out, bare: reading.bare, finds_the_same })
 }
 
 /// Translates what a match is replaced by: `\1` and `\&` for parts of it.
@@ -73,6 +84,18 @@ pub(super) fn replacement(text: &str) -> Result<String, String> {
     Ok(out)
 }
 
+impl Pattern {
+    /// Whether it can match an empty part of some text.
+    pub(super) fn can_be_empty(&self) -> bool {
+        let empty = format!("^(?:{})$", self.bare);
+        let probe = Typed::constant(ScalarValue::Utf8(Some(String::new())), false);
+        let pattern = Typed::constant(ScalarValue::Utf8(Some(empty)), false);
+        let matched = BinaryExpr::new(probe.expr, Operator::RegexMatch, pattern.expr);
+        let matched = Typed::over(Arc::new(matched), DataType::Boolean, &[]);
+        !matches!(compute(&matched), Ok(ScalarValue::Boolean(Some(false))))
+    }
+}
+
 impl Alternative {
     fn new() -> Self {
         Self { length: 0, letters: Some(String::new()) }
@@ -91,6 +114,23 @@ impl Alternative {
 }
 
 impl Reading {
+    fn push(&mut self, letter: char) {
+        self.out.push(letter);
+        self.bare.push(letter);
+    }
+
+    fn push_str(&mut self, text: &str) {
+        self.out.push_str(text);
+        self.bare.push_str(text);
+    }
+
+    /// What matches no character, only a place.
+    fn place(&mut self, text: &str) {
+        self.out.push_str(text);
+        self.bare.push_str("(?:)");
+        self.atom(None);
+    }
+
     fn step(&mut self, next: char, rest: &mut Peekable<Chars<'_>>) -> Result<(), String> {
         let after_group = std::mem::take(&mut self.after_group);
         match next {
@@ -100,7 +140,7 @@ impl Reading {
             ')' => {
                 self.depth = self.depth.saturating_sub(1);
                 self.after_group = true;
-                self.out.push(')');
+                self.push(')');
                 Ok(())
             }
             '|' => {
@@ -108,17 +148,25 @@ impl Reading {
                     0 => self.alternatives.push(Alternative::new()),
                     _ => self.inner_alternation = true,
                 }
-                self.out.push('|');
+                self.push('|');
                 Ok(())
             }
             '*' | '+' | '?' => {
-                self.out.push(next);
+                self.push(next);
                 self.quantified(after_group, rest);
                 Ok(())
             }
             '{' if rest.peek().is_some_and(char::is_ascii_digit) => self.bounds(after_group, rest),
-            '.' | '^' | '$' => {
-                self.out.push(next);
+            '^' => {
+                self.place("^");
+                Ok(())
+            }
+            '$' => {
+                self.place("$");
+                Ok(())
+            }
+            '.' => {
+                self.push('.');
                 self.atom(None);
                 Ok(())
             }
@@ -137,9 +185,9 @@ impl Reading {
 
     fn literal(&mut self, letter: char) {
         if letter.is_ascii_punctuation() && !matches!(letter, '<' | '>') {
-            self.out.push('\\');
+            self.push('\\');
         }
-        self.out.push(letter);
+        self.push(letter);
         self.atom(Some(letter));
     }
 
@@ -159,12 +207,17 @@ impl Reading {
             'r' => r"\r",
             'f' => r"\f",
             'v' => r"\v",
-            'y' => r"\b",
-            'Y' => r"\B",
-            'm' => r"\b{start}",
-            'M' => r"\b{end}",
-            'A' => r"\A",
-            'Z' => r"\z",
+            'y' | 'Y' | 'm' | 'M' | 'A' | 'Z' => {
+                self.place(match escaped {
+                    'y' => r"\b",
+                    'Y' => r"\B",
+                    'm' => r"\b{start}",
+                    'M' => r"\b{end}",
+                    'A' => r"\A",
+                    _ => r"\z",
+                });
+                return Ok(());
+            }
             other if other.is_ascii_alphanumeric() => {
                 return Err(format!("\\{other} is not supported in a pattern here"));
             }
@@ -173,16 +226,16 @@ impl Reading {
                 return Ok(());
             }
         };
-        self.out.push_str(translated);
+        self.push_str(translated);
         self.atom(None);
         Ok(())
     }
 
     /// A bracket expression: its members are escaped, so that none means more than itself.
     fn brackets(&mut self, rest: &mut Peekable<Chars<'_>>) -> Result<(), String> {
-        self.out.push('[');
+        self.push('[');
         if rest.next_if_eq(&'^').is_some() {
-            self.out.push('^');
+            self.push('^');
         }
         let mut first = true;
         loop {
@@ -196,17 +249,17 @@ impl Reading {
                         return Err("-- is not supported between brackets".to_owned());
                     }
                     let ends = first || rest.peek() == Some(&']');
-                    self.out.push_str(if ends { r"\-" } else { "-" });
+                    self.push_str(if ends { r"\-" } else { "-" });
                 }
                 '[' | ']' | '^' | '&' | '~' => {
-                    self.out.push('\\');
-                    self.out.push(next);
+                    self.push('\\');
+                    self.push(next);
                 }
-                letter => self.out.push(letter),
+                letter => self.push(letter),
             }
             first = false;
         }
-        self.out.push(']');
+        self.push(']');
         self.atom(None);
         Ok(())
     }
@@ -219,7 +272,7 @@ impl Reading {
             }
             name.push(next);
         }
-        self.out.push_str(match name.as_str() {
+        self.push_str(match name.as_str() {
             ":alpha:" => r"\p{Alphabetic}",
             ":alnum:" => r"\p{Alphabetic}\p{Nd}",
             ":digit:" => "0-9",
@@ -236,31 +289,31 @@ impl Reading {
     fn member_escape(&mut self, rest: &mut Peekable<Chars<'_>>) -> Result<(), String> {
         match rest.next() {
             None => return Err("a bracket is not closed".to_owned()),
-            Some('d') => self.out.push_str("0-9"),
+            Some('d') => self.push_str("0-9"),
             Some(known @ ('s' | 'w' | 'n' | 't' | 'r' | 'f' | 'v')) => {
-                self.out.push('\\');
-                self.out.push(known);
+                self.push('\\');
+                self.push(known);
             }
             Some(other) if other.is_ascii_alphanumeric() => {
                 return Err(format!("\\{other} is not supported between brackets"));
             }
             Some(other) => {
                 if other.is_ascii_punctuation() && !matches!(other, '<' | '>') {
-                    self.out.push('\\');
+                    self.push('\\');
                 }
-                self.out.push(other);
+                self.push(other);
             }
         }
         Ok(())
     }
 
     fn open(&mut self, rest: &mut Peekable<Chars<'_>>) -> Result<(), String> {
-        self.out.push('(');
+        self.push('(');
         if rest.next_if_eq(&'?').is_some() {
             if rest.next_if_eq(&':').is_none() {
                 return Err("look-around and options are not supported in a pattern".to_owned());
             }
-            self.out.push_str("?:");
+            self.push_str("?:");
         }
         self.depth += 1;
         self.groups += 1;
@@ -281,7 +334,7 @@ impl Reading {
                 _ => return Err("a quantifier is not closed".to_owned()),
             }
         }
-        self.out.push_str(&format!("{{{bounds}}}"));
+        self.push_str(&format!("{{{bounds}}}"));
         match bounds.split_once(',') {
             Some((least, most)) if least != most => self.quantified(after_group, rest),
             _ => {
@@ -299,7 +352,7 @@ impl Reading {
         self.variable += 1;
         self.quantified_group |= after_group;
         if rest.next_if_eq(&'?').is_some() {
-            self.out.push('?');
+            self.push('?');
             self.lazy = true;
         }
     }
@@ -362,6 +415,15 @@ mod tests {
         }
         for pattern in ["a|ab", "(a|ab)c", "a?(ab)?", "a+?b+", r"^\s+|\s+$", "a|[ab]c", "a{2}|bc"] {
             assert!(!translate(pattern).expect("translates").finds_the_same, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn what_can_match_nothing_is_known() {
+        for (pattern, empty) in
+            [("a*", true), (r"\y", true), ("(^|b)a?", true), (r"\ya", false), ("a+b*", false)]
+        {
+            assert_eq!(translate(pattern).expect("translates").can_be_empty(), empty, "{pattern}");
         }
     }
 

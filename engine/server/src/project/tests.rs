@@ -165,8 +165,9 @@ fn an_entity_without_a_key_is_told() {
 #[test]
 fn an_entity_keeps_the_order_of_its_fields_and_its_key_is_never_null() {
     let text = "[entity]\nname = \"person\"\nkey = [\"b\"]\n[fields.b]\ntype = \"text\"\n\
-                [fields.a]\ntype = \"integer\"\n";
+                [fields.a]\ntype = \"Numeric (50, 2)\"\n";
     let entity = Entity::parse("person/entity.toml", text).expect("the text is good");
+    assert_eq!(entity.schema.columns()[1].native_type, "numeric(50,2)");
     let columns: Vec<_> =
         entity.schema.columns().iter().map(|c| (c.name.as_str(), c.nullable)).collect();
     assert_eq!(columns, [("b", false), ("a", true)]);
