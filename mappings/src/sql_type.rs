@@ -235,7 +235,9 @@ pub(crate) fn from_ast(named: &AstType) -> Result<Named, String> {
     let plain = |data_type| of_kind(data_type, Kind::Plain);
     let timed = |data_type, digits: Option<u64>| match digits {
         None => plain(data_type),
-        Some(digits @ 0..=6) => of_kind(data_type, Kind::Seconds(u8::try_from(digits).unwrap_or(6))),
+        Some(digits @ 0..=6) => {
+            of_kind(data_type, Kind::Seconds(u8::try_from(digits).unwrap_or(6)))
+        }
         Some(_) => Err("a time has up to 6 digits of a second".to_owned()),
     };
     match named {

@@ -148,12 +148,16 @@ fn warn_about_shared_rows(
         return;
     }
     let key = source.schema.key().iter();
-    let Some(left_out) = key.filter(|index| !told.contains(index)).find_map(|&index| name_of(index))
+    let Some(left_out) =
+        key.filter(|index| !told.contains(index)).find_map(|&index| name_of(index))
     else {
         return;
     };
     report
-        .warning(first.item.span, format!("several rows of {} may become one row here", source.name))
+        .warning(
+            first.item.span,
+            format!("several rows of {} may become one row here", source.name),
+        )
         .detail(format!(
             "\"{left_out}\" is in the source's key and not in what fills the target's; \
              the delete of one such row deletes the row of all"
@@ -261,7 +265,7 @@ fn kept_apart<'s>(typed: &Typed, source: &Relation<'s>) -> Option<(&'s str, Stri
         .iter()
         .filter(|input| !schema.key().contains(input))
         .filter_map(|&input| schema.columns().get(input))
-        .filter(|column| source.labels(&column.name).is_none())
+        .filter(|column| !column.generated && source.labels(&column.name).is_none())
         .find(|column| is_large(column, source.base_type(column)))?;
     Some((apart.name.as_str(), table))
 }

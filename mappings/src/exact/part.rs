@@ -70,7 +70,9 @@ pub(super) fn part(input: &ArrayRef, part: Part, to: &DataType, zone: &Zone) -> 
     let zone = times.timezone().map(|_| zone);
     let out_of_range = || {
         let name = sql_type::name(input.data_type());
-        DataFusionError::from(Refusal::new(format!("a value of {name} is out of range for extract")))
+        DataFusionError::from(Refusal::new(format!(
+            "a value of {name} is out of range for extract"
+        )))
     };
     let micros = |time: i64| match part {
         // The seconds since 1970 are those of the instant, whatever the zone.

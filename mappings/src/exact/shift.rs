@@ -67,8 +67,7 @@ fn moved(time: i64, by: Span, zone: Option<&Zone>) -> Option<i64> {
 fn add_months(local: i64, months: i32) -> Option<i64> {
     let time = DateTime::from_timestamp_micros(local)?.naive_utc();
     let by = Months::new(months.unsigned_abs());
-    let moved =
-        if months < 0 { time.checked_sub_months(by) } else { time.checked_add_months(by) };
+    let moved = if months < 0 { time.checked_sub_months(by) } else { time.checked_add_months(by) };
     Some(moved?.and_utc().timestamp_micros())
 }
 

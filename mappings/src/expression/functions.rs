@@ -251,12 +251,15 @@ impl Translator<'_, '_, '_> {
             ("nullif", [_, _]) => return self.nullif(args, span),
             ("greatest" | "least", [_, _, ..]) => return self.extreme(called, args, span),
             ("concat" | "concat_ws", _) => return self.joined(called, args, span),
-            ("octet_length", _) => self.refuse_padded(name, &args.iter().collect::<Vec<_>>(), span)?,
+            ("octet_length", _) => {
+                self.refuse_padded(name, &args.iter().collect::<Vec<_>>(), span)?
+            }
             ("regexp_like", [_, _, ..]) | ("regexp_replace", [_, _, _, ..]) => {
                 return self.regexp(called, args, span);
             }
             ("encode" | "decode", [_, format])
-                if constant_text(format).is_none_or(|format| !format.eq_ignore_ascii_case("hex")) =>
+                if constant_text(format)
+                    .is_none_or(|format| !format.eq_ignore_ascii_case("hex")) =>
             {
                 self.report.error(span, format!("{name} knows 'hex' here, and no other format"));
                 return None;
@@ -500,7 +503,12 @@ impl Translator<'_, '_, '_> {
         Some(if CHOOSING.contains(&function.name()) { typed } else { real(typed) })
     }
 
-    pub(super) fn refuse_arguments(&mut self, name: &str, args: &[Typed], span: Span) -> Option<Typed> {
+    pub(super) fn refuse_arguments(
+        &mut self,
+        name: &str,
+        args: &[Typed],
+        span: Span,
+    ) -> Option<Typed> {
         let types: Vec<String> = args.iter().map(Typed::type_name).collect();
         self.report
             .error(span, format!("there is no function {name}({})", types.join(", ")))

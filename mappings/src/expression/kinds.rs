@@ -29,7 +29,7 @@ impl Translator<'_, '_, '_> {
             Kind::Opaque => {
                 let written = written();
                 self.report
-                    .error(span, format!("a {native} can't be computed with"))
+                    .error(span, format!("{native} can't be computed with"))
                     .detail("it is carried in its text form, which compares as a text does")
                     .hint(format!("use it alone, or cast it: {written}::text"));
                 None

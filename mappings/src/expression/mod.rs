@@ -18,7 +18,7 @@ mod time;
 mod translate;
 mod typed;
 
-pub(crate) use reason::reason;
 pub(crate) use assign::Destination;
+pub(crate) use reason::reason;
 pub(crate) use translate::Translator;
 pub(crate) use typed::{Context, Origin, Scope, ScopeColumn, Typed};

@@ -11,8 +11,8 @@ use datafusion::sql::sqlparser::tokenizer::Span;
 
 /// Functions that PostgreSQL has for floats and numerics, not for integers.
 const OF_FLOATS: &[&str] = &[
-    "cbrt", "ceil", "ceiling", "exp", "floor", "ln", "log", "pow", "power", "round", "sign", "sqrt",
-    "trunc",
+    "cbrt", "ceil", "ceiling", "exp", "floor", "ln", "log", "pow", "power", "round", "sign",
+    "sqrt", "trunc",
 ];
 
 /// Those of them whose digits after the point PostgreSQL chooses for numerics.

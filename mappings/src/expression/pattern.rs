@@ -34,6 +34,8 @@ struct Reading {
     /// Quantifiers that can match more or less.
     variable: usize,
     lazy: bool,
+    /// Whether something is repeated a certain number of times, so that atoms are no characters.
+    counted: bool,
     quantified_group: bool,
     inner_alternation: bool,
     /// The alternatives at the top, as far as they are read.
@@ -321,11 +323,7 @@ impl Reading {
     }
 
     /// `{m}`, `{m,}` or `{m,n}`.
-    fn bounds(
-        &mut self,
-        after_group: bool,
-        rest: &mut Peekable<Chars<'_>>,
-    ) -> Result<(), String> {
+    fn bounds(&mut self, after_group: bool, rest: &mut Peekable<Chars<'_>>) -> Result<(), String> {
         let mut bounds = String::new();
         loop {
             match rest.next() {
@@ -338,11 +336,10 @@ impl Reading {
         match bounds.split_once(',') {
             Some((least, most)) if least != most => self.quantified(after_group, rest),
             _ => {
-                // Always as many: of what is repeated, the length is no more just counted.
+                self.counted = true;
                 let lazy = rest.next_if_eq(&'?').is_some();
                 self.lazy |= lazy;
                 self.quantified_group |= after_group;
-                self.variable += usize::from(self.alternatives.len() > 1);
             }
         }
         Ok(())
@@ -364,7 +361,8 @@ impl Reading {
             return false;
         }
         if self.alternatives.len() > 1 {
-            return self.groups == 0 && self.variable == 0 && !self.first_hides_longer();
+            let plain = self.groups == 0 && self.variable == 0 && !self.counted;
+            return plain && !self.first_hides_longer();
         }
         self.variable < 2 || !(self.quantified_group || self.lazy)
     }

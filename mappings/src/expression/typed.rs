@@ -114,6 +114,9 @@ impl Typed {
         if self.is_untyped() && !self.is_null() {
             return "a quoted text".to_owned();
         }
+        if self.kind == Kind::Opaque && !matches!(self.origin, Origin::Column(_)) {
+            return "json".to_owned();
+        }
         sql_type::name(&self.data_type)
     }
 }
@@ -269,9 +272,10 @@ fn pin(condition: &Arc<dyn PhysicalExpr>, pinned: &mut BTreeSet<usize>) {
         Operator::Eq => {
             let sides = [(binary.left(), binary.right()), (binary.right(), binary.left())];
             let of_constant = sides.into_iter().filter(|(_, other)| other.is::<Literal>());
-            pinned.extend(of_constant.filter_map(|(side, _)| {
-                side.downcast_ref::<Column>().map(Column::index)
-            }));
+            pinned.extend(
+                of_constant
+                    .filter_map(|(side, _)| side.downcast_ref::<Column>().map(Column::index)),
+            );
         }
         _ => {}
     }

@@ -146,7 +146,7 @@ WHERE random() > activ",
     date_in_a_zone: "INSERT INTO lms.public.users (id, email, created) SELECT id, 'x', birth_date AT TIME ZONE 'Europe/Madrid' FROM sis.public.students",
     several_rows_into_one: "INSERT INTO lms.public.badges (id, label) SELECT student, course FROM sis.public.marks",
     several_rows_told_apart_by_the_condition: "INSERT INTO lms.public.badges (id, label) SELECT student, 'maths' FROM sis.public.marks WHERE course = 'maths'",
-    one_row_by_another_unique_column: "INSERT INTO lms.public.badges (id) SELECT coalesce(mark, 0)::int4 FROM sis.public.marks",
+    one_row_by_another_unique_column: "INSERT INTO lms.public.badges (id) SELECT mark::int4 FROM sis.public.marks WHERE mark IS NOT NULL",
     large_value_of_a_row_that_enters: "INSERT INTO lms.public.users (id, email, note) SELECT id, 'x', bio FROM sis.public.students WHERE active",
     json_written_as_text: "INSERT INTO lms.public.oddities (id, label, note) SELECT id, small::jsonb, small::jsonb FROM sis.public.oddities",
 }

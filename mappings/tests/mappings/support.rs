@@ -171,7 +171,8 @@ pub(crate) fn catalog() -> Catalog {
     let marks = "student int4 not null
         course text not null
         mark int2";
-    let mut marks = table(schema("sis.public.marks", &["student", "course"], marks), Identity::Key);
+    let mut marks =
+        table(schema("sis.public.marks", &["student", "course"], marks), Identity::Full);
     marks.1.unique = vec![vec!["mark".to_owned()]];
     let courses = "code text not null
         title text
