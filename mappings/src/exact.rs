@@ -5,13 +5,18 @@
 //! `timestamp` are ±infinity. They pass through columns, comparisons and casts to text; where they
 //! can't be computed with exactly, the row is refused.
 
+mod float;
 mod moment;
 mod number;
+mod part;
+mod shift;
 mod temporal;
 mod text;
 mod truncate;
 mod zone;
 
+pub(crate) use part::Part;
+pub(crate) use shift::Span;
 pub(crate) use truncate::Unit;
 pub(crate) use zone::Zone;
 
@@ -46,6 +51,14 @@ impl From<Refusal> for DataFusionError {
 pub(crate) enum Exact {
     /// Any type to text, as PostgreSQL writes it.
     Text(Zone),
+    /// Any type to text as `concat` writes it, where booleans are `t` and `f`.
+    Output(Zone),
+    /// Text to numeric, rounding half away from zero.
+    ReadDecimal(u8, i8),
+    /// A float to numeric by its first digits, as PostgreSQL casts it.
+    FloatDecimal(u8, i8),
+    /// Text or a number to the nearest float of a type, refusing what is too large or too small.
+    Float(DataType),
     /// A numeric to another precision and scale, rounding half away from zero; NaN stays.
     Decimal(u8, i8),
     /// The value itself, refusing NaN and ±infinity.
@@ -56,10 +69,20 @@ pub(crate) enum Exact {
     NonZero,
     /// A float to the nearest whole number, ties to even.
     RoundEven,
+    /// An integer in hexadecimal digits, a negative one in as many as its type has.
+    Hex,
+    /// The logarithm of a float to the base of ten.
+    Log10,
     /// Text to uuid.
     Uuid,
     /// Text to date, timestamp or timestamptz.
     Moment(DataType, Zone),
+    /// One number of a timestamp, as a float or numeric.
+    Part(Part, DataType, Zone),
+    /// A timestamp moved by an interval.
+    Shift(Span, Zone),
+    /// A time or timestamp rounded to this many digits of a second.
+    Seconds(u8),
     /// A timestamp cut to a unit.
     Truncate(Unit, Zone),
     /// Between date, time, timestamp and timestamptz.
@@ -76,6 +99,21 @@ impl Exact {
     pub(crate) fn convert(&self, input: &ArrayRef) -> Result<ArrayRef> {
         match self {
             Self::Text(zone) => text::to_text(input, zone),
+            Self::Output(zone) => text::to_output(input, zone),
+            Self::ReadDecimal(precision, scale) => {
+                float::decimal_of_text(input, *precision, *scale)
+            }
+            Self::FloatDecimal(precision, scale) => {
+                float::decimal_of_float(input, *precision, *scale)
+            }
+            Self::Float(to) => match input.data_type() {
+                DataType::Utf8 => float::float_of_text(input, to),
+                DataType::Decimal128(..) => float::float_of_decimal(input, to),
+                _ => float::narrow(input),
+            },
+            Self::Part(part, to, zone) => part::part(input, *part, to, zone),
+            Self::Shift(span, zone) => shift::shift(input, *span, zone),
+            Self::Seconds(digits) => shift::round(input, *digits),
             Self::Decimal(precision, scale) => number::rescale(input, *precision, *scale),
             Self::Finite => {
                 number::refuse_reserved(input)?;
@@ -84,6 +122,8 @@ impl Exact {
             Self::Real => number::refuse_unreal(input),
             Self::NonZero => number::refuse_zero(input),
             Self::RoundEven => number::round_even(input),
+            Self::Hex => text::to_hex(input),
+            Self::Log10 => number::log10(input),
             Self::Uuid => text::to_uuid(input),
             Self::Moment(to, zone) => moment::read(input, to, zone),
             Self::Truncate(unit, zone) => truncate::truncate(input, *unit, zone),
@@ -94,11 +134,18 @@ impl Exact {
     fn name(&self) -> &'static str {
         match self {
             Self::Text(_) => "to_text",
-            Self::Decimal(..) => "to_numeric",
+            Self::Output(_) => "to_output",
+            Self::Decimal(..) | Self::ReadDecimal(..) | Self::FloatDecimal(..) => "to_numeric",
+            Self::Float(_) => "to_float",
+            Self::Part(..) => "extract",
+            Self::Shift(..) => "shift",
+            Self::Seconds(_) => "to_seconds",
             Self::Finite => "finite",
             Self::Real => "real",
             Self::NonZero => "non_zero",
             Self::RoundEven => "round_even",
+            Self::Hex => "to_hex",
+            Self::Log10 => "log",
             Self::Uuid => "to_uuid",
             Self::Moment(..) => "to_moment",
             Self::Truncate(..) => "date_trunc",

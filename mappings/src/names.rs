@@ -2,10 +2,11 @@
 
 use crate::catalog::Catalog;
 use crate::diagnostic::Report;
+use crate::sql_type::Kind;
 use crate::statement::Name;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use syncline_core::{CatalogTable, Identity, SystemName, TableName, TableSchema};
+use syncline_core::{CatalogTable, Column, Identity, SystemName, TableName, TableSchema};
 
 /// How many names a message lists before it stops.
 const NAMES_SHOWN: usize = 12;
@@ -29,6 +30,26 @@ impl Relation<'_> {
     pub(crate) fn labels(&self, column: &str) -> Option<&[String]> {
         let enums = &self.table?.enums;
         enums.iter().find(|(name, _)| name == column).map(|(_, labels)| labels.as_slice())
+    }
+
+    /// The name of a column's type below all domains.
+    pub(crate) fn base_type<'c>(&'c self, column: &'c Column) -> &'c str {
+        let domains = self.table.map_or(&[][..], |table| table.domains.as_slice());
+        let domain = domains.iter().find(|(name, _)| *name == column.name);
+        domain.map_or(column.native_type.as_str(), |(_, base)| base)
+    }
+
+    /// What the values of each column are, and the labels of those that are enums.
+    pub(crate) fn kinds(&self) -> (Vec<Kind>, HashMap<usize, Vec<String>>) {
+        let mut enums = HashMap::new();
+        let kinds = self.schema.columns().iter().enumerate().map(|(index, column)| {
+            let Some(labels) = self.labels(&column.name) else {
+                return Kind::of(self.base_type(column), &column.data_type);
+            };
+            enums.insert(index, labels.to_vec());
+            Kind::Enum(index)
+        });
+        (kinds.collect(), enums)
     }
 
     /// The columns' names.

@@ -19,11 +19,61 @@ pub(crate) fn aware() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
 }
 
-/// A type that SQL text names: the Arrow type, and the length that `varchar(n)` allows.
+/// A type that SQL text names: the Arrow type, what it is beyond that, and the length that
+/// `varchar(n)` allows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Named {
     pub(crate) data_type: DataType,
+    pub(crate) kind: Kind,
     pub(crate) length_max: Option<u64>,
+}
+
+/// What is known of a value's SQL type beyond the Arrow type that carries it: how texts compare,
+/// and how much of a type's room a value can need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Kind {
+    /// Nothing more; a text is `text`.
+    #[default]
+    Plain,
+    /// A text of at most this many characters.
+    Limited(usize),
+    /// A text that compares without regard to case.
+    Citext,
+    /// A text that compares without regard to the blanks it ends with: `char(n)`.
+    Padded(Option<usize>),
+    /// A label of the enum of this source column.
+    Enum(usize),
+    /// A `numeric` that is carried as text: unbounded or wider than [`PRECISION_MAX`].
+    WideNumeric,
+    /// Of a type whose text does not compare or compute as its values do, such as `jsonb`.
+    Opaque,
+    /// A time with at most this many digits of a second.
+    Seconds(u8),
+}
+
+impl Kind {
+    /// What a column's values are, by its type's name below all domains.
+    pub(crate) fn of(native: &str, data_type: &DataType) -> Self {
+        if Family::of(data_type).has_seconds() {
+            return seconds(native).map_or(Self::Plain, Self::Seconds);
+        }
+        if *data_type != DataType::Utf8 {
+            return Self::Plain;
+        }
+        if is_wide_numeric(native, data_type) {
+            return Self::WideNumeric;
+        }
+        if is_citext(native) {
+            return Self::Citext;
+        }
+        if is_padded(native) {
+            return Self::Padded(length_max(native));
+        }
+        if !is_plain_text(native) {
+            return Self::Opaque;
+        }
+        length_max(native).map_or(Self::Plain, Self::Limited)
+    }
 }
 
 /// What kind of values a type has, as far as conversions care.
@@ -67,6 +117,11 @@ impl Family {
 
     pub(crate) fn is_number(self) -> bool {
         matches!(self, Self::Integer | Self::Decimal | Self::Float)
+    }
+
+    /// Whether its types can have fewer digits of a second than a µs.
+    pub(crate) fn has_seconds(self) -> bool {
+        matches!(self, Self::Time | Self::Naive | Self::Aware)
     }
 
     pub(crate) fn is_temporal(self) -> bool {
@@ -114,6 +169,45 @@ pub(crate) fn length_max(native: &str) -> Option<usize> {
     limited.contains(&name.trim()).then(|| rest.trim_end_matches(')').trim().parse().ok())?
 }
 
+/// The digits of a second that a native type such as `timestamp(3) with time zone` keeps.
+pub(crate) fn seconds(native: &str) -> Option<u8> {
+    let (name, rest) = native.split_once('(')?;
+    let timed = ["time", "timetz", "timestamp", "timestamptz"];
+    let digits = rest.split(')').next()?.trim().parse().ok()?;
+    timed.contains(&name.trim()).then_some(digits)
+}
+
+/// Precision and scale of a native type such as `numeric(45,2)`; `None` where it has no bound.
+pub(crate) fn numeric_bounds(native: &str) -> Option<(i32, i32)> {
+    let (name, rest) = native.split_once('(')?;
+    if !matches!(name.trim(), "numeric" | "decimal") {
+        return None;
+    }
+    let size = rest.trim_end().strip_suffix(')')?;
+    let (precision, scale) = size.split_once(',').unwrap_or((size, "0"));
+    Some((precision.trim().parse().ok()?, scale.trim().parse().ok()?))
+}
+
+/// The most characters that values of a type have in their text form, where there is a limit.
+pub(crate) fn text_length(data_type: &DataType) -> Option<usize> {
+    match *data_type {
+        DataType::Boolean => Some(5),
+        DataType::Int16 => Some(6),
+        DataType::Int32 => Some(11),
+        DataType::Int64 => Some(20),
+        // Sign, point, and the zero before it.
+        DataType::Decimal128(precision, _) => Some(usize::from(precision) + 3),
+        DataType::Date32 => Some(13),
+        DataType::FixedSizeBinary(16) => Some(36),
+        _ => None,
+    }
+}
+
+/// Whether a native type is `citext`, in whatever schema its extension lives.
+pub(crate) fn is_citext(native: &str) -> bool {
+    matches!(native.rsplit('.').next(), Some("citext" | "\"citext\""))
+}
+
 /// Whether a native type is the blank-padded `char(n)`.
 pub(crate) fn is_padded(native: &str) -> bool {
     let name = native.split('(').next().unwrap_or(native).trim();
@@ -130,13 +224,22 @@ pub(crate) fn is_wide_numeric(native: &str, data_type: &DataType) -> bool {
 /// Whether a native type is plain text, which takes any text.
 pub(crate) fn is_plain_text(native: &str) -> bool {
     let name = native.split('(').next().unwrap_or(native).trim();
-    matches!(name, "text" | "varchar" | "character varying" | "citext" | "name")
+    matches!(name, "text" | "varchar" | "character varying" | "name")
+        || is_citext(native)
         || is_padded(native)
 }
 
 /// The type that a cast or a typed literal names, or why it has no place here.
 pub(crate) fn from_ast(named: &AstType) -> Result<Named, String> {
-    let plain = |data_type| Ok(Named { data_type, length_max: None });
+    let of_kind = |data_type, kind| Ok(Named { data_type, kind, length_max: None });
+    let plain = |data_type| of_kind(data_type, Kind::Plain);
+    let timed = |data_type, digits: Option<u64>| match digits {
+        None => plain(data_type),
+        Some(digits @ 0..=6) => {
+            of_kind(data_type, Kind::Seconds(u8::try_from(digits).unwrap_or(6)))
+        }
+        Some(_) => Err("a time has up to 6 digits of a second".to_owned()),
+    };
     match named {
         AstType::Bool | AstType::Boolean => plain(DataType::Boolean),
         AstType::Int2(None) | AstType::SmallInt(None) => plain(DataType::Int16),
@@ -152,6 +255,7 @@ pub(crate) fn from_ast(named: &AstType) -> Result<Named, String> {
         AstType::Text => plain(DataType::Utf8),
         AstType::Varchar(length) | AstType::CharacterVarying(length) => Ok(Named {
             data_type: DataType::Utf8,
+            kind: Kind::Plain,
             length_max: match length {
                 Some(CharacterLength::IntegerLength { length, .. }) => Some(*length),
                 Some(CharacterLength::Max) | None => None,
@@ -159,18 +263,18 @@ pub(crate) fn from_ast(named: &AstType) -> Result<Named, String> {
         }),
         AstType::Bytea => plain(DataType::Binary),
         AstType::Date => plain(DataType::Date32),
-        AstType::Time(None, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
-            plain(DataType::Time64(TimeUnit::Microsecond))
+        AstType::Time(digits, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
+            timed(DataType::Time64(TimeUnit::Microsecond), *digits)
         }
-        AstType::Timestamp(None | Some(6), zone) => plain(match zone {
-            TimezoneInfo::None | TimezoneInfo::WithoutTimeZone => NAIVE,
-            TimezoneInfo::WithTimeZone | TimezoneInfo::Tz => aware(),
-        }),
+        AstType::Timestamp(digits, zone) => match zone {
+            TimezoneInfo::None | TimezoneInfo::WithoutTimeZone => timed(NAIVE, *digits),
+            TimezoneInfo::WithTimeZone | TimezoneInfo::Tz => timed(aware(), *digits),
+        },
         AstType::Interval { fields: None, precision: None } => {
             plain(DataType::Interval(IntervalUnit::MonthDayNano))
         }
         AstType::Uuid => plain(DataType::FixedSizeBinary(16)),
-        AstType::JSON | AstType::JSONB => plain(DataType::Utf8),
+        AstType::JSON | AstType::JSONB => of_kind(DataType::Utf8, Kind::Opaque),
         other => Err(format!("expressions can't cast to {other}")),
     }
 }
@@ -208,6 +312,25 @@ mod tests {
         assert_eq!(length_max("character(3)"), Some(3));
         assert_eq!(length_max("numeric(10,2)"), None);
         assert_eq!(length_max("text"), None);
+    }
+
+    #[test]
+    fn native_types_tell_what_their_texts_are() {
+        let kind = |native| Kind::of(native, &DataType::Utf8);
+        for native in ["citext", "public.citext", "\"my.schema\".citext"] {
+            assert_eq!(kind(native), Kind::Citext, "{native}");
+        }
+        assert_eq!(kind("character(5)"), Kind::Padded(Some(5)));
+        assert_eq!(kind("character varying(5)"), Kind::Limited(5));
+        assert_eq!(kind("text"), Kind::Plain);
+        for native in ["jsonb", "interval", "inet", "integer[]", "public.mood", "\"char\"", "xml"] {
+            assert_eq!(kind(native), Kind::Opaque, "{native}");
+        }
+        assert_eq!(Kind::of("timestamp(0) without time zone", &NAIVE), Kind::Seconds(0));
+        assert_eq!(Kind::of("timestamptz(3)", &aware()), Kind::Seconds(3));
+        assert_eq!(Kind::of("timestamp with time zone", &aware()), Kind::Plain);
+        assert_eq!(numeric_bounds("numeric(45,2)"), Some((45, 2)));
+        assert_eq!(numeric_bounds("numeric"), None);
     }
 
     #[test]

@@ -211,7 +211,7 @@ fn read_query(query: AstQuery, named: &mut Named, report: &mut Report<'_>) -> Op
             refuse_clause(report, Keyword::RECURSIVE, "recursive queries are");
         }
         for table in with.cte_tables {
-            let name = Part::of(&table.alias.name);
+            let name = read_alias(&table.alias, report);
             let query = read_query(*table.query, named, report);
             named.push((name, query));
         }
@@ -392,7 +392,7 @@ fn read_factor(
             with_ordinality: false,
             ..
         } => {
-            let alias = alias.map(|alias| Part::of(&alias.name).name);
+            let alias = alias.map(|alias| read_alias(&alias, report).name);
             let name = Name::of(&name);
             let common = match name.parts.as_slice() {
                 [part] => named.iter().position(|(known, _)| known.name == part.name),
@@ -403,8 +403,9 @@ fn read_factor(
             Some((From::Query(Box::new(query?)), alias.or(Some(known.name))))
         }
         TableFactor::Derived { lateral: false, subquery, alias, sample: None } => {
+            let alias = alias.map(|alias| read_alias(&alias, report).name);
             let query = read_query(*subquery, named, report)?;
-            Some((From::Query(Box::new(query)), alias.map(|alias| Part::of(&alias.name).name)))
+            Some((From::Query(Box::new(query)), alias))
         }
         other => {
             report
@@ -413,6 +414,19 @@ fn read_factor(
             None
         }
     }
+}
+
+/// The name that a table or query goes by. New names for its columns are refused: they would be
+/// given by order alone.
+fn read_alias(alias: &ast::TableAlias, report: &mut Report<'_>) -> Part {
+    if let Some(column) = alias.columns.first() {
+        let name = Part::of(&alias.name).name;
+        report
+            .error(column.name.span, format!("\"{name}\" gives its columns other names"))
+            .detail("names that are given by order are easily swapped")
+            .hint("name each where it is selected: SELECT expression AS name");
+    }
+    Part::of(&alias.name)
 }
 
 #[cfg(test)]

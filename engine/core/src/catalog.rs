@@ -45,6 +45,10 @@ pub struct CatalogTable {
     /// The labels of enum columns, by column name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub enums: Vec<(String, Vec<String>)>,
+    /// What the domains among the columns are based on, as the system names that type, by column
+    /// name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub domains: Vec<(String, String)>,
     /// The system's own estimate of the row count. Not part of the lock.
     #[serde(skip)]
     pub rows_estimated: u64,

@@ -216,6 +216,7 @@ mod tests {
             foreign_keys: keys.collect(),
             unique: Vec::new(),
             enums: Vec::new(),
+            domains: Vec::new(),
             rows_estimated: 0,
         }
     }

@@ -9,10 +9,15 @@ use crate::sql_type;
 use crate::statement::{Name, Statement};
 use arrow_schema::DataType;
 use datafusion::sql::sqlparser::tokenizer::Span;
+use std::collections::BTreeSet;
 use syncline_core::{Column, Identity, TableName};
 
 /// Texts up to this length are never kept apart from their row.
 const SHORT_TEXT: usize = 255;
+
+/// Types that are carried as text and are of a fixed, small size in their row.
+const NEVER_LARGE: &[&str] =
+    &["interval", "money", "name", "macaddr", "macaddr8", "oid", "timetz", "point"];
 
 /// The target must have a key, and the mapping must fill it and all that has no default.
 pub(super) fn check_target(
@@ -74,6 +79,7 @@ pub(super) fn check_source(
         return;
     }
     for assigned in assigned {
+        refuse_generated(&assigned.typed, assigned.item.span, source, report);
         let is_key = target.schema.key().contains(&assigned.target);
         if is_key {
             check_key_column(assigned, source, report);
@@ -90,6 +96,7 @@ pub(super) fn check_filter(
     report: &mut Report<'_>,
 ) {
     for (condition, span) in conditions {
+        refuse_generated(condition, *span, source, report);
         if condition.reads_commit_time {
             report
                 .warning(*span, "rows do not leave as time passes")
@@ -104,6 +111,103 @@ pub(super) fn check_filter(
                 )
                 .hint(format!("ALTER TABLE {table} REPLICA IDENTITY FULL"));
         }
+    }
+}
+
+/// What several rows of the source do to rows of the target.
+pub(super) fn check_rows(
+    source: &Relation<'_>,
+    target: &Relation<'_>,
+    assigned: &[Assigned<'_>],
+    conditions: &[(Typed, Span)],
+    report: &mut Report<'_>,
+) {
+    warn_about_shared_rows(source, target, assigned, conditions, report);
+    warn_about_entering(source, target, assigned, conditions, report);
+}
+
+/// A target row that is made of several source rows goes with the first of them that goes.
+fn warn_about_shared_rows(
+    source: &Relation<'_>,
+    target: &Relation<'_>,
+    assigned: &[Assigned<'_>],
+    conditions: &[(Typed, Span)],
+    report: &mut Report<'_>,
+) {
+    let key = target.schema.key();
+    let keyed: Vec<&Assigned<'_>> =
+        assigned.iter().filter(|assigned| key.contains(&assigned.target)).collect();
+    let Some(first) = keyed.first().filter(|_| keyed.len() == key.len()) else { return };
+    let mut told: BTreeSet<usize> =
+        keyed.iter().flat_map(|assigned| assigned.typed.inputs.iter().copied()).collect();
+    conditions.iter().for_each(|(condition, _)| told.extend(condition.pinned()));
+    let name_of = |index: usize| source.schema.columns().get(index).map(|c| c.name.as_str());
+    let is_told = |name: &str| told.iter().any(|&index| name_of(index) == Some(name));
+    let unique = source.table.map_or(&[][..], |table| table.unique.as_slice());
+    if unique.iter().any(|columns| columns.iter().all(|column| is_told(column))) {
+        return;
+    }
+    let key = source.schema.key().iter();
+    let Some(left_out) =
+        key.filter(|index| !told.contains(index)).find_map(|&index| name_of(index))
+    else {
+        return;
+    };
+    report
+        .warning(
+            first.item.span,
+            format!("several rows of {} may become one row here", source.name),
+        )
+        .detail(format!(
+            "\"{left_out}\" is in the source's key and not in what fills the target's; \
+             the delete of one such row deletes the row of all"
+        ))
+        .hint(format!("let \"{left_out}\" fill a part of the target's key"));
+}
+
+/// A row that comes into the condition by an update is new to the target, and not whole where a
+/// large value did not change.
+fn warn_about_entering(
+    source: &Relation<'_>,
+    target: &Relation<'_>,
+    assigned: &[Assigned<'_>],
+    conditions: &[(Typed, Span)],
+    report: &mut Report<'_>,
+) {
+    let changes = |condition: &Typed| {
+        condition.inputs.iter().any(|input| !source.schema.key().contains(input))
+    };
+    // A condition on such a value is reported already, with the same mend.
+    if conditions.iter().any(|(condition, _)| kept_apart(condition, source).is_some()) {
+        return;
+    }
+    let Some((_, span)) = conditions.iter().find(|(condition, _)| changes(condition)) else {
+        return;
+    };
+    let others = assigned.iter().filter(|assigned| !target.schema.key().contains(&assigned.target));
+    let Some((column, table)) =
+        others.into_iter().find_map(|assigned| kept_apart(&assigned.typed, source))
+    else {
+        return;
+    };
+    report
+        .warning(*span, format!("a row may come into this without its \"{column}\""))
+        .detail(
+            "PostgreSQL leaves out large values that an update did not change; a row that is new \
+             to the target is parked then",
+        )
+        .hint(format!("ALTER TABLE {table} REPLICA IDENTITY FULL"));
+}
+
+/// What the source computes itself, and does not send.
+fn refuse_generated(typed: &Typed, span: Span, source: &Relation<'_>, report: &mut Report<'_>) {
+    let columns = typed.inputs.iter().filter_map(|&input| source.schema.columns().get(input));
+    if let Some(column) = columns.into_iter().find(|column| column.generated) {
+        let (name, of) = (&column.name, &source.name);
+        report
+            .error(span, format!("\"{name}\" is generated by {of}, which does not send it"))
+            .detail("PostgreSQL leaves generated columns out of what it sends of a change")
+            .hint("write the expression that it is generated by into the mapping");
     }
 }
 
@@ -161,16 +265,17 @@ fn kept_apart<'s>(typed: &Typed, source: &Relation<'s>) -> Option<(&'s str, Stri
         .iter()
         .filter(|input| !schema.key().contains(input))
         .filter_map(|&input| schema.columns().get(input))
-        .filter(|column| source.labels(&column.name).is_none())
-        .find(|column| is_large(column))?;
+        .filter(|column| !column.generated && source.labels(&column.name).is_none())
+        .find(|column| is_large(column, source.base_type(column)))?;
     Some((apart.name.as_str(), table))
 }
 
-fn is_large(column: &Column) -> bool {
+fn is_large(column: &Column, base: &str) -> bool {
     match &column.data_type {
         DataType::Binary | DataType::List(_) | DataType::Struct(_) => true,
         DataType::Utf8 => {
-            sql_type::length_max(&column.native_type).is_none_or(|length| length > SHORT_TEXT)
+            sql_type::length_max(base).is_none_or(|length| length > SHORT_TEXT)
+                && !NEVER_LARGE.iter().any(|name| base == *name || base.starts_with("time "))
         }
         _ => false,
     }

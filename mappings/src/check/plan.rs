@@ -3,7 +3,7 @@
 use super::{Library, keys};
 use crate::catalog::{Catalog, Execution, MappedColumn, Mapping, SqlFile};
 use crate::diagnostic::Report;
-use crate::expression::{Context, Scope, ScopeColumn, Translator, Typed};
+use crate::expression::{Context, Destination, Scope, ScopeColumn, Translator, Typed};
 use crate::names::{self, Relation};
 use crate::run::{Program, Target};
 use crate::statement::{self, From, Item, Name, Part, Query, Statement};
@@ -102,11 +102,8 @@ fn plan_between(
     library: &Library,
     report: &mut Report<'_>,
 ) -> Option<Mapping> {
-    let enums = (0..source.schema.columns().len()).filter(|&index| {
-        source.schema.columns().get(index).is_some_and(|c| source.labels(&c.name).is_some())
-    });
     let Library { zone, functions, config } = library;
-    let context = Context::new(source.schema, enums.collect(), zone, functions, config);
+    let context = Context::new(source, zone, functions, config);
     let mut filter = Filter::default();
     let scope = scope_of(&statement.query, source, &context, &mut filter, report);
     let targets = target_places(statement, target, report);
@@ -121,6 +118,8 @@ fn plan_between(
     let assigned = assigned?;
     keys::check_source(source_of(&statement.query), source, target, &assigned, report);
     keys::check_filter(&filter.conditions, source, report);
+    keys::check_rows(source, target, &assigned, &filter.conditions, report);
+    refuse_loss(statement, &assigned, &filter, report);
     if report.has_errors() {
         return None;
     }
@@ -273,6 +272,23 @@ fn refuse_count(statement: &Statement, report: &mut Report<'_>) {
         .detail("the values go into the columns one by one, in their order");
 }
 
+/// No part of a statement may get lost on the way: what could not be translated and was not
+/// reported is an error too.
+fn refuse_loss(
+    statement: &Statement,
+    assigned: &[Assigned<'_>],
+    filter: &Filter,
+    report: &mut Report<'_>,
+) {
+    let lost = assigned.len() != statement.query.items.len()
+        || filter.conditions.len() != filter.texts.len();
+    if lost && !report.has_errors() {
+        report
+            .error(statement.target.span, "a part of this mapping could not be read")
+            .hint("this is a fault of Syncline: please report the statement");
+    }
+}
+
 fn assign_all<'s>(
     items: &'s [Item],
     targets: &[Option<usize>],
@@ -287,9 +303,10 @@ fn assign_all<'s>(
             continue;
         };
         warn_about_order(item, &column.name, target, translator.report);
-        let labels = target.labels(&column.name);
+        let (base, labels) = (target.base_type(column), target.labels(&column.name));
+        let destination = Destination { column, base, labels };
         let written = (item.text.as_str(), item.span);
-        if let Some(typed) = translator.assign(typed, column, labels, written) {
+        if let Some(typed) = translator.assign(typed, destination, written) {
             assigned.push(Assigned { target: *index, item, typed });
         }
     }

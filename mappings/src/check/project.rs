@@ -37,9 +37,8 @@ pub(super) fn check(files: &Files<'_>) -> Vec<Diagnostic> {
 /// Two mappings into one target: their words would have to be weighed against each other.
 fn refuse_second_writer(mapping: Known<'_>, before: &[Known<'_>], report: &mut Report<'_>) {
     let planned = mapping.planned;
-    let Some(first) = before.iter().find(|other| other.planned.writes == planned.writes) else {
-        return;
-    };
+    let writers = || before.iter().filter(|other| other.planned.writes == planned.writes);
+    let Some(first) = writers().next() else { return };
     let place = place_of(*first);
     if let TableName::Entity(name) = &planned.writes {
         report
@@ -48,15 +47,16 @@ fn refuse_second_writer(mapping: Known<'_>, before: &[Known<'_>], report: &mut R
             .hint("an entity with more than one source needs claims, which this version does not have");
         return;
     }
-    let shared = planned.columns.iter().find(|column| {
-        !planned.key.contains(&column.name)
-            && first.planned.columns.iter().any(|other| other.name == column.name)
-    });
-    if let Some(column) = shared {
-        let other = first.planned.columns.iter().find(|other| other.name == column.name);
-        let place = other.map_or(place, |other| {
-            format!("{}:{}:{}", first.file.path, other.span.start.line, other.span.start.column)
+    let own = planned.columns.iter().filter(|column| !planned.key.contains(&column.name));
+    let mut shared = own.filter_map(|column| {
+        let mut others = writers().flat_map(|writer| {
+            writer.planned.columns.iter().map(move |other| (writer.file, other))
         });
+        let (file, other) = others.find(|(_, other)| other.name == column.name)?;
+        let start = other.span.start;
+        Some((column, format!("{}:{}:{}", file.path, start.line, start.column)))
+    });
+    if let Some((column, place)) = shared.next() {
         report
             .error(
                 column.span,

@@ -94,6 +94,20 @@ pub(super) fn round_even(input: &ArrayRef) -> Result<ArrayRef> {
     })
 }
 
+/// The logarithms of floats to the base of ten.
+pub(super) fn log10(input: &ArrayRef) -> Result<ArrayRef> {
+    Ok(match input.data_type() {
+        DataType::Float32 => {
+            let numbers: &PrimitiveArray<Float32Type> = typed(input)?;
+            Arc::new(numbers.unary::<_, Float32Type>(f32::log10))
+        }
+        _ => {
+            let numbers: &PrimitiveArray<Float64Type> = typed(input)?;
+            Arc::new(numbers.unary::<_, Float64Type>(f64::log10))
+        }
+    })
+}
+
 fn divide_rounding(number: i128, by: i128) -> i128 {
     let (quotient, rest) = (number / by, number % by);
     // Twice the rest can't overflow: |rest| < by ≤ 10^38.

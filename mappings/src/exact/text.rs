@@ -67,6 +67,21 @@ pub(super) fn to_text(input: &ArrayRef, zone: &Zone) -> Result<ArrayRef> {
     }
 }
 
+/// A column as its type's output function writes it.
+pub(super) fn to_output(input: &ArrayRef, zone: &Zone) -> Result<ArrayRef> {
+    let DataType::Boolean = input.data_type() else { return to_text(input, zone) };
+    let values = input.as_boolean();
+    write_all(input, |row, out| out.write_str(if values.value(row) { "t" } else { "f" }))
+}
+
+/// Integers in hexadecimal digits, as the `to_hex` of int4 or int8 writes them.
+pub(super) fn to_hex(input: &ArrayRef) -> Result<ArrayRef> {
+    match input.data_type() {
+        DataType::Int32 => primitives::<Int32Type>(input, |number, out| write!(out, "{number:x}")),
+        _ => primitives::<Int64Type>(input, |number, out| write!(out, "{number:x}")),
+    }
+}
+
 /// A column of texts as uuids: hexadecimal digits, with hyphens and braces as PostgreSQL takes
 /// them.
 pub(super) fn to_uuid(input: &ArrayRef) -> Result<ArrayRef> {

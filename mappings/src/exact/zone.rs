@@ -33,10 +33,6 @@ impl Zone {
         Some(Self { name: name.into(), rules })
     }
 
-    pub(crate) fn name(&self) -> &Arc<str> {
-        &self.name
-    }
-
     /// The absolute time of a local one, in µs. As PostgreSQL reads them, a time that occurs twice
     /// is the standard time, and a time that is skipped is read with the offset before the gap.
     pub(crate) fn absolute(&self, local: i64) -> Option<i64> {

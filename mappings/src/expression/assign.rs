@@ -3,11 +3,35 @@
 
 use super::translate::Translator;
 use super::typed::{Origin, Typed};
-use crate::sql_type::{self, Family};
+use crate::sql_type::{self, Family, Kind};
 use arrow_schema::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::sql::sqlparser::tokenizer::Span;
 use syncline_core::Column;
+
+/// A column of the target, and what is known of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Destination<'a> {
+    pub(crate) column: &'a Column,
+    /// The name of its type below all domains.
+    pub(crate) base: &'a str,
+    /// Those of an enum.
+    pub(crate) labels: Option<&'a [String]>,
+}
+
+impl Destination<'_> {
+    fn is_wide_numeric(&self) -> bool {
+        sql_type::is_wide_numeric(self.base, &self.column.data_type)
+    }
+
+    /// The type that a cast to it names: with digits that expressions can compute with.
+    fn cast_name(&self) -> String {
+        match sql_type::numeric_bounds(self.base) {
+            Some((_, scale)) if self.is_wide_numeric() => format!("numeric(38,{scale})"),
+            _ => self.column.native_type.clone(),
+        }
+    }
+}
 
 /// How values of one type go into a column of another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,13 +73,25 @@ impl Fit {
 
 /// Whether a column that is carried as text takes this at all: plain text takes any value in its
 /// text form, a wide numeric takes numbers, the others (json, enums, inet, …) take text.
-fn takes(target: &Column, typed: &Typed) -> bool {
-    let native = &target.native_type;
+fn takes(target: Destination<'_>, typed: &Typed) -> bool {
     let from = Family::of(&typed.data_type);
-    target.data_type != DataType::Utf8
+    let is_json = typed.kind == Kind::Opaque && !matches!(typed.origin, Origin::Column(_));
+    if is_json {
+        return matches!(target.base, "json" | "jsonb");
+    }
+    target.column.data_type != DataType::Utf8
         || matches!(from, Family::Text | Family::Null)
-        || sql_type::is_plain_text(native)
-        || (sql_type::is_wide_numeric(native, &target.data_type) && from.is_number())
+        || sql_type::is_plain_text(target.base)
+        || (target.is_wide_numeric() && from.is_number())
+}
+
+/// How many digits of a second a value can have.
+fn seconds(typed: &Typed) -> u8 {
+    match typed.kind {
+        Kind::Seconds(digits) => digits,
+        _ if typed.is_timed() => 6,
+        _ => 0,
+    }
 }
 
 fn wide_float(from: &DataType, to: &DataType) -> bool {
@@ -85,53 +121,84 @@ fn number_fit(from: &DataType, to: &DataType) -> Fit {
 }
 
 impl Translator<'_, '_, '_> {
-    /// The expression as the target's column takes it. `labels` are those of an enum column.
+    /// The expression as the target's column takes it.
     pub(crate) fn assign(
         &mut self,
         typed: Typed,
-        target: &Column,
-        labels: Option<&[String]>,
+        target: Destination<'_>,
         item: (&str, Span),
     ) -> Option<Typed> {
-        let (text, span) = item;
-        self.check_null(&typed, target, span)?;
+        let span = item.1;
+        self.check_null(&typed, target.column, span)?;
         if let Origin::Constant { .. } = typed.origin
+            && typed.kind != Kind::Opaque
             && !typed.is_null()
         {
-            return self.assign_constant(typed, target, labels, item);
+            return self.assign_constant(typed, target, item);
         }
         if !takes(target, &typed) {
             return self.refuse_type(&typed, target, item);
         }
-        let native = self.context.native_type(&typed).unwrap_or_default();
-        let wide_source = sql_type::is_wide_numeric(native, &typed.data_type);
-        let wide_target = sql_type::is_wide_numeric(&target.native_type, &target.data_type);
-        if wide_source && !wide_target && target.data_type != DataType::Utf8 {
-            return self.refuse_narrowing(
-                native,
-                target,
-                (text, span),
-                "digits may be lost, and rows that overflow are parked",
-            );
-        }
-        if wide_target && typed.data_type == DataType::Utf8 && !wide_source {
+        let is_text = target.column.data_type == DataType::Utf8;
+        let wide_source = typed.kind == Kind::WideNumeric;
+        if target.is_wide_numeric() && typed.data_type == DataType::Utf8 && !wide_source {
             return self.refuse_type(&typed, target, item);
         }
-        if target.data_type == DataType::Utf8 {
-            self.warn_about_text(&typed, native, target, labels, span);
+        if let Some(how) = self.digits_lost(&typed, target) {
+            let native = self.context.native_type(&typed);
+            let from = native.map_or_else(|| typed.type_name(), str::to_owned);
+            return self.refuse_narrowing(&from, target, item, how);
         }
-        let typed = if sql_type::is_padded(native) && !sql_type::is_padded(&target.native_type) {
-            self.computable(typed, span)?
-        } else {
-            typed
+        let padded = matches!(typed.kind, Kind::Padded(_));
+        let typed = match padded && is_text && !sql_type::is_padded(target.base) {
+            true => self.computable(typed, span)?,
+            false => typed,
         };
-        match Fit::of(&typed.data_type, &target.data_type) {
-            Fit::Whole => self.convert_to_target(typed, target, span),
+        match Fit::of(&typed.data_type, &target.column.data_type) {
+            Fit::Whole => {
+                if is_text {
+                    self.warn_about_text(&typed, target, span);
+                }
+                self.convert_to_target(typed, target.column, span)
+            }
             Fit::Narrows(how) => {
                 let from = typed.type_name();
-                self.refuse_narrowing(&from, target, (text, span), how)
+                self.refuse_narrowing(&from, target, item, how)
             }
             Fit::Never => self.refuse_type(&typed, target, item),
+        }
+    }
+
+    /// What a target would drop of values though the type that carries them is the same: digits of
+    /// numerics that are carried as text, and of seconds.
+    fn digits_lost(&self, typed: &Typed, target: Destination<'_>) -> Option<&'static str> {
+        let kept = sql_type::seconds(target.base).unwrap_or(6);
+        let timed = Family::of(&target.column.data_type).has_seconds();
+        if timed && seconds(typed) > kept {
+            return Some("fractions of a second are rounded off");
+        }
+        let overflow = "digits may be lost, and rows that overflow are parked";
+        let wide_source = typed.kind == Kind::WideNumeric;
+        if !target.is_wide_numeric() {
+            let into_number = wide_source && target.column.data_type != DataType::Utf8;
+            return into_number.then_some(overflow);
+        }
+        let (precision, scale) = sql_type::numeric_bounds(target.base)?;
+        let bounds = match typed.data_type {
+            _ if wide_source => sql_type::numeric_bounds(self.context.base_type(typed)?),
+            DataType::Decimal128(precision, scale) => Some((precision.into(), scale.into())),
+            ref other if Family::of(other) == Family::Integer => {
+                Some((sql_type::integer_digits(other).into(), 0))
+            }
+            _ => None,
+        };
+        match bounds {
+            None => Some(overflow),
+            Some((_, from)) if from > scale => Some("digits after the point are rounded off"),
+            Some((from, of)) if from - of > precision - scale => {
+                Some("rows that overflow are parked")
+            }
+            Some(_) => None,
         }
     }
 
@@ -146,43 +213,32 @@ impl Translator<'_, '_, '_> {
     fn assign_constant(
         &mut self,
         typed: Typed,
-        target: &Column,
-        labels: Option<&[String]>,
+        target: Destination<'_>,
         (text, span): (&str, Span),
     ) -> Option<Typed> {
         let untyped = typed.is_untyped();
-        let name = &target.native_type;
+        let name = &target.column.native_type;
         if let Some(ScalarValue::Utf8(Some(value))) = typed.value() {
             let length = value.chars().count();
-            if let Some(longest) = sql_type::length_max(name)
+            if let Some(longest) = sql_type::length_max(target.base)
                 && length > longest
             {
                 self.report
                     .error(span, format!("this text has {length} characters, too many for {name}"));
                 return None;
             }
-            if let Some(labels) = labels
-                && !labels.contains(value)
-            {
-                let found = self.report.error(span, format!("{name} has no label \"{value}\""));
-                found.detail(format!(
-                    "its labels are {}",
-                    crate::names::list(labels.iter().map(String::as_str))
-                ));
-                let known = labels.iter().map(String::as_str);
-                if let Some(meant) = crate::names::nearest(value, known) {
-                    found.hint(format!("did you mean '{meant}'?"));
-                }
-                return None;
+            if let Some(labels) = target.labels {
+                self.refuse_label(name, &value.clone(), labels, span)?;
             }
         }
+        let column = target.column;
         let numbers =
-            Family::of(&typed.data_type).is_number() && Family::of(&target.data_type).is_number();
-        let whole = Fit::of(&typed.data_type, &target.data_type) == Fit::Whole;
+            Family::of(&typed.data_type).is_number() && Family::of(&column.data_type).is_number();
+        let whole = Fit::of(&typed.data_type, &column.data_type) == Fit::Whole;
         if !(untyped || numbers || whole && takes(target, &typed)) {
             return self.refuse_type(&typed, target, (text, span));
         }
-        self.convert(typed, &target.data_type, span)
+        self.convert(typed, &column.data_type, span)
     }
 
     fn check_null(&mut self, typed: &Typed, target: &Column, span: Span) -> Option<()> {
@@ -203,31 +259,31 @@ impl Translator<'_, '_, '_> {
         Some(())
     }
 
-    fn warn_about_text(
-        &mut self,
-        typed: &Typed,
-        native: &str,
-        target: &Column,
-        labels: Option<&[String]>,
-        span: Span,
-    ) {
-        if typed.data_type != DataType::Utf8 || typed.is_null() {
+    fn warn_about_text(&mut self, typed: &Typed, target: Destination<'_>, span: Span) {
+        if typed.is_null() {
             return;
         }
-        let (name, to) = (&target.name, &target.native_type);
-        if let Some(longest) = sql_type::length_max(to)
-            && matches!(typed.origin, Origin::Column(_))
-            && sql_type::length_max(native).is_none_or(|length| length > longest)
+        let native = self.context.native_type(typed);
+        let (name, to) = (&target.column.name, &target.column.native_type);
+        let limit = self.length_limit(typed);
+        if let Some(longest) = sql_type::length_max(target.base)
+            && limit.is_none_or(|length| length > longest)
         {
+            let from = native.map_or_else(|| typed.type_name(), str::to_owned);
             self.report
-                .warning(span, format!("this {native} may be longer than \"{name}\" allows ({to})"))
+                .warning(span, format!("this {from} may be longer than \"{name}\" allows ({to})"))
                 .detail("rows that are too long are parked")
                 .hint(format!("left(…, {longest}) cuts it"));
-        } else if labels.is_some() && native != to {
+            return;
+        }
+        if typed.data_type != DataType::Utf8 || native == Some(to.as_str()) {
+            return;
+        }
+        if target.labels.is_some() {
             self.report
                 .warning(span, format!("\"{name}\" takes only the labels of {to}"))
                 .detail("rows with any other text are parked");
-        } else if !native.is_empty() && native != to && !sql_type::is_plain_text(to) {
+        } else if native.is_some() && !sql_type::is_plain_text(to) {
             self.report
                 .warning(span, format!("\"{name}\" takes only what is valid for {to}"))
                 .detail("rows with any other text are parked");
@@ -237,32 +293,33 @@ impl Translator<'_, '_, '_> {
     fn refuse_narrowing(
         &mut self,
         from: &str,
-        target: &Column,
+        target: Destination<'_>,
         (text, span): (&str, Span),
         how: &str,
     ) -> Option<Typed> {
-        let (name, to) = (&target.name, &target.native_type);
+        let (name, to) = (&target.column.name, &target.column.native_type);
+        let cast = target.cast_name();
         self.report
             .error(span, format!("{from} does not fit into \"{name}\" ({to}) without loss"))
             .detail(format!("with a cast, {how}"))
-            .hint(format!("cast it explicitly: CAST({text} AS {to})"));
+            .hint(format!("cast it explicitly: CAST({text} AS {cast})"));
         None
     }
 
     fn refuse_type(
         &mut self,
         typed: &Typed,
-        target: &Column,
+        target: Destination<'_>,
         (text, span): (&str, Span),
     ) -> Option<Typed> {
-        let (name, to) = (&target.name, &target.native_type);
+        let (name, to) = (&target.column.name, &target.column.native_type);
         let from = typed.type_name();
-        let castable = self.can_convert(typed, &target.data_type);
+        let castable = self.can_convert(typed, &target.column.data_type);
         let message = format!("{from} can't be written to \"{name}\" ({to})");
         let found = self.report.error(span, message);
-        if sql_type::is_wide_numeric(to, &target.data_type) {
+        if target.is_wide_numeric() {
             found.hint(format!("cast it to a number: CAST({text} AS numeric(20,4))"));
-        } else if castable && target.data_type != DataType::Utf8 {
+        } else if castable && target.column.data_type != DataType::Utf8 {
             found.hint(format!("cast it explicitly: CAST({text} AS {to})"));
         }
         None

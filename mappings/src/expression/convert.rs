@@ -3,7 +3,7 @@
 use super::translate::{Translator, compute};
 use super::typed::{Origin, Typed};
 use crate::exact::Exact;
-use crate::sql_type::{self, Family, PRECISION_MAX};
+use crate::sql_type::{self, Family, Kind, Named, PRECISION_MAX};
 use arrow_schema::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::physical_expr::PhysicalExpr;
@@ -19,10 +19,8 @@ impl Translator<'_, '_, '_> {
         // A wide numeric may be cast, though it can't be computed with otherwise.
         let typed = self.translate(inner)?;
         let span = self.place(inner);
-        let typed = match self.context.native_type(&typed) {
-            Some(native) if sql_type::is_wide_numeric(native, &typed.data_type) => {
-                Typed { origin: Origin::Computed, ..typed }
-            }
+        let typed = match typed.kind {
+            Kind::WideNumeric | Kind::Opaque => typed,
             _ => self.computable(typed, span)?,
         };
         self.cast_to_named(typed, named, span)
@@ -41,16 +39,79 @@ impl Translator<'_, '_, '_> {
                 return None;
             }
         };
-        let cast = self.convert(typed, &to.data_type, span)?;
-        let cast = match to.length_max {
+        self.refuse_cast_of_form(&typed, &to, span)?;
+        let length = self.length_limit(&typed);
+        let is_text = to.data_type == DataType::Utf8 && to.kind == Kind::Plain;
+        let cast = match typed.kind {
+            Kind::WideNumeric if !is_text => self.cast_wide(typed, &to.data_type),
+            _ => self.convert(typed, &to.data_type, span)?,
+        };
+        let cast = match (to.length_max, to.kind) {
             // PostgreSQL cuts what is too long for an explicit cast.
-            Some(length) => {
-                let length = ScalarValue::Int64(i64::try_from(length).ok());
-                self.call("left", vec![cast, Typed::constant(length, false)], span)?
+            (Some(longest), _) => {
+                let longest = ScalarValue::Int64(i64::try_from(longest).ok());
+                self.call("left", vec![cast, Typed::constant(longest, false)], span)?
             }
-            None => cast,
+            (None, Kind::Seconds(digits)) => {
+                let rounded = exact(cast, Exact::Seconds(digits), &to.data_type);
+                rounded.of_kind(to.kind)
+            }
+            (None, Kind::Opaque) => {
+                let cast = Typed { kind: Kind::Opaque, ..cast };
+                match cast.origin {
+                    Origin::Column(_) => Typed { origin: Origin::Computed, ..cast },
+                    Origin::Constant { .. } | Origin::Computed => cast,
+                }
+            }
+            (None, _) if is_text => cast.of_kind(length.map_or(Kind::Plain, Kind::Limited)),
+            (None, _) => cast.of_kind(Kind::Plain),
         };
         self.fold(cast, span)
+    }
+
+    /// What is carried in its text form can be cast to text, and a wide numeric to a number.
+    fn refuse_cast_of_form(&mut self, typed: &Typed, to: &Named, span: Span) -> Option<()> {
+        let family = Family::of(&to.data_type);
+        let base = self.context.base_type(typed).unwrap_or("jsonb");
+        // PostgreSQL's own cast adds the bits of the net to an inet, and a cast to jsonb writes the
+        // text anew.
+        let has_form = matches!(typed.origin, Origin::Column(_)) && base != "inet";
+        let to_text = family == Family::Text && to.kind == Kind::Plain && has_form;
+        let is_fine = match typed.kind {
+            Kind::WideNumeric => to_text || family.is_number(),
+            Kind::Opaque => {
+                let stays = matches!(base, "json" | "jsonb") && to.kind == Kind::Opaque;
+                to_text || stays
+            }
+            _ => true,
+        };
+        if is_fine {
+            return Some(());
+        }
+        let from = self.context.native_type(typed).unwrap_or("jsonb");
+        let name = match to.kind {
+            Kind::Opaque => "json".to_owned(),
+            _ => sql_type::name(&to.data_type),
+        };
+        let found = self.report.error(span, format!("there is no cast from {from} to {name} here"));
+        if has_form && family != Family::Text {
+            found.hint("cast it to text first");
+        }
+        None
+    }
+
+    /// A numeric that is carried as text as another number.
+    fn cast_wide(&self, typed: Typed, to: &DataType) -> Typed {
+        match *to {
+            DataType::Decimal128(precision, scale) => {
+                exact(typed, Exact::ReadDecimal(precision, scale), to)
+            }
+            DataType::Float32 | DataType::Float64 => exact(typed, Exact::Float(to.clone()), to),
+            _ => {
+                let whole = DataType::Decimal128(PRECISION_MAX, 0);
+                arrow(exact(typed, Exact::ReadDecimal(PRECISION_MAX, 0), &whole), to)
+            }
+        }
     }
 
     /// A value as another type, as an explicit cast does it; refused where there is no such cast.
@@ -96,15 +157,31 @@ impl Translator<'_, '_, '_> {
         let zone = self.context.zone;
         match (Family::of(&typed.data_type), Family::of(to)) {
             (Family::Other | Family::Null, _) => None,
-            (_, Text) => Some(exact(typed, Exact::Text(zone.clone()), to)),
+            (_, Text) => {
+                let length = sql_type::text_length(&typed.data_type);
+                let text = exact(typed, Exact::Text(zone.clone()), to);
+                Some(text.of_kind(length.map_or(Kind::Plain, Kind::Limited)))
+            }
             (Text, Date | Naive | Aware) => {
                 Some(exact(typed, Exact::Moment(to.clone(), zone.clone()), to))
             }
             (Text, Uuid) => Some(exact(typed, Exact::Uuid, to)),
-            (Text, Boolean | Integer | Decimal | Float | Time | Interval)
+            // How a text of a row is read as an interval is not known to be PostgreSQL's way.
+            (Text, Interval) if typed.value().is_none() => None,
+            (Text, Boolean | Integer | Time | Interval)
             | (Boolean, Integer)
-            | (Integer, Integer | Decimal | Float | Boolean)
-            | (Float, Float | Decimal) => Some(arrow(typed, to)),
+            | (Integer, Integer | Decimal | Float | Boolean) => Some(arrow(typed, to)),
+            (Text, Float) => Some(exact(typed, Exact::Float(to.clone()), to)),
+            (Float, Float) if *to == DataType::Float64 => Some(arrow(typed, to)),
+            (Float, Float) => Some(exact(typed, Exact::Float(to.clone()), to)),
+            (Text | Float, Decimal) => {
+                let DataType::Decimal128(precision, scale) = *to else { return None };
+                let read = match Family::of(&typed.data_type) {
+                    Text => Exact::ReadDecimal(precision, scale),
+                    _ => Exact::FloatDecimal(precision, scale),
+                };
+                Some(exact(typed, read, to))
+            }
             (Decimal, Decimal) => {
                 let DataType::Decimal128(precision, scale) = *to else { return None };
                 Some(exact(typed, Exact::Decimal(precision, scale), to))
@@ -113,7 +190,7 @@ impl Translator<'_, '_, '_> {
                 let whole = DataType::Decimal128(PRECISION_MAX, 0);
                 Some(arrow(exact(typed, Exact::Decimal(PRECISION_MAX, 0), &whole), to))
             }
-            (Decimal, Float) => Some(arrow(finite(typed), to)),
+            (Decimal, Float) => Some(exact(finite(typed), Exact::Float(to.clone()), to)),
             (Float, Integer) => {
                 let float = typed.data_type.clone();
                 Some(arrow(exact(typed, Exact::RoundEven, &float), to))
@@ -127,6 +204,7 @@ impl Translator<'_, '_, '_> {
 
     /// Several values as the one type they have in common.
     pub(super) fn unify(&mut self, values: Vec<Typed>, span: Span) -> Option<Vec<Typed>> {
+        let kind = self.common_kind(&values, span)?;
         let mut common: Option<DataType> = None;
         for value in values.iter().filter(|value| !value.is_untyped()) {
             let found = match &common {
@@ -145,7 +223,7 @@ impl Translator<'_, '_, '_> {
         }
         let common = common.unwrap_or(DataType::Utf8);
         let converted: Vec<Option<Typed>> =
-            values.into_iter().map(|value| self.convert(value, &common, span)).collect();
+            values.into_iter().map(|value| self.adopt(value, &common, kind, span)).collect();
         converted.into_iter().collect()
     }
 }

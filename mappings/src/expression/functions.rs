@@ -2,12 +2,17 @@
 //! everything else is refused by name.
 
 use super::convert::{arrow, exact, finite, real};
+use super::kinds::constant_text;
+use super::numbers::{whole_numeric, with_room};
+use super::pattern;
 use super::translate::Translator;
 use super::typed::Typed;
 use crate::exact::Exact;
 use crate::names;
-use crate::sql_type::{self, Family};
+use crate::sql_type::{self, Family, Kind};
 use arrow_schema::{DataType, Field, FieldRef, TimeUnit};
+use datafusion::common::ScalarValue;
+use datafusion::logical_expr::Operator;
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
 use datafusion::physical_expr::ScalarFunctionExpr;
@@ -136,6 +141,13 @@ const OVER_ROWS: &[&str] = &[
 /// Functions that can give NULL for arguments that are not.
 const MAY_BE_NULL: &[&str] = &["nullif", "regexp_like"];
 
+/// Functions that `citext` has in a form of its own, blind to case.
+const BLIND_TO_CASE: &[&str] = &["regexp_replace", "replace", "split_part", "strpos", "translate"];
+
+/// Functions whose text is never longer than their first argument.
+const NO_LONGER: &[&str] =
+    &["btrim", "initcap", "left", "lower", "ltrim", "reverse", "right", "rtrim", "substr", "upper"];
+
 /// Functions that give one of their arguments back, infinite or not.
 const CHOOSING: &[&str] = &["greatest", "least", "nullif"];
 
@@ -174,8 +186,14 @@ impl Translator<'_, '_, '_> {
         span: Span,
     ) -> Option<Typed> {
         if name == "mod" {
-            let mut arguments = self.arguments(function, span)?.into_iter();
-            let (left, right) = (arguments.next()?, arguments.next()?);
+            let arguments = self.arguments(function, span)?;
+            let [left, right] = arguments.try_into().map_or_else(
+                |arguments: Vec<Typed>| {
+                    self.refuse_arguments("mod", &arguments, span);
+                    None
+                },
+                Some,
+            )?;
             let op = datafusion::sql::sqlparser::ast::BinaryOperator::Modulo;
             return self.binary(left, &op, right, span);
         }
@@ -221,20 +239,34 @@ impl Translator<'_, '_, '_> {
     /// A call of a known function, its arguments converted as PostgreSQL would.
     pub(super) fn call(&mut self, name: &str, args: Vec<Typed>, span: Span) -> Option<Typed> {
         let called = FUNCTIONS.iter().find(|(known, _)| *known == name).map_or(name, |(_, to)| to);
+        let args = self.as_floats(name, args, span)?;
+        if BLIND_TO_CASE.contains(&name) && args.iter().any(|arg| arg.kind == Kind::Citext) {
+            self.report
+                .error(span, format!("{name} of a citext is not supported here"))
+                .hint("cast it to text: …::text, or lower it: lower(…)");
+            return None;
+        }
         match (name, args.as_slice()) {
             ("coalesce", [_, ..]) => return self.coalesce(args, span),
-            ("nullif" | "greatest" | "least", [_, _, ..]) => {
-                let args = self.unify(args, span)?;
-                return self.invoke(called, args, span);
+            ("nullif", [_, _]) => return self.nullif(args, span),
+            ("greatest" | "least", [_, _, ..]) => return self.extreme(called, args, span),
+            ("concat" | "concat_ws", _) => return self.joined(called, args, span),
+            ("octet_length", _) => {
+                self.refuse_padded(name, &args.iter().collect::<Vec<_>>(), span)?
             }
-            ("concat" | "concat_ws", _) => {
-                let args: Vec<Option<Typed>> =
-                    args.into_iter().map(|arg| self.convert(arg, &DataType::Utf8, span)).collect();
-                let args = args.into_iter().collect::<Option<Vec<_>>>()?;
-                return self.invoke(called, args, span);
+            ("regexp_like", [_, _, ..]) | ("regexp_replace", [_, _, _, ..]) => {
+                return self.regexp(called, args, span);
+            }
+            ("encode" | "decode", [_, format])
+                if constant_text(format)
+                    .is_none_or(|format| !format.eq_ignore_ascii_case("hex")) =>
+            {
+                self.report.error(span, format!("{name} knows 'hex' here, and no other format"));
+                return None;
             }
             ("ceil" | "ceiling" | "floor" | "trunc", [only]) => {
                 let whole = whole_numeric(&only.data_type);
+                let args = args.into_iter().map(with_room).collect();
                 let typed = self.invoke(called, args, span)?;
                 return match whole {
                     Some(whole) => self.convert(typed, &whole, span),
@@ -245,18 +277,134 @@ impl Translator<'_, '_, '_> {
                 let float = only.data_type.clone();
                 return args.into_iter().next().map(|only| exact(only, Exact::RoundEven, &float));
             }
+            ("round", [first, _]) if Family::of(&first.data_type) != Family::Float => {
+                return self.round_to(args, span);
+            }
             ("round" | "trunc", [first, _]) if Family::of(&first.data_type) == Family::Float => {
                 self.report
                     .error(span, format!("{name} to a number of digits needs a numeric"))
                     .hint("cast the number first: x::numeric(20,6)");
                 return None;
             }
+            ("to_hex", [only]) if matches!(only.data_type, DataType::Int32 | DataType::Int64) => {
+                let only = args.into_iter().next()?;
+                return Some(exact(only, Exact::Hex, &DataType::Utf8).of_kind(Kind::Limited(16)));
+            }
+            ("to_hex", _) | ("log", [_, _]) => return self.refuse_arguments(name, &args, span),
+            ("log", [only]) if Family::of(&only.data_type) == Family::Float => {
+                let float = only.data_type.clone();
+                let only = args.into_iter().next()?;
+                return Some(real(exact(only, Exact::Log10, &float)));
+            }
             ("decode", [_, _]) => return self.decode(args, span),
-            ("date_part", [_, _]) => return self.date_part(args, span),
+            ("date_part", [_, _]) => return self.part_of("date_part", args, span),
             ("date_trunc", [_, _]) => return self.date_trunc(args, span),
             _ => {}
         }
-        self.invoke(called, args, span)
+        let longest = args.first().filter(|_| NO_LONGER.contains(&called));
+        let longest = longest.and_then(|text| self.length_limit(text));
+        let cut = match (called, args.as_slice()) {
+            ("left" | "right", [_, length]) | ("substr", [_, _, length]) => constant_length(length),
+            _ => None,
+        };
+        let limit = longest.into_iter().chain(cut).min();
+        let typed = self.invoke(called, args, span)?;
+        Some(match limit.filter(|_| typed.data_type == DataType::Utf8) {
+            Some(limit) => typed.of_kind(Kind::Limited(limit)),
+            None => typed,
+        })
+    }
+
+    /// The first value, or NULL where the two are equal.
+    fn nullif(&mut self, args: Vec<Typed>, span: Span) -> Option<Typed> {
+        let mut args = args.into_iter();
+        let (first, second) = (args.next()?, args.next()?);
+        let to = if first.is_untyped() { &second } else { &first };
+        let to = if to.is_untyped() { DataType::Utf8 } else { to.data_type.clone() };
+        let same = self.compare(first.clone(), Operator::Eq, second, span)?;
+        let kind = first.kind;
+        let first = self.convert(first, &to, span)?.of_kind(kind);
+        let null = Typed::constant(ScalarValue::try_from(&to).ok()?, false).of_kind(kind);
+        self.case_of(&[same], vec![null, first], true, span)
+    }
+
+    /// The greatest or least of several values.
+    fn extreme(&mut self, called: &str, args: Vec<Typed>, span: Span) -> Option<Typed> {
+        self.refuse_enum_order(&args, Operator::Gt, span)?;
+        let args = self.unify(args, span)?;
+        let kind = args.first()?.kind;
+        if kind == Kind::Citext {
+            self.report
+                .error(span, format!("{called} of citext is not supported here"))
+                .hint("cast it to text: …::text");
+            return None;
+        }
+        Some(self.invoke(called, args, span)?.of_kind(kind))
+    }
+
+    /// `concat` and `concat_ws`, which write values as they are sent: booleans are `t` and `f`.
+    fn joined(&mut self, called: &str, args: Vec<Typed>, span: Span) -> Option<Typed> {
+        self.refuse_padded(called, &args.iter().collect::<Vec<_>>(), span)?;
+        let zone = self.context.zone.clone();
+        let texts: Vec<Option<Typed>> = args
+            .into_iter()
+            .map(|arg| match arg.data_type {
+                DataType::Boolean => Some(exact(arg, Exact::Output(zone.clone()), &DataType::Utf8)),
+                _ => self.convert(arg, &DataType::Utf8, span),
+            })
+            .collect();
+        let texts = texts.into_iter().collect::<Option<Vec<_>>>()?;
+        self.invoke(called, texts, span)
+    }
+
+    /// `regexp_like` and `regexp_replace`, with PostgreSQL's patterns.
+    fn regexp(&mut self, called: &str, args: Vec<Typed>, span: Span) -> Option<Typed> {
+        let replaces = called == "regexp_replace";
+        let mut args = args.into_iter();
+        let (text, pattern) = (args.next()?, args.next()?);
+        let read = constant_text(&pattern).and_then(|text| pattern::translate(&text).ok());
+        let mut passed = vec![text, self.pattern(pattern, span)?];
+        if replaces {
+            passed.push(self.replacement(args.next()?, span)?);
+        }
+        if let Some(flags) = args.next() {
+            let known = if replaces { "gi" } else { "i" };
+            let is_known = |flags: &str| flags.chars().all(|flag| known.contains(flag));
+            if !constant_text(&flags).is_some_and(|flags| is_known(&flags)) {
+                self.report.error(span, format!("{called} knows the flags '{known}' here"));
+                return None;
+            }
+            passed.push(flags);
+        }
+        if let Some(pattern) = read.filter(|_| replaces) {
+            let everywhere = passed.get(3).and_then(constant_text);
+            let everywhere = everywhere.is_some_and(|flags| flags.contains('g'));
+            if !pattern.finds_the_same || (everywhere && pattern.can_be_empty()) {
+                self.report
+                    .error(span, "what this pattern finds may differ from PostgreSQL's choice")
+                    .detail("PostgreSQL takes the longest match, and an empty one beside another")
+                    .hint("replace in several steps, each with a simple pattern");
+                return None;
+            }
+        }
+        if args.next().is_some() {
+            return self.refuse_arguments(called, &passed, span);
+        }
+        self.invoke(called, passed, span)
+    }
+
+    fn replacement(&mut self, text: Typed, span: Span) -> Option<Typed> {
+        let Some(written) = constant_text(&text) else {
+            self.report.error(span, "a replacement is written in the statement, as a text");
+            return None;
+        };
+        match pattern::replacement(&written) {
+            Ok(text) => Some(Typed::constant(ScalarValue::Utf8(Some(text)), false)),
+            Err(why) => {
+                self.report.error(span, why);
+                None
+            }
+        }
     }
 
     /// Bytes from their text form, which DataFusion takes as bytes itself.
@@ -355,7 +503,12 @@ impl Translator<'_, '_, '_> {
         Some(if CHOOSING.contains(&function.name()) { typed } else { real(typed) })
     }
 
-    fn refuse_arguments(&mut self, name: &str, args: &[Typed], span: Span) -> Option<Typed> {
+    pub(super) fn refuse_arguments(
+        &mut self,
+        name: &str,
+        args: &[Typed],
+        span: Span,
+    ) -> Option<Typed> {
         let types: Vec<String> = args.iter().map(Typed::type_name).collect();
         self.report
             .error(span, format!("there is no function {name}({})", types.join(", ")))
@@ -364,11 +517,13 @@ impl Translator<'_, '_, '_> {
     }
 }
 
-/// The type of a numeric without its digits after the point, and room for a carry.
-fn whole_numeric(data_type: &DataType) -> Option<DataType> {
-    let DataType::Decimal128(precision, scale) = *data_type else { return None };
-    let whole = precision.saturating_sub(scale.unsigned_abs()).saturating_add(1);
-    Some(DataType::Decimal128(whole.min(sql_type::PRECISION_MAX), 0))
+/// A number of characters that is written in the statement.
+fn constant_length(typed: &Typed) -> Option<usize> {
+    match typed.value()? {
+        ScalarValue::Int32(Some(length)) => usize::try_from(*length).ok(),
+        ScalarValue::Int64(Some(length)) => usize::try_from(*length).ok(),
+        _ => None,
+    }
 }
 
 fn field(typed: &Typed) -> FieldRef {

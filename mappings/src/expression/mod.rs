@@ -9,12 +9,16 @@
 mod assign;
 mod convert;
 mod functions;
+mod kinds;
+mod numbers;
 mod operators;
+mod pattern;
 mod reason;
 mod time;
 mod translate;
 mod typed;
 
+pub(crate) use assign::Destination;
 pub(crate) use reason::reason;
 pub(crate) use translate::Translator;
 pub(crate) use typed::{Context, Origin, Scope, ScopeColumn, Typed};

@@ -1,12 +1,14 @@
 //! Operators: arithmetic, comparisons, logic, texts, lists and CASE.
 
 use super::convert::{arrow, exact, finite, real};
+use super::kinds::{constant_text, folds};
+use super::pattern;
 use super::translate::{Translator, compute};
-use super::typed::{Context, Origin, Typed};
-use crate::exact::Exact;
-use crate::sql_type::{self, Family};
+use super::typed::Typed;
+use crate::exact::{Exact, Span as Moved};
+use crate::sql_type::{self, Family, Kind};
 use arrow_array::RecordBatch;
-use arrow_schema::{DataType, IntervalUnit, TimeUnit};
+use arrow_schema::{DataType, IntervalUnit};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::Operator;
 use datafusion::physical_expr::PhysicalExpr;
@@ -64,10 +66,11 @@ impl Translator<'_, '_, '_> {
     /// A quoted text or NULL takes the type of the other side.
     fn settle(&mut self, left: Typed, right: Typed, span: Span) -> Option<(Typed, Typed)> {
         if left.is_untyped() && !right.is_untyped() {
-            return Some((self.convert(left, &right.data_type, span)?, right));
+            let left = self.adopt(left, &right.data_type, right.kind, span)?;
+            return Some((left, right));
         }
         if right.is_untyped() && !left.is_untyped() {
-            let right = self.convert(right, &left.data_type, span)?;
+            let right = self.adopt(right, &left.data_type, left.kind, span)?;
             return Some((left, right));
         }
         Some((left, right))
@@ -115,6 +118,13 @@ impl Translator<'_, '_, '_> {
             return None;
         }
         let families = [Family::of(&left.data_type), Family::of(&right.data_type)];
+        if families.contains(&Family::Float) && op == Operator::Modulo {
+            let (one, other) = (left.type_name(), right.type_name());
+            self.report
+                .error(span, format!("there is no operator {one} % {other}"))
+                .hint("cast both to numeric, as in x::numeric(20,6)");
+            return None;
+        }
         if families.contains(&Family::Float) {
             let mut sides = self.unify(vec![left, right], span)?.into_iter();
             let (left, right) = (sides.next()?, sides.next()?);
@@ -141,7 +151,7 @@ impl Translator<'_, '_, '_> {
         Some(exact(computed, Exact::Decimal(precision, scale), &data_type))
     }
 
-    fn as_decimal(&mut self, typed: Typed, span: Span) -> Option<Typed> {
+    pub(super) fn as_decimal(&mut self, typed: Typed, span: Span) -> Option<Typed> {
         if Family::of(&typed.data_type) == Family::Decimal {
             return Some(typed);
         }
@@ -165,19 +175,15 @@ impl Translator<'_, '_, '_> {
             Family::Date => self.convert(time, &sql_type::NAIVE, span)?,
             _ => time,
         };
+        let Some(by) = moved_by(&by, op) else {
+            self.report
+                .error(span, "an interval is written in the statement here, in whole µs")
+                .hint("write INTERVAL '1 day', or INTERVAL '90 minutes'");
+            return None;
+        };
         let data_type = time.data_type.clone();
-        let time = self.in_zone(finite(time));
-        let zoned = time.data_type.clone();
-        Some(arrow(checked(time, op, by, zoned), &data_type))
-    }
-
-    /// A timestamptz with the project's zone in its type, which Arrow's functions go by.
-    pub(super) fn in_zone(&self, typed: Typed) -> Typed {
-        if Family::of(&typed.data_type) != Family::Aware {
-            return typed;
-        }
-        let zone = self.context.zone.name().clone();
-        arrow(typed, &DataType::Timestamp(TimeUnit::Microsecond, Some(zone)))
+        let zone = self.context.zone.clone();
+        Some(exact(finite(time), Exact::Shift(by, zone), &data_type))
     }
 
     pub(super) fn negate(&mut self, typed: Typed, span: Span) -> Option<Typed> {
@@ -208,10 +214,10 @@ impl Translator<'_, '_, '_> {
         right: Typed,
         span: Span,
     ) -> Option<Typed> {
-        let folds = [&left, &right]
-            .iter()
-            .any(|side| self.context.native_type(side).is_some_and(|native| native == "citext"));
-        self.refuse_enum_order(&[&left, &right], op, span)?;
+        let sides = [left, right];
+        self.refuse_enum_order(&sides, op, span)?;
+        let folds = self.common_kind(&sides, span)? == Kind::Citext;
+        let [left, right] = sides;
         let (left, right) = self.settle(left, right, span)?;
         let text_and_other = (left.data_type == DataType::Utf8)
             != (right.data_type == DataType::Utf8)
@@ -232,26 +238,10 @@ impl Translator<'_, '_, '_> {
             return None;
         }
         if folds {
-            left = self.call("lower", vec![left], span)?;
-            right = self.call("lower", vec![right], span)?;
+            left = self.lowered(left, span)?;
+            right = self.lowered(right, span)?;
         }
         Some(over(&left, op, &right, DataType::Boolean))
-    }
-
-    /// Enums sort by the order of their labels, which their text does not.
-    fn refuse_enum_order(&mut self, sides: &[&Typed], op: Operator, span: Span) -> Option<()> {
-        let orders = matches!(op, Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq);
-        let is_enum = sides.iter().any(|side| match side.origin {
-            Origin::Column(index) => self.context.enums.contains(&index),
-            Origin::Constant { .. } | Origin::Computed => false,
-        });
-        if orders && is_enum {
-            self.report
-                .error(span, "enum values can't be put in order here")
-                .hint("compare with =, or list the labels: IN ('…', '…')");
-            return None;
-        }
-        Some(())
     }
 
     fn logic(&mut self, left: Typed, op: Operator, right: Typed, span: Span) -> Option<Typed> {
@@ -283,21 +273,48 @@ impl Translator<'_, '_, '_> {
         }
         let left = self.convert(left, &DataType::Utf8, span)?;
         let right = self.convert(right, &DataType::Utf8, span)?;
-        Some(over(&left, Operator::StringConcat, &right, DataType::Utf8))
+        let length = self.length_limit(&left).zip(self.length_limit(&right));
+        let kind = length.map_or(Kind::Plain, |(left, right)| Kind::Limited(left + right));
+        Some(over(&left, Operator::StringConcat, &right, DataType::Utf8).of_kind(kind))
     }
 
     fn matches(&mut self, value: Typed, op: Operator, pattern: Typed, span: Span) -> Option<Typed> {
+        self.refuse_padded("a pattern", &[&value, &pattern], span)?;
+        let op = if folds(&value, &pattern) { any_case(op) } else { op };
         let value = self.text(value, span)?;
-        let pattern = self.text(pattern, span)?;
-        if pattern.value().is_some() {
-            // A pattern that is no regular expression is found now, not at the first row.
-            let probe = Typed::constant(ScalarValue::Utf8(Some(String::new())), false);
-            if compute(&over(&probe, op, &pattern, DataType::Boolean)).is_err() {
-                self.report.error(span, "the pattern is not a valid regular expression");
+        let pattern = self.pattern(pattern, span)?;
+        Some(over(&value, op, &pattern, DataType::Boolean))
+    }
+
+    /// A regular expression in the words of the library that runs it.
+    pub(super) fn pattern(&mut self, pattern: Typed, span: Span) -> Option<Typed> {
+        if pattern.is_null() {
+            return self.convert(pattern, &DataType::Utf8, span);
+        }
+        let Some(text) = constant_text(&pattern) else {
+            self.report
+                .error(span, "a regular expression is written in the statement, as a text")
+                .hint("LIKE takes a pattern from a column");
+            return None;
+        };
+        let translated = match pattern::translate(&text) {
+            Ok(translated) => translated.text,
+            Err(why) => {
+                self.report
+                    .error(span, "the pattern is not a regular expression that runs here")
+                    .detail(why);
                 return None;
             }
+        };
+        let translated = Typed::constant(ScalarValue::Utf8(Some(translated)), false);
+        // A pattern that is no regular expression is found now, not at the first row.
+        let probe = Typed::constant(ScalarValue::Utf8(Some(String::new())), false);
+        let matched = over(&probe, Operator::RegexMatch, &translated, DataType::Boolean);
+        if compute(&matched).is_err() {
+            self.report.error(span, "the pattern is not a valid regular expression");
+            return None;
         }
-        Some(over(&value, op, &pattern, DataType::Boolean))
+        Some(translated)
     }
 
     pub(super) fn like(
@@ -309,10 +326,10 @@ impl Translator<'_, '_, '_> {
     ) -> Option<Typed> {
         let sides = (self.operand(value), self.operand(pattern));
         let span = self.place(value);
-        let folds = sides.0.as_ref().is_some_and(|side| {
-            self.context.native_type(side).is_some_and(|native| native == "citext")
-        });
-        let (value, pattern) = (self.text(sides.0?, span)?, self.text(sides.1?, span)?);
+        let (value, pattern) = (sides.0?, sides.1?);
+        self.refuse_padded("LIKE", &[&value, &pattern], span)?;
+        let folds = folds(&value, &pattern);
+        let (value, pattern) = (self.text(value, span)?, self.text(pattern, span)?);
         let expr = Arc::new(LikeExpr::new(
             negated,
             any_case || folds,
@@ -335,11 +352,7 @@ impl Translator<'_, '_, '_> {
 
     pub(super) fn in_list(&mut self, value: &Expr, list: &[Expr], negated: bool) -> Option<Typed> {
         let span = self.place(value);
-        let folds = |context: &Context<'_>, typed: &Typed| {
-            context.native_type(typed).is_some_and(|native| native == "citext")
-        };
         let values = self.operands(std::iter::once(value).chain(list))?;
-        let folded = values.first().is_some_and(|value| folds(self.context, value));
         let texts = values.iter().filter(|value| !value.is_untyped());
         let mixed = texts.clone().any(|value| value.data_type == DataType::Utf8)
             && texts.clone().any(|value| value.data_type != DataType::Utf8);
@@ -348,14 +361,9 @@ impl Translator<'_, '_, '_> {
             return None;
         }
         let mut values = self.unify(values, span)?;
-        if folded {
-            values = values
-                .into_iter()
-                .map(|value| {
-                    let lower = self.call("lower", vec![value], span)?;
-                    self.fold(lower, span)
-                })
-                .collect::<Option<_>>()?;
+        if values.first().is_some_and(|value| value.kind == Kind::Citext) {
+            values =
+                values.into_iter().map(|value| self.lowered(value, span)).collect::<Option<_>>()?;
         }
         let parts: Vec<&Typed> = values.iter().collect();
         let (first, rest) = parts.split_first()?;
@@ -381,15 +389,38 @@ impl Translator<'_, '_, '_> {
             .zip(&results)
             .map(|(when, then)| (when.expr.clone(), then.expr.clone()))
             .collect();
-        let data_type = results.first()?.data_type.clone();
+        let (data_type, kind) = (results.first()?.data_type.clone(), results.first()?.kind);
         let nullable = otherwise.as_ref().is_none_or(|otherwise| otherwise.nullable)
             || results.iter().any(|result| result.nullable);
         let parts: Vec<&Typed> = whens.iter().chain(&results).chain(&otherwise).collect();
         let otherwise = otherwise.as_ref().map(|otherwise| otherwise.expr.clone());
         match CaseExpr::try_new(None, pairs, otherwise) {
-            Ok(expr) => Some(Typed::over(Arc::new(expr), data_type, &parts).nullable(nullable)),
+            Ok(expr) => {
+                let case = Typed::over(Arc::new(expr), data_type, &parts);
+                Some(case.nullable(nullable).of_kind(kind))
+            }
             Err(error) => self.refuse(&error, span),
         }
+    }
+}
+
+/// The interval that is added or taken away, where it is written in the statement.
+fn moved_by(by: &Typed, op: Operator) -> Option<Moved> {
+    let Some(ScalarValue::IntervalMonthDayNano(Some(span))) = by.value() else { return None };
+    if span.nanoseconds % 1000 != 0 {
+        return None;
+    }
+    let (months, days, micros) = (span.months, span.days, span.nanoseconds / 1000);
+    let span = Moved { months, days, micros };
+    if op == Operator::Minus { span.reversed() } else { Some(span) }
+}
+
+/// The same match without regard to case.
+fn any_case(op: Operator) -> Operator {
+    match op {
+        Operator::RegexMatch => Operator::RegexIMatch,
+        Operator::RegexNotMatch => Operator::RegexNotIMatch,
+        other => other,
     }
 }
 

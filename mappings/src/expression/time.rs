@@ -3,16 +3,12 @@
 use super::convert::{exact, finite};
 use super::translate::Translator;
 use super::typed::Typed;
-use crate::exact::{Exact, Unit, Zone};
-use crate::sql_type::{self, Family};
+use crate::exact::{Exact, Part, Unit, Zone};
+use crate::sql_type::{self, Family, Kind};
 use arrow_schema::{DataType, IntervalUnit};
 use datafusion::common::ScalarValue;
 use datafusion::sql::sqlparser::ast::{Expr, Interval};
 use datafusion::sql::sqlparser::tokenizer::Span;
-
-/// Parts of a time that DataFusion and PostgreSQL count alike.
-const PARTS: &[&str] =
-    &["year", "quarter", "month", "week", "day", "dow", "doy", "hour", "minute", "epoch"];
 
 impl Translator<'_, '_, '_> {
     /// `now()`, `current_date` and the like: all of the commit time.
@@ -33,32 +29,41 @@ impl Translator<'_, '_, '_> {
     pub(super) fn extract(&mut self, part: &str, time: &Expr, span: Span) -> Option<Typed> {
         let time = self.operand(time)?;
         let part = Typed::constant(ScalarValue::Utf8(Some(part.to_lowercase())), true);
-        self.date_part(vec![part, time], span)
+        self.part_of("extract", vec![part, time], span)
     }
 
-    /// `date_part(part, time)`, in the project's time zone.
-    pub(super) fn date_part(&mut self, args: Vec<Typed>, span: Span) -> Option<Typed> {
-        let (word, time) = self.word_and_time("date_part", args, span)?;
-        if !PARTS.contains(&word.as_str()) {
-            return self.refuse_word("date_part", &word, &PARTS.join(", "), span);
-        }
-        let time = finite(time);
-        // The seconds since 1970 are those of the instant, whatever the zone.
-        let time = if word == "epoch" { time } else { self.in_zone(time) };
-        let word = Typed::constant(ScalarValue::Utf8(Some(word)), false);
-        let function = self.context.functions.get("date_part")?.clone();
-        self.apply(&function, &[word, time], span)
+    /// A part of a time, in the project's time zone: a numeric from `extract`, a float from
+    /// `date_part`.
+    pub(super) fn part_of(&mut self, name: &str, args: Vec<Typed>, span: Span) -> Option<Typed> {
+        let (word, time) = word_and_time(args)?;
+        let Some(part) = Part::parse(&word) else {
+            let known = Part::ALL.map(|(name, _)| name).join(", ");
+            return self.refuse_word("date_part", &word, &known, span);
+        };
+        let is_date = Family::of(&time.data_type) == Family::Date;
+        let to = match (name, part) {
+            ("date_part", _) => DataType::Float64,
+            (_, Part::Epoch) if is_date => DataType::Decimal128(15, 0),
+            (_, Part::Epoch) => DataType::Decimal128(19, 6),
+            _ => DataType::Decimal128(6, 0),
+        };
+        let time = self.timestamp("date_part", time, &sql_type::NAIVE, span)?;
+        let zone = self.context.zone.clone();
+        Some(exact(finite(time), Exact::Part(part, to.clone(), zone), &to))
     }
 
     /// `date_trunc(unit, time)`, in the project's time zone.
     pub(super) fn date_trunc(&mut self, args: Vec<Typed>, span: Span) -> Option<Typed> {
-        let (word, time) = self.word_and_time("date_trunc", args, span)?;
+        let (word, time) = word_and_time(args)?;
         let Some(unit) = Unit::parse(&word) else {
             let known = Unit::ALL.map(|(name, _)| name).join(", ");
             return self.refuse_word("date_trunc", &word, &known, span);
         };
+        // PostgreSQL cuts a date as the midnight of its zone.
+        let time = self.timestamp("date_trunc", time, &sql_type::aware(), span)?;
         let data_type = time.data_type.clone();
-        Some(exact(time, Exact::Truncate(unit, self.context.zone.clone()), &data_type))
+        let cut = exact(time, Exact::Truncate(unit, self.context.zone.clone()), &data_type);
+        Some(cut.of_kind(Kind::Seconds(0)))
     }
 
     fn refuse_word(&mut self, name: &str, word: &str, known: &str, span: Span) -> Option<Typed> {
@@ -68,22 +73,11 @@ impl Translator<'_, '_, '_> {
         None
     }
 
-    /// A word such as `month`, and a timestamp.
-    fn word_and_time(
-        &mut self,
-        name: &str,
-        args: Vec<Typed>,
-        span: Span,
-    ) -> Option<(String, Typed)> {
-        let mut args = args.into_iter();
-        let (word, time) = (args.next()?, args.next()?);
-        let word = match word.value() {
-            Some(ScalarValue::Utf8(Some(word))) => word.to_lowercase(),
-            _ => String::new(),
-        };
+    /// A timestamp; of a date, its midnight as this type.
+    fn timestamp(&mut self, name: &str, time: Typed, to: &DataType, span: Span) -> Option<Typed> {
         match Family::of(&time.data_type) {
-            Family::Date => Some((word, self.convert(time, &sql_type::NAIVE, span)?)),
-            Family::Naive | Family::Aware => Some((word, time)),
+            Family::Date => self.convert(time, to, span),
+            Family::Naive | Family::Aware => Some(time),
             _ => {
                 let of = time.type_name();
                 self.report
@@ -107,6 +101,13 @@ impl Translator<'_, '_, '_> {
                 return None;
             }
         };
+        if is_not_geographic(&name) {
+            self.report
+                .error(place, format!("\"{name}\" is not the name of a place here"))
+                .detail("PostgreSQL reads offsets westward, and abbreviations without summer time")
+                .hint("use an IANA name such as 'Europe/Paris' or 'UTC'");
+            return None;
+        }
         let Some(zone) = Zone::parse(&name) else {
             self.report
                 .error(place, format!("unknown time zone \"{name}\""))
@@ -116,7 +117,14 @@ impl Translator<'_, '_, '_> {
         let time = time?;
         let to = match Family::of(&time.data_type) {
             Family::Aware => sql_type::NAIVE,
-            Family::Naive | Family::Date => sql_type::aware(),
+            Family::Naive => sql_type::aware(),
+            Family::Date => {
+                self.report
+                    .error(time_place, "AT TIME ZONE takes a timestamp, and this is a date")
+                    .detail("PostgreSQL reads it as midnight in the session's zone first")
+                    .hint("cast it to timestamp or timestamptz");
+                return None;
+            }
             _ => {
                 let of = time.type_name();
                 self.report
@@ -144,10 +152,35 @@ impl Translator<'_, '_, '_> {
             }
         };
         let text = match &interval.leading_field {
+            // PostgreSQL drops what is smaller than the field.
+            Some(_) if !text.trim_start_matches('-').bytes().all(|byte| byte.is_ascii_digit()) => {
+                self.report
+                    .error(span, "this interval is not supported here")
+                    .hint("write INTERVAL '1 day', or INTERVAL '90 minutes'");
+                return None;
+            }
             Some(field) => format!("{text} {field}"),
             None => text,
         };
         let text = Typed::constant(ScalarValue::Utf8(Some(text)), true);
         self.convert(text, &DataType::Interval(IntervalUnit::MonthDayNano), span)
     }
+}
+
+/// A word such as `month`, and what it is asked of.
+fn word_and_time(args: Vec<Typed>) -> Option<(String, Typed)> {
+    let mut args = args.into_iter();
+    let (word, time) = (args.next()?, args.next()?);
+    let word = match word.value() {
+        Some(ScalarValue::Utf8(Some(word))) => word.to_lowercase(),
+        _ => String::new(),
+    };
+    Some((word, time))
+}
+
+/// Whether a zone's name is an offset or an abbreviation, which PostgreSQL reads in its own way.
+fn is_not_geographic(name: &str) -> bool {
+    let abbreviation = name.len() > 2 && name.bytes().all(|byte| byte.is_ascii_uppercase());
+    let offset = name.starts_with(['+', '-']) || name.starts_with(|c: char| c.is_ascii_digit());
+    offset || (abbreviation && !matches!(name, "UTC" | "GMT" | "UCT"))
 }

@@ -137,7 +137,7 @@ impl Translator<'_, '_, '_> {
             Expr::Floor { expr: inner, .. } => self.call_over("floor", [inner.as_ref()], span),
             Expr::Ceil { expr: inner, .. } => self.call_over("ceil", [inner.as_ref()], span),
             Expr::Position { expr: part, r#in: text } => {
-                self.call_over("strpos", [text.as_ref(), part.as_ref()], span)
+                self.call_over("position", [text.as_ref(), part.as_ref()], span)
             }
             Expr::Substring { expr: text, substring_from: Some(from), substring_for, .. } => {
                 let parts = [Some(text), Some(from), substring_for.as_ref()];
@@ -236,7 +236,9 @@ impl Translator<'_, '_, '_> {
             Value::Number(digits, _) => match number(digits) {
                 Some(value) => Typed::constant(value, false),
                 None => {
-                    self.report.error(span, "a number with more than 38 digits is out of range");
+                    self.report
+                        .error(span, "a number with more than 38 digits is out of range")
+                        .hint(format!("write '{digits}'::float8 for a float"));
                     return None;
                 }
             },
@@ -366,28 +368,6 @@ impl Translator<'_, '_, '_> {
         self.case_of(&whens, results, otherwise.is_some(), span)
     }
 
-    /// A value that can be computed with: `char(n)` loses its padding, as PostgreSQL casts it to
-    /// text; a numeric that is carried as text must say its precision first.
-    pub(super) fn computable(&mut self, typed: Typed, span: Span) -> Option<Typed> {
-        let Some(native) = self.context.native_type(&typed) else { return Some(typed) };
-        if sql_type::is_wide_numeric(native, &typed.data_type) {
-            let written = self.written(span);
-            self.report
-                .error(span, format!("a {native} without a bound can't be computed with"))
-                .detail("it is carried with all its digits, as text")
-                .hint(format!("use it alone, or cast it: {written}::numeric(20,4)"));
-            return None;
-        }
-        if sql_type::is_padded(native) {
-            return self.call("rtrim", vec![Typed { origin: Origin::Computed, ..typed }], span);
-        }
-        Some(typed)
-    }
-
-    fn written(&self, span: Span) -> String {
-        self.report.text().slice(span).unwrap_or_default()
-    }
-
     /// A value that is the same for every row is computed once, here, so that what is wrong with
     /// it is found here.
     pub(super) fn fold(&mut self, typed: Typed, span: Span) -> Option<Typed> {
@@ -441,15 +421,17 @@ fn number(digits: &str) -> Option<ScalarValue> {
     if let Ok(value) = digits.parse::<i64>() {
         return Some(ScalarValue::Int64(Some(value)));
     }
-    if digits.contains(['e', 'E']) {
-        return digits.parse().ok().map(|value| ScalarValue::Float64(Some(value)));
-    }
+    let (digits, exponent) = digits.split_once(['e', 'E']).unwrap_or((digits, "0"));
+    let exponent: i32 = exponent.parse().ok()?;
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     let all = format!("{whole}{fraction}");
     let value: i128 = if all.is_empty() { return None } else { all.parse().ok()? };
-    let scale = i8::try_from(fraction.len()).ok()?;
-    let significant = all.trim_start_matches('0').len().max(fraction.len()).max(1);
-    let precision = u8::try_from(significant).ok().filter(|&p| p <= sql_type::PRECISION_MAX)?;
+    let places = i32::try_from(fraction.len()).ok()?.checked_sub(exponent)?;
+    let tens = 10_i128.checked_pow(places.min(0).unsigned_abs())?;
+    let value = value.checked_mul(tens)?;
+    let scale = i8::try_from(places.max(0)).ok()?;
+    let digits = value.to_string().len().max(scale.unsigned_abs().into());
+    let precision = u8::try_from(digits).ok().filter(|&p| p <= sql_type::PRECISION_MAX)?;
     Some(ScalarValue::Decimal128(Some(value), precision, scale))
 }
 
@@ -463,7 +445,11 @@ mod tests {
         assert_eq!(number("3000000000"), Some(ScalarValue::Int64(Some(3_000_000_000))));
         assert_eq!(number("1.50"), Some(ScalarValue::Decimal128(Some(150), 3, 2)));
         assert_eq!(number("0.05"), Some(ScalarValue::Decimal128(Some(5), 2, 2)));
-        assert_eq!(number("1e3"), Some(ScalarValue::Float64(Some(1000.0))));
+        assert_eq!(number("1e3"), Some(ScalarValue::Decimal128(Some(1000), 4, 0)));
+        assert_eq!(number("1.5E-3"), Some(ScalarValue::Decimal128(Some(15), 4, 4)));
+        assert_eq!(number("0.00"), Some(ScalarValue::Decimal128(Some(0), 2, 2)));
+        assert_eq!(number("1e39"), None);
+        assert_eq!(number("1e-39"), None);
         assert_eq!(number(&"9".repeat(39)), None);
     }
 }

@@ -1,7 +1,8 @@
 //! An expression with what is known of it, and the names it may use.
 
 use crate::exact::Zone;
-use crate::sql_type;
+use crate::names::Relation;
+use crate::sql_type::{self, Family, Kind};
 use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::ScalarValue;
@@ -21,6 +22,7 @@ use syncline_core::TableSchema;
 pub(crate) struct Typed {
     pub(crate) expr: Arc<dyn PhysicalExpr>,
     pub(crate) data_type: DataType,
+    pub(crate) kind: Kind,
     pub(crate) origin: Origin,
     /// The source columns it reads.
     pub(crate) inputs: BTreeSet<usize>,
@@ -48,6 +50,7 @@ impl Typed {
             data_type: value.data_type(),
             nullable: value.is_null(),
             expr: Arc::new(Literal::new(value)),
+            kind: Kind::Plain,
             origin: Origin::Constant { untyped },
             inputs: BTreeSet::new(),
             reads_commit_time: false,
@@ -56,7 +59,7 @@ impl Typed {
 
     /// What this becomes with another expression around it.
     pub(crate) fn with(self, expr: Arc<dyn PhysicalExpr>, data_type: DataType) -> Self {
-        Self { expr, data_type, origin: Origin::Computed, ..self }
+        Self { expr, data_type, kind: Kind::Plain, origin: Origin::Computed, ..self }
     }
 
     /// An expression over others.
@@ -64,11 +67,17 @@ impl Typed {
         Self {
             expr,
             data_type,
+            kind: Kind::Plain,
             origin: Origin::Computed,
             inputs: parts.iter().flat_map(|part| part.inputs.iter().copied()).collect(),
             reads_commit_time: parts.iter().any(|part| part.reads_commit_time),
             nullable: parts.iter().any(|part| part.nullable),
         }
+    }
+
+    pub(crate) fn of_kind(mut self, kind: Kind) -> Self {
+        self.kind = kind;
+        self
     }
 
     pub(crate) fn nullable(mut self, nullable: bool) -> Self {
@@ -89,9 +98,24 @@ impl Typed {
         matches!(self.origin, Origin::Constant { untyped: true })
     }
 
+    /// The source columns that have one value in all rows for which this condition is true.
+    pub(crate) fn pinned(&self) -> BTreeSet<usize> {
+        let mut pinned = BTreeSet::new();
+        pin(&self.expr, &mut pinned);
+        pinned
+    }
+
+    /// Whether its values have a time of day.
+    pub(crate) fn is_timed(&self) -> bool {
+        Family::of(&self.data_type).has_seconds()
+    }
+
     pub(crate) fn type_name(&self) -> String {
         if self.is_untyped() && !self.is_null() {
             return "a quoted text".to_owned();
+        }
+        if self.kind == Kind::Opaque && !matches!(self.origin, Origin::Column(_)) {
+            return "json".to_owned();
         }
         sql_type::name(&self.data_type)
     }
@@ -104,8 +128,12 @@ pub(crate) struct Context<'a> {
     pub(crate) source: &'a TableSchema,
     /// The source's columns, then the commit time: what expressions are evaluated over.
     pub(crate) schema: SchemaRef,
-    /// The source's columns that are enums.
-    pub(crate) enums: Vec<usize>,
+    /// What a value of each of the source's columns is.
+    pub(crate) kinds: Vec<Kind>,
+    /// The names of the columns' types below all domains.
+    pub(crate) bases: Vec<&'a str>,
+    /// The labels of the source's columns that are enums.
+    pub(crate) enums: HashMap<usize, Vec<String>>,
     pub(crate) zone: &'a Zone,
     pub(crate) functions: &'a HashMap<String, Arc<ScalarUDF>>,
     pub(crate) config: &'a Arc<ConfigOptions>,
@@ -113,16 +141,19 @@ pub(crate) struct Context<'a> {
 
 impl<'a> Context<'a> {
     pub(crate) fn new(
-        source: &'a TableSchema,
-        enums: Vec<usize>,
+        relation: &'a Relation<'a>,
         zone: &'a Zone,
         functions: &'a HashMap<String, Arc<ScalarUDF>>,
         config: &'a Arc<ConfigOptions>,
     ) -> Self {
+        let source = relation.schema;
+        let (kinds, enums) = relation.kinds();
+        let bases = source.columns().iter().map(|column| relation.base_type(column)).collect();
         let mut fields: Vec<Field> =
             source.arrow().fields().iter().map(|field| field.as_ref().clone()).collect();
         fields.push(Field::new("now()", sql_type::aware(), false));
-        Self { source, schema: Arc::new(Schema::new(fields)), enums, zone, functions, config }
+        let schema = Arc::new(Schema::new(fields));
+        Self { source, schema, kinds, bases, enums, zone, functions, config }
     }
 
     /// The commit time of the row's transaction.
@@ -131,6 +162,7 @@ impl<'a> Context<'a> {
         Typed {
             expr: Arc::new(Column::new("now()", index)),
             data_type: sql_type::aware(),
+            kind: Kind::Plain,
             origin: Origin::Computed,
             inputs: BTreeSet::new(),
             reads_commit_time: true,
@@ -144,11 +176,20 @@ impl<'a> Context<'a> {
         Some(Typed {
             expr: Arc::new(Column::new(&column.name, index)),
             data_type: column.data_type.clone(),
+            kind: self.kinds.get(index).copied().unwrap_or_default(),
             origin: Origin::Column(index),
             inputs: BTreeSet::from([index]),
             reads_commit_time: false,
             nullable: column.nullable,
         })
+    }
+
+    /// The name below all domains of a source column's type, where the column is used as it is.
+    pub(crate) fn base_type(&self, typed: &Typed) -> Option<&'a str> {
+        match typed.origin {
+            Origin::Column(index) => self.bases.get(index).copied(),
+            Origin::Constant { .. } | Origin::Computed => None,
+        }
     }
 
     /// The native type of a source column that is used as it is.
@@ -217,6 +258,26 @@ fn prove(condition: &Arc<dyn PhysicalExpr>, proven: &mut BTreeSet<usize>) {
         }
     } else {
         proven.extend(column(condition));
+    }
+}
+
+/// The columns that a condition compares with a constant.
+fn pin(condition: &Arc<dyn PhysicalExpr>, pinned: &mut BTreeSet<usize>) {
+    let Some(binary) = condition.downcast_ref::<BinaryExpr>() else { return };
+    match binary.op() {
+        Operator::And => {
+            pin(binary.left(), pinned);
+            pin(binary.right(), pinned);
+        }
+        Operator::Eq => {
+            let sides = [(binary.left(), binary.right()), (binary.right(), binary.left())];
+            let of_constant = sides.into_iter().filter(|(_, other)| other.is::<Literal>());
+            pinned.extend(
+                of_constant
+                    .filter_map(|(side, _)| side.downcast_ref::<Column>().map(Column::index)),
+            );
+        }
+        _ => {}
     }
 }
 

@@ -117,6 +117,38 @@ WHERE random() > activ",
     between_two_types: "INSERT INTO lms.public.users (id, email) SELECT id, 'x' FROM sis.public.students WHERE id > 0 AND phone BETWEEN 1 AND 5",
     branches_of_two_types: "INSERT INTO lms.public.users (id, email) SELECT id, CASE WHEN id > 1 THEN phone ELSE credits END FROM sis.public.students",
     part_that_counts_otherwise: "INSERT INTO lms.public.users (id, email, ratio) SELECT id, 'x', extract(isodow FROM birth_date) FROM sis.public.students",
+    column_names_by_order: "INSERT INTO lms.public.users (id, email) SELECT s.id, s.mail FROM (SELECT phone AS mail, id FROM sis.public.students) AS s(id, mail)",
+    column_names_of_a_common_table: "INSERT INTO lms.public.users (id, email) WITH s (id, mail) AS (SELECT id, 'x' AS mail FROM sis.public.students) SELECT id, mail FROM s",
+    too_few_arguments_in_where: "INSERT INTO lms.public.users (id, email) SELECT id, 'x' FROM sis.public.students WHERE mod(id) = 0",
+    json_in_where: "INSERT INTO lms.public.users (id, email) SELECT id, 'x' FROM sis.public.students WHERE note = '{}'",
+    interval_in_where: "INSERT INTO lms.public.oddities (id) SELECT id FROM sis.public.oddities WHERE stay > '1 day'",
+    domain_over_numeric_in_where: "INSERT INTO lms.public.oddities (id) SELECT id FROM sis.public.oddities WHERE worth > 9",
+    domain_over_text_is_text: "INSERT INTO lms.public.oddities (id, label) SELECT id, lower(label) FROM sis.public.oddities WHERE stay IS NOT NULL AND host IS NULL",
+    generated_source_column: "INSERT INTO lms.public.oddities (id, label) SELECT id, upper(full_name) FROM sis.public.oddities WHERE full_name <> ''",
+    fractions_of_a_second: "INSERT INTO lms.public.oddities (id, at) SELECT id, at FROM sis.public.oddities",
+    fractions_of_a_second_with_a_cast: "INSERT INTO lms.public.oddities (id, at) SELECT id, CAST(at AS timestamp(0)) FROM sis.public.oddities",
+    wide_numeric_into_fewer_digits: "INSERT INTO lms.public.oddities (id, big) SELECT id, big FROM sis.public.oddities",
+    unbounded_numeric_into_bounded: "INSERT INTO lms.public.oddities (id, big) SELECT id, worth FROM sis.public.oddities",
+    wide_numeric_that_fits: "INSERT INTO lms.public.oddities (id, big) SELECT id, fits FROM sis.public.oddities",
+    computed_numeric_into_fewer_digits: "INSERT INTO lms.public.oddities (id, big) SELECT id, worth::numeric(20,4) FROM sis.public.oddities",
+    computed_text_longer_than_its_target: "INSERT INTO lms.public.oddities (id, small) SELECT id, small || '!' FROM sis.public.oddities",
+    computed_texts_that_fit: "INSERT INTO lms.public.oddities (id, small, label) SELECT id, left(small || '!', 10), CASE WHEN id > 1 THEN 'many' ELSE status::text END FROM sis.public.oddities",
+    no_such_label_in_where: "INSERT INTO lms.public.users (id, email) SELECT id, 'x' FROM sis.public.students WHERE status = 'activ'",
+    greatest_of_enums: "INSERT INTO lms.public.users (id, email, login) SELECT id, 'x', greatest(status, 'active') FROM sis.public.students WHERE status IS NOT NULL",
+    padded_text_in_a_pattern: "INSERT INTO lms.public.users (id, email) SELECT id, 'x' FROM sis.public.students WHERE code LIKE 'ab'",
+    padded_text_beside_text: "INSERT INTO lms.public.users (id, email) SELECT id, 'x' FROM sis.public.students WHERE code = email",
+    citext_in_a_function_of_its_own: "INSERT INTO lms.public.users (id, email, login) SELECT id, 'x', coalesce(replace(nick, 'a', 'b'), '') FROM sis.public.students",
+    pattern_with_another_meaning: "INSERT INTO lms.public.users (id, email) SELECT id, 'x' FROM sis.public.students WHERE email ~ '\\bx'",
+    pattern_that_finds_another_part: "INSERT INTO lms.public.users (id, email) SELECT id, regexp_replace(first_name, 'a|ab', '') FROM sis.public.students",
+    encoding_that_is_not_known: "INSERT INTO lms.public.users (id, email) SELECT id, coalesce(encode(photo, 'base64'), '') FROM sis.public.students",
+    offset_as_a_zone: "INSERT INTO lms.public.users (id, email, seen) SELECT id, 'x', updated_at AT TIME ZONE '+02:00' FROM sis.public.students",
+    abbreviation_as_a_zone: "INSERT INTO lms.public.users (id, email, seen) SELECT id, 'x', updated_at AT TIME ZONE 'CET' FROM sis.public.students",
+    date_in_a_zone: "INSERT INTO lms.public.users (id, email, created) SELECT id, 'x', birth_date AT TIME ZONE 'Europe/Madrid' FROM sis.public.students",
+    several_rows_into_one: "INSERT INTO lms.public.badges (id, label) SELECT student, course FROM sis.public.marks",
+    several_rows_told_apart_by_the_condition: "INSERT INTO lms.public.badges (id, label) SELECT student, 'maths' FROM sis.public.marks WHERE course = 'maths'",
+    one_row_by_another_unique_column: "INSERT INTO lms.public.badges (id) SELECT mark::int4 FROM sis.public.marks WHERE mark IS NOT NULL",
+    large_value_of_a_row_that_enters: "INSERT INTO lms.public.users (id, email, note) SELECT id, 'x', bio FROM sis.public.students WHERE active",
+    json_written_as_text: "INSERT INTO lms.public.oddities (id, label, note) SELECT id, small::jsonb, small::jsonb FROM sis.public.oddities",
 }
 
 const STUDENTS_TO_USERS: &str =
@@ -128,6 +160,16 @@ fn two_mappings_that_write_one_column() {
     insta::assert_snapshot!("two_mappings_that_write_one_column", rendered(&files));
     let checked = check_in("UTC", &files);
     assert_eq!(checked.mappings.len(), 1, "the first stands");
+}
+
+#[test]
+fn a_third_mapping_that_writes_a_column_of_the_second() {
+    let labels =
+        "INSERT INTO lms.public.badges (id, label) SELECT id, phone FROM sis.public.students";
+    let colors =
+        "INSERT INTO lms.public.badges (id, color) SELECT id, 'red' FROM sis.public.students";
+    let files = [("a.sql", labels), ("b.sql", colors), ("c.sql", colors)];
+    insta::assert_snapshot!("a_third_mapping_that_writes_a_column_of_the_second", rendered(&files));
 }
 
 #[test]

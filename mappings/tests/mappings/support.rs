@@ -2,7 +2,7 @@
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, StringArray};
-use arrow_schema::{DataType, Field, IntervalUnit, TimeUnit};
+use arrow_schema::{DataType, Field, TimeUnit};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use syncline_core::{
@@ -24,14 +24,17 @@ pub(crate) fn arrow_type(native: &str) -> DataType {
         "date" => DataType::Date32,
         "time" => DataType::Time64(TimeUnit::Microsecond),
         "timestamp" => DataType::Timestamp(TimeUnit::Microsecond, None),
+        "timestamp(0) without time zone" => DataType::Timestamp(TimeUnit::Microsecond, None),
         "timestamptz" => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
-        "interval" => DataType::Interval(IntervalUnit::MonthDayNano),
         "uuid" => DataType::FixedSizeBinary(16),
         "text[]" => DataType::List(Arc::new(Field::new("item", DataType::Utf8, true))),
         _ => match native.strip_prefix("numeric(").and_then(|rest| rest.strip_suffix(')')) {
             Some(size) => {
                 let (precision, scale) = size.split_once(',').unwrap();
-                DataType::Decimal128(precision.parse().unwrap(), scale.parse().unwrap())
+                match precision.parse().unwrap() {
+                    39.. => DataType::Utf8,
+                    precision => DataType::Decimal128(precision, scale.parse().unwrap()),
+                }
             }
             None => DataType::Utf8,
         },
@@ -81,6 +84,7 @@ fn table(schema: TableSchema, identity: Identity) -> (TableName, CatalogTable) {
         foreign_keys: Vec::new(),
         unique: Vec::new(),
         enums: Vec::new(),
+        domains: Vec::new(),
         rows_estimated: 0,
     };
     (name, table)
@@ -106,7 +110,7 @@ const STUDENTS: &str = "
     photo bytea
     score float8
     tags text[]
-    nick citext
+    nick public.citext
     note jsonb";
 
 const USERS: &str = "
@@ -132,12 +136,44 @@ const USERS: &str = "
     tags text[]
     code character(5)";
 
+/// Types that few tables have.
+const ODDITIES: &str = "
+    id int4 not null
+    host inet
+    stay interval
+    label public.label
+    worth public.amount
+    full_name text generated
+    at timestamp
+    big numeric(60,4)
+    fits numeric(45,2)
+    status public.status
+    small varchar(10)";
+
+const ODD_TARGET: &str = "
+    id int4 not null
+    at timestamp(0) without time zone
+    big numeric(45,2)
+    small varchar(10)
+    note jsonb
+    label text";
+
 pub(crate) fn catalog() -> Catalog {
     let mut students = table(schema("sis.public.students", &["id"], STUDENTS), Identity::Key);
     let labels = |labels: &[&str]| labels.iter().map(|label| (*label).to_owned()).collect();
     students.1.enums = vec![("status".to_owned(), labels(&["active", "graduated", "withdrawn"]))];
     let mut users = table(schema("lms.public.users", &["id"], USERS), Identity::Key);
     users.1.enums = vec![("level".to_owned(), labels(&["bachelor", "master", "doctor"]))];
+    let mut odd = table(schema("sis.public.oddities", &["id"], ODDITIES), Identity::Key);
+    let domain = |column: &str, base: &str| (column.to_owned(), base.to_owned());
+    odd.1.domains = vec![domain("label", "text"), domain("worth", "numeric")];
+    odd.1.enums = vec![("status".to_owned(), labels(&["active", "graduated", "withdrawn"]))];
+    let marks = "student int4 not null
+        course text not null
+        mark int2";
+    let mut marks =
+        table(schema("sis.public.marks", &["student", "course"], marks), Identity::Full);
+    marks.1.unique = vec![vec!["mark".to_owned()]];
     let courses = "code text not null
         title text
         points int4
@@ -160,6 +196,9 @@ pub(crate) fn catalog() -> Catalog {
         tables: BTreeMap::from([
             students,
             users,
+            odd,
+            marks,
+            table(schema("lms.public.oddities", &["id"], ODD_TARGET), Identity::Key),
             table(schema("sis.public.courses", &["code"], courses), Identity::Full),
             table(schema("sis.public.log", &[], log), Identity::Nothing),
             table(schema("lms.public.courses", &["code"], course), Identity::Key),

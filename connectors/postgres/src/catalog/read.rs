@@ -36,6 +36,8 @@ pub(crate) struct BaseTypes(HashMap<u32, Domain>);
 struct Domain {
     base: u32,
     modifier: i32,
+    /// The type that it is based on, as PostgreSQL writes it.
+    base_name: String,
     not_null: bool,
     has_default: bool,
 }
@@ -49,6 +51,15 @@ impl BaseTypes {
             (oid, resolved) = (domain.base, domain.modifier);
         }
         (oid, resolved)
+    }
+
+    /// The name of the type below all domains; `None` where the type is no domain.
+    fn base_name(&self, type_oid: u32) -> Option<&str> {
+        let mut domain = self.0.get(&type_oid)?;
+        while let Some(below) = self.0.get(&domain.base) {
+            domain = below;
+        }
+        Some(&domain.base_name)
     }
 
     fn any(&self, type_oid: u32, what: impl Fn(&Domain) -> bool) -> bool {
@@ -66,7 +77,8 @@ impl BaseTypes {
 /// Reads all domains.
 pub(crate) fn base_types(connection: &mut Connection) -> Result<BaseTypes> {
     let rows = connection.query(
-        "SELECT oid, typbasetype, typtypmod, typnotnull, typdefault IS NOT NULL \
+        "SELECT oid, typbasetype, typtypmod, typnotnull, typdefault IS NOT NULL, \
+         format_type(typbasetype, typtypmod) \
          FROM pg_type WHERE typtype = 'd'",
     )?;
     let mut domains = HashMap::with_capacity(rows.len());
@@ -74,6 +86,7 @@ pub(crate) fn base_types(connection: &mut Connection) -> Result<BaseTypes> {
         let domain = Domain {
             base: row.parse(1)?,
             modifier: row.parse(2)?,
+            base_name: row.text(5).to_owned(),
             not_null: row.is_true(3),
             has_default: row.is_true(4),
         };
@@ -217,12 +230,19 @@ impl Facts {
             .map(|ids| places(ids).iter().map(|&at| columns[at].name.clone()).collect())
             .collect();
         let enums = self.enums(&columns, &sent)?;
+        let based = columns.iter().zip(&sent);
+        let domains = based.filter_map(|(column, sent)| {
+            let base = self.base_types.base_name(sent.type_oid)?;
+            Some((column.name.clone(), base.to_owned()))
+        });
+        let domains = domains.collect();
         let table = CatalogTable {
             schema: TableSchema::new(name, 1, columns, key),
             identity,
             foreign_keys: self.foreign_keys(system, oid)?,
             unique,
             enums,
+            domains,
             rows_estimated: row.parse(4)?,
         };
         let partitions = rows(&self.partitions, oid).map(partition).collect::<Result<_>>()?;

@@ -273,6 +273,7 @@ mod tests {
             foreign_keys: Vec::new(),
             unique: Vec::new(),
             enums: Vec::new(),
+            domains: Vec::new(),
             rows_estimated: 0,
         };
         let sent = TYPES.map(|(_, type_oid)| RelationColumn { type_oid, modifier: -1 });

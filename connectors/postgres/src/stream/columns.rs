@@ -176,6 +176,7 @@ mod tests {
             foreign_keys: Vec::new(),
             unique: Vec::new(),
             enums: Vec::new(),
+            domains: Vec::new(),
             rows_estimated: 0,
         };
         let column = RelationColumn { type_oid: TEXT, modifier: -1 };

@@ -69,6 +69,7 @@ fn expect_staff(staff: &CatalogTable) {
     assert_eq!((staff.identity, staff.schema.key()), (Identity::Key, [0].as_slice()));
     assert_eq!(staff.unique, [["email".to_owned()]]);
     assert_eq!(staff.enums, [("grade".to_owned(), vec!["junior".to_owned(), "senior".to_owned()])]);
+    assert_eq!(staff.domains, [("pay".to_owned(), "numeric(9,2)".to_owned())]);
     assert_eq!(staff.rows_estimated, 500);
     let [reference] = staff.foreign_keys.as_slice() else { panic!("one reference") };
     assert_eq!(

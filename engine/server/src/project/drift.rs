@@ -79,6 +79,7 @@ fn table_changes(before: &CatalogTable, after: &CatalogTable) -> Vec<Change> {
     compare("unique", sets_text(&before.unique), sets_text(&after.unique));
     compare("references", references_text(before), references_text(after));
     compare("labels", labels_text(before), labels_text(after));
+    compare("domains", domains_text(before), domains_text(after));
     changes
 }
 
@@ -154,5 +155,11 @@ fn labels_text(table: &CatalogTable) -> String {
         .iter()
         .map(|(column, labels)| format!("{column}: {}", labels.join("|")))
         .collect();
+    if texts.is_empty() { "none".into() } else { texts.join(", ") }
+}
+
+fn domains_text(table: &CatalogTable) -> String {
+    let texts: Vec<String> =
+        table.domains.iter().map(|(column, base)| format!("{column}: {base}")).collect();
     if texts.is_empty() { "none".into() } else { texts.join(", ") }
 }

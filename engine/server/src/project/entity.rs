@@ -2,7 +2,7 @@
 
 use super::document::{Document, Section};
 use super::settings::is_name;
-use super::types::entity_type;
+use super::types::{entity_type, normal};
 use crate::problem::{Place, Problem, did_you_mean};
 use std::sync::Arc;
 use syncline_core::{Column, TableName, TableSchema};
@@ -60,7 +60,7 @@ fn read_fields(section: &Section<'_>) -> Vec<Column> {
         let native_type: Option<String> = section.required("type");
         let _documentation: Option<String> = section.optional("doc");
         section.finish();
-        let native_type = native_type?;
+        let native_type = normal(&native_type?);
         let Some(data_type) = entity_type(&native_type) else {
             section.report("type", unknown_type(&native_type));
             return None;

@@ -103,6 +103,10 @@ fn write_table(text: &mut String, table: &CatalogTable) {
         format!("{{ column = {}, labels = {} }}", quoted(column), list(labels))
     });
     write_block(text, "enums", enums);
+    let domains = table.domains.iter().map(|(column, base)| {
+        format!("{{ column = {}, base = {} }}", quoted(column), quoted(base))
+    });
+    write_block(text, "domains", domains);
 }
 
 /// `name = [` with an item a line; nothing where there is none.
@@ -198,6 +202,8 @@ struct LockedTable {
     foreign_keys: Vec<LockedReference>,
     #[serde(default)]
     enums: Vec<LockedEnum>,
+    #[serde(default)]
+    domains: Vec<LockedDomain>,
 }
 
 #[derive(Deserialize)]
@@ -236,6 +242,13 @@ struct LockedEnum {
     labels: Vec<String>,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LockedDomain {
+    column: String,
+    base: String,
+}
+
 impl LockedTable {
     fn into_table(self, name: TableName) -> Result<CatalogTable, String> {
         let columns = self
@@ -261,12 +274,14 @@ impl LockedTable {
         });
         let foreign_keys = foreign_keys.collect();
         let enums = self.enums.into_iter().map(|labels| (labels.column, labels.labels)).collect();
+        let domains = self.domains.into_iter().map(|domain| (domain.column, domain.base)).collect();
         Ok(CatalogTable {
             schema: TableSchema::new(name, 0, columns, key),
             identity: self.identity,
             foreign_keys,
             unique: self.unique,
             enums,
+            domains,
             rows_estimated: 0,
         })
     }

@@ -172,8 +172,9 @@ fn an_entity_without_a_key_is_told() {
 #[test]
 fn an_entity_keeps_the_order_of_its_fields_and_its_key_is_never_null() {
     let text = "[entity]\nname = \"person\"\nkey = [\"b\"]\n[fields.b]\ntype = \"text\"\n\
-                [fields.a]\ntype = \"integer\"\n";
+                [fields.a]\ntype = \"Numeric (50, 2)\"\n";
     let entity = Entity::parse("person/entity.toml", text).expect("the text is good");
+    assert_eq!(entity.schema.columns()[1].native_type, "numeric(50,2)");
     let columns: Vec<_> =
         entity.schema.columns().iter().map(|c| (c.name.as_str(), c.nullable)).collect();
     assert_eq!(columns, [("b", false), ("a", true)]);
@@ -278,7 +279,7 @@ fn catalog() -> Lock {
             0,
             vec![
                 Column { nullable: false, ..column("student_id", "text", DataType::Utf8) },
-                Column { id: 2, ..column("email", "character varying(100)", DataType::Utf8) },
+                Column { id: 2, ..column("email", "public.address", DataType::Utf8) },
                 Column { id: 4, has_default: true, ..column("mood", "mood", DataType::Utf8) },
             ],
             vec![0],
@@ -292,6 +293,7 @@ fn catalog() -> Lock {
         }],
         unique: vec![vec!["email".into()]],
         enums: vec![("mood".into(), vec!["sad".into(), "happy \"y\"".into()])],
+        domains: vec![("email".into(), "character varying(100)".into())],
         rows_estimated: 0,
     };
     let odd = CatalogTable {
@@ -305,6 +307,7 @@ fn catalog() -> Lock {
         foreign_keys: Vec::new(),
         unique: Vec::new(),
         enums: Vec::new(),
+        domains: Vec::new(),
         rows_estimated: 0,
     };
     Lock::of([students, odd])
@@ -340,6 +343,7 @@ fn drift_is_a_diff_of_columns() {
     columns[2] = Column { id: 5, ..column("nickname", "text", DataType::Utf8) };
     table.schema = TableSchema::new(name, 0, columns, vec![0, 1]);
     table.identity = Identity::Full;
+    table.domains.clear();
     after.tables.retain(|name, _| !name.to_string().contains("dotted"));
     assert_eq!(between(&before, &before), []);
     insta::assert_snapshot!(render_drift(&between(&before, &after)));

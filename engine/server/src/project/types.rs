@@ -8,6 +8,16 @@ const TEXT: u32 = 25;
 /// A modifier counts from here; below it there is none.
 const MODIFIER_HEADER: i32 = 4;
 
+/// A type's text in one spelling, whatever case and blanks it was written with.
+pub(super) fn normal(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let mut text = words.join(" ").to_lowercase();
+    for mark in ["(", ")", ",", "["] {
+        text = text.replace(&format!(" {mark}"), mark);
+    }
+    text.replace("( ", "(").replace(", ", ",")
+}
+
 /// The Arrow type for a type's text such as `numeric(10,2)`; `None` where PostgreSQL has no such
 /// type, or the size is out of bounds.
 pub(super) fn entity_type(text: &str) -> Option<DataType> {
@@ -96,6 +106,14 @@ mod tests {
         assert_eq!(carried("uuid"), Some(DataType::FixedSizeBinary(16)));
         let aware = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
         assert_eq!(carried("timestamptz(3)"), Some(aware));
+    }
+
+    #[test]
+    fn a_type_has_one_spelling() {
+        assert_eq!(normal(" NUMERIC ( 10, 2 ) "), "numeric(10,2)");
+        assert_eq!(normal("Character  Varying (20)"), "character varying(20)");
+        assert_eq!(normal("Timestamp(0) With Time Zone"), "timestamp(0) with time zone");
+        assert_eq!(normal("TEXT []"), "text[]");
     }
 
     #[test]

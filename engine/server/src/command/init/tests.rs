@@ -26,6 +26,7 @@ fn table(system: &str, name: &str, columns: Vec<Column>) -> CatalogTable {
         foreign_keys: Vec::new(),
         unique: Vec::new(),
         enums: Vec::new(),
+        domains: Vec::new(),
         rows_estimated: 0,
     }
 }
