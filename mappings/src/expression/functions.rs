@@ -12,11 +12,9 @@ use crate::names;
 use crate::sql_type::{self, Family, Kind};
 use arrow_schema::{DataType, Field, FieldRef, TimeUnit};
 use datafusion::common::ScalarValue;
-use datafusion::logical_expr::Operator;
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
 use datafusion::physical_expr::ScalarFunctionExpr;
-use datafusion::physical_expr::expressions::IsNotNullExpr;
 use datafusion::sql::sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Spanned,
 };
@@ -315,33 +313,6 @@ impl Translator<'_, '_, '_> {
         })
     }
 
-    /// The first value, or NULL where the two are equal.
-    fn nullif(&mut self, args: Vec<Typed>, span: Span) -> Option<Typed> {
-        let mut args = args.into_iter();
-        let (first, second) = (args.next()?, args.next()?);
-        let to = if first.is_untyped() { &second } else { &first };
-        let to = if to.is_untyped() { DataType::Utf8 } else { to.data_type.clone() };
-        let same = self.compare(first.clone(), Operator::Eq, second, span)?;
-        let kind = first.kind;
-        let first = self.convert(first, &to, span)?.of_kind(kind);
-        let null = Typed::constant(ScalarValue::try_from(&to).ok()?, false).of_kind(kind);
-        self.case_of(&[same], vec![null, first], true, span)
-    }
-
-    /// The greatest or least of several values.
-    fn extreme(&mut self, called: &str, args: Vec<Typed>, span: Span) -> Option<Typed> {
-        self.refuse_enum_order(&args, Operator::Gt, span)?;
-        let args = self.unify(args, span)?;
-        let kind = args.first()?.kind;
-        if kind == Kind::Citext {
-            self.report
-                .error(span, format!("{called} of citext is not supported here"))
-                .hint("cast it to text: …::text");
-            return None;
-        }
-        Some(self.invoke(called, args, span)?.of_kind(kind))
-    }
-
     /// `concat` and `concat_ws`, which write values as they are sent: booleans are `t` and `f`.
     fn joined(&mut self, called: &str, args: Vec<Typed>, span: Span) -> Option<Typed> {
         self.refuse_padded(called, &args.iter().collect::<Vec<_>>(), span)?;
@@ -415,21 +386,6 @@ impl Translator<'_, '_, '_> {
             return self.refuse_arguments("decode", &[text, format], span);
         }
         self.invoke("decode", vec![arrow(text, &DataType::Binary), format], span)
-    }
-
-    /// The first value that is not NULL; those after it are not computed.
-    fn coalesce(&mut self, args: Vec<Typed>, span: Span) -> Option<Typed> {
-        let mut args = self.unify(args, span)?;
-        let nullable = args.iter().all(|arg| arg.nullable);
-        let is_there = |arg: &Typed| {
-            let expr = Arc::new(IsNotNullExpr::new(arg.expr.clone()));
-            arg.clone().with(expr, DataType::Boolean)
-        };
-        if args.len() == 1 {
-            return args.pop();
-        }
-        let whens: Vec<Typed> = args.iter().take(args.len() - 1).map(is_there).collect();
-        Some(self.case_of(&whens, args, true, span)?.nullable(nullable))
     }
 
     /// Calls DataFusion's function, converting arguments only where nothing is lost.

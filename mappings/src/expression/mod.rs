@@ -7,6 +7,7 @@
 //! that nothing is coerced behind our back. What is not known here is refused, at its place.
 
 mod assign;
+mod choice;
 mod convert;
 mod functions;
 mod kinds;
