@@ -35,7 +35,11 @@ impl Collector {
         let resume = {
             let mut state = self.lock();
             (state.streaming, state.stopping) = (false, false);
-            Resume { position: state.position, checkpoint: state.checkpoint.clone() }
+            Resume {
+                position: state.position,
+                checkpoint: state.checkpoint.clone(),
+                ..Resume::default()
+            }
         };
         let outlet = self.clone();
         let running = std::thread::spawn(move || source.run(resume, outlet.as_ref()));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use syncline_benches::workload::{TABLES, Workload};
 use syncline_core::codec::{decode_standalone, encode_standalone};
 use syncline_core::{
-    Body, ChangeBatch, ChangeLog, Entry, Offset, Op, Progress, ReaderName, Sink, Source,
+    Body, ChangeBatch, ChangeLog, Entry, LogId, Offset, Op, Progress, ReaderName, Sink, Source,
     SystemName, TableName, TargetChange, Topic, reduce,
 };
 use syncline_demo::{Cluster, ClusterOptions};
@@ -212,7 +212,12 @@ pub(crate) async fn write(captured: &CapturedRows) -> Result<()> {
         for rows in &mapped {
             next += 1;
             sink.write(&[TargetChange::Rows(rows.clone())]).await?;
-            let progress = Progress { topic: topic.clone(), next: Offset(next), committed_at: 0 };
+            let progress = Progress {
+                log: LogId(1),
+                topic: topic.clone(),
+                next: Offset(next),
+                committed_at: 0,
+            };
             sink.commit(&progress).await?;
         }
         watch.stop(&format!("write, {name}"), count(&mapped))?;

@@ -13,6 +13,7 @@ pub fn inspect(settings: &Settings) -> CatalogTable {
         foreign_keys: Vec::new(),
         unique: Vec::new(),
         enums: Vec::new(),
+        domains: Vec::new(),
         rows_estimated: settings.rows.unwrap_or(0),
     }
 }

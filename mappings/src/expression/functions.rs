@@ -3,6 +3,7 @@
 
 use super::convert::{arrow, exact, finite, real};
 use super::kinds::constant_text;
+use super::known::FUNCTIONS;
 use super::numbers::{whole_numeric, with_room};
 use super::pattern;
 use super::translate::Translator;
@@ -20,74 +21,6 @@ use datafusion::sql::sqlparser::ast::{
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 use std::sync::Arc;
-
-/// PostgreSQL's name, and DataFusion's.
-const FUNCTIONS: &[(&str, &str)] = &[
-    ("abs", "abs"),
-    ("ascii", "ascii"),
-    ("bit_length", "bit_length"),
-    ("btrim", "btrim"),
-    ("cbrt", "cbrt"),
-    ("ceil", "ceil"),
-    ("ceiling", "ceil"),
-    ("char_length", "character_length"),
-    ("character_length", "character_length"),
-    ("chr", "chr"),
-    ("coalesce", "coalesce"),
-    ("concat", "concat"),
-    ("concat_ws", "concat_ws"),
-    ("date_part", "date_part"),
-    ("date_trunc", "date_trunc"),
-    ("decode", "decode"),
-    ("encode", "encode"),
-    ("exp", "exp"),
-    ("floor", "floor"),
-    ("gcd", "gcd"),
-    ("greatest", "greatest"),
-    ("initcap", "initcap"),
-    ("lcm", "lcm"),
-    ("least", "least"),
-    ("left", "left"),
-    ("length", "character_length"),
-    ("levenshtein", "levenshtein"),
-    ("ln", "ln"),
-    ("log", "log"),
-    ("lower", "lower"),
-    ("lpad", "lpad"),
-    ("ltrim", "ltrim"),
-    ("make_date", "make_date"),
-    ("md5", "md5"),
-    ("nullif", "nullif"),
-    ("octet_length", "octet_length"),
-    ("overlay", "overlay"),
-    ("position", "strpos"),
-    ("pow", "power"),
-    ("power", "power"),
-    ("regexp_like", "regexp_like"),
-    ("regexp_replace", "regexp_replace"),
-    ("repeat", "repeat"),
-    ("replace", "replace"),
-    ("reverse", "reverse"),
-    ("right", "right"),
-    ("round", "round"),
-    ("rpad", "rpad"),
-    ("rtrim", "rtrim"),
-    ("sha224", "sha224"),
-    ("sha256", "sha256"),
-    ("sha384", "sha384"),
-    ("sha512", "sha512"),
-    ("sign", "signum"),
-    ("split_part", "split_part"),
-    ("sqrt", "sqrt"),
-    ("starts_with", "starts_with"),
-    ("strpos", "strpos"),
-    ("substr", "substr"),
-    ("substring", "substr"),
-    ("to_hex", "to_hex"),
-    ("translate", "translate"),
-    ("trunc", "trunc"),
-    ("upper", "upper"),
-];
 
 /// Functions that give another value each time, or depend on more than their arguments.
 const CHANGING: &[&str] = &[

@@ -11,6 +11,7 @@ mod choice;
 mod convert;
 mod functions;
 mod kinds;
+mod known;
 mod numbers;
 mod operators;
 mod pattern;

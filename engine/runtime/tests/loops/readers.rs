@@ -1,7 +1,7 @@
 //! Nothing of a source is missing at a target: who is waited for by trimming, and what is copied again.
 
 use crate::support::{Target, people, system, until};
-use crate::{D, I, Running, U, rename, sink_plan, start_on, start_plan};
+use crate::{D, I, Running, U, quick, rename, sink_plan, start_on, start_plan};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
