@@ -113,7 +113,6 @@ fn floats<T: ArrowPrimitiveType<Native: FromStr + Into<f64>>>(
 pub(super) fn narrow(input: &ArrayRef) -> Result<ArrayRef> {
     let floats: &PrimitiveArray<Float64Type> = typed(input)?;
     let narrowed = floats.try_unary::<_, Float32Type, DataFusionError>(|wide| {
-        #[expect(clippy::cast_possible_truncation, reason = "what is lost is looked at")]
         let float = wide as f32;
         let lost = float.is_infinite() && wide.is_finite() || float == 0.0 && wide != 0.0;
         if lost { Err(Fault::OutOfRange.of(&DataType::Float32)) } else { Ok(float) }

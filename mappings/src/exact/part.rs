@@ -90,7 +90,6 @@ pub(super) fn part(input: &ArrayRef, part: Part, to: &DataType, zone: &Zone) -> 
             let numbers = times.try_unary::<_, Decimal128Type, _>(number)?;
             Arc::new(numbers.with_precision_and_scale(precision, scale)?)
         }
-        #[expect(clippy::cast_precision_loss, reason = "PostgreSQL gives a float too")]
         _ => Arc::new(times.try_unary::<_, Float64Type, _>(|time| {
             micros(time).map(|micros| micros as f64 / SECOND as f64)
         })?),

@@ -268,7 +268,7 @@ impl Reading {
 
     fn class(&mut self, rest: &mut Peekable<Chars<'_>>) -> Result<(), String> {
         let mut name = String::new();
-        while let Some(next) = rest.next() {
+        for next in rest.by_ref() {
             if next == ']' && name.len() > 1 {
                 break;
             }
