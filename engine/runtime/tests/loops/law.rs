@@ -1,7 +1,8 @@
 //! The law of parking: whatever a mapping or a target refuses for a while, once nothing is refused any
 //! longer the target is as if nothing ever had been.
 
-use crate::support::{Notes, Rename, Script, Target, system, text};
+use crate::support::{Notes, Rename, Script, Target, system};
+use crate::translate::Translate;
 use crate::{pipeline, quick, sink_plan};
 use arrow_array::{ArrayRef, StringArray};
 use proptest::prelude::*;
@@ -11,16 +12,15 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use syncline_core::{
-    Body, Boundary, ChangeBatch, ChangeLog as _, Column, ColumnMask, Entry, Error, Kind, Op,
-    Position, Presence, ReaderName, RejectedRow, TableName, TableSchema, Topic, Transaction,
-    TransactionRun, Transform, Transformed,
+    Body, Boundary, ChangeBatch, ChangeLog as _, Column, ColumnMask, Entry, Op, Position, Presence,
+    ReaderName, TableName, TableSchema, Topic, Transaction, TransactionRun, Transform,
 };
 use syncline_log::MemoryLog;
 use syncline_runtime::{EntityPlan, Plan, Settings, SourcePlan, run, shutdown};
 
 /// What a source tells of its rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Identity {
+pub(crate) enum Identity {
     /// The key where it changes; a long text only where it does. The target's key is the source's.
     Key,
     /// The whole row before. The target's key is another column's.
@@ -29,13 +29,13 @@ enum Identity {
     Keyless,
 }
 
-const IDENTITIES: [Identity; 3] = [Identity::Key, Identity::Full, Identity::Keyless];
+pub(crate) const IDENTITIES: [Identity; 3] = [Identity::Key, Identity::Full, Identity::Keyless];
 
 /// `id`, `code`, `name`, `bio`.
 type Record = [String; 4];
 
 #[derive(Debug, Clone)]
-enum Step {
+pub(crate) enum Step {
     Insert {
         id: u8,
         code: u8,
@@ -57,23 +57,23 @@ enum Step {
 
 /// What is refused, until the next phase.
 #[derive(Debug, Clone, Default)]
-struct Refusals {
+pub(crate) struct Refusals {
     /// Names and codes that the mapping can't map.
-    mapping: Vec<String>,
+    pub(crate) mapping: Vec<String>,
     /// Whether the mapping does not fit the table.
-    misfit: bool,
+    pub(crate) misfit: bool,
     /// Values that the target does not take.
-    target: Vec<String>,
+    pub(crate) target: Vec<String>,
     /// Keys that the target does not delete.
-    kept: Vec<String>,
+    pub(crate) kept: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
-struct Phase {
-    refusals: Refusals,
+pub(crate) struct Phase {
+    pub(crate) refusals: Refusals,
     /// Transactions, each of entries.
-    transactions: Vec<Vec<Vec<Step>>>,
-    restarts: bool,
+    pub(crate) transactions: Vec<Vec<Vec<Step>>>,
+    pub(crate) restarts: bool,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -242,7 +242,7 @@ impl Sis {
 }
 
 /// The mapping leaves out rows of this name.
-const HIDDEN: &str = "name3";
+pub(crate) const HIDDEN: &str = "name3";
 
 /// The same words for both keys, so that a row of the one may be taken for a row of the other.
 fn key_of(key: u8) -> String {
@@ -271,7 +271,7 @@ fn table(name: TableName, columns: &[&str], key: Vec<usize>) -> Arc<TableSchema>
 }
 
 /// Rows whose absent values are `None`.
-fn batch_of<const WIDTH: usize>(
+pub(crate) fn batch_of<const WIDTH: usize>(
     schema: &Arc<TableSchema>,
     rows: &[[Option<String>; WIDTH]],
     ops: Vec<u8>,
@@ -290,115 +290,6 @@ fn batch_of<const WIDTH: usize>(
     let columns = (0..WIDTH).map(column).collect();
     ChangeBatch::try_new(schema.clone(), columns, ops.into(), places.into(), runs, presence)
         .unwrap()
-}
-
-/// `SELECT key, name, bio FROM people WHERE name <> 'name3'`, as [`Transform`] says it has to be.
-#[derive(Debug)]
-struct Translate {
-    key: usize,
-    reads: TableName,
-    writes: Arc<TableSchema>,
-    refusals: Arc<Mutex<Refusals>>,
-}
-
-/// Target rows in the making: operation, the source row, values.
-type Given = Vec<(Op, usize, [Option<String>; 3])>;
-
-impl Translate {
-    fn key(&self, batch: &ChangeBatch, row: usize, refused: &[String]) -> Option<String> {
-        text(batch, self.key, row).filter(|key| !refused.contains(key))
-    }
-
-    /// Whether an image that is no more tells that the target never had its row.
-    fn was_hidden(batch: &ChangeBatch, row: usize) -> bool {
-        text(batch, 2, row).as_deref() == Some(HIDDEN)
-    }
-
-    fn leave(&self, batch: &ChangeBatch, row: usize, image: usize, refused: &[String]) -> Given {
-        let key = self.key(batch, image, refused);
-        key.map(|key| (Op::Delete, row, [Some(key), None, None])).into_iter().collect()
-    }
-
-    fn row(
-        &self,
-        batch: &ChangeBatch,
-        row: usize,
-        refused: &[String],
-    ) -> Result<Given, &'static str> {
-        let before = row.checked_sub(1).filter(|&row| batch.op(row) == Op::Before);
-        let gone = before.is_some_and(|before| Self::was_hidden(batch, before));
-        let name = text(batch, 2, row);
-        if batch.op(row) == Op::Delete {
-            let hidden = Self::was_hidden(batch, row);
-            return Ok(if hidden { Vec::new() } else { self.leave(batch, row, row, refused) });
-        }
-        if name.as_ref().is_some_and(|name| refused.contains(name)) {
-            return Err("the name can't be mapped");
-        }
-        if name.as_deref() == Some(HIDDEN) {
-            return Ok(match batch.op(row) == Op::Update && !gone {
-                true => self.leave(batch, row, before.unwrap_or(row), refused),
-                false => Vec::new(),
-            });
-        }
-        let Some(key) = self.key(batch, row, refused) else {
-            return Err("the key can't be mapped");
-        };
-        let older = before.filter(|_| !gone).and_then(|before| self.key(batch, before, refused));
-        let moved = older.filter(|older| *older != key);
-        if moved.is_some() && !batch.mask(row).is_all() {
-            return Err("the key changed, and the change does not have the whole row");
-        }
-        let old = moved.map(|old| (Op::Delete, row, [Some(old), None, None]));
-        let new = (batch.op(row), row, [Some(key), name, text(batch, 3, row)]);
-        Ok(old.into_iter().chain([new]).collect())
-    }
-}
-
-impl Transform for Translate {
-    fn name(&self) -> &str {
-        "sis.public.people to records"
-    }
-
-    fn reads(&self) -> &TableName {
-        &self.reads
-    }
-
-    fn writes(&self) -> &Arc<TableSchema> {
-        &self.writes
-    }
-
-    fn transform(&self, batch: &ChangeBatch) -> syncline_core::Result<Transformed> {
-        let refusals = self.refusals.lock().unwrap().clone();
-        if refusals.misfit {
-            return Err(Error::new(Kind::Config, "the table is not what it was"));
-        }
-        let (mut given, mut rejected) = (Given::new(), Vec::new());
-        for row in (0..batch.len()).filter(|&row| batch.op(row) != Op::Before) {
-            match self.row(batch, row, &refusals.mapping) {
-                Ok(rows) => given.extend(rows),
-                Err(reason) => rejected.push(RejectedRow {
-                    row,
-                    expression: None,
-                    reason: reason.into(),
-                    hint: None,
-                }),
-            }
-        }
-        let transactions: Vec<Transaction> = batch.row_transactions().copied().collect();
-        let runs = given
-            .iter()
-            .map(|(_, row, _)| TransactionRun { transaction: transactions[*row], rows: 1 });
-        let rows = batch_of(
-            &self.writes,
-            &given.iter().map(|(_, _, values)| values.clone()).collect::<Vec<_>>(),
-            given.iter().map(|(op, ..)| *op as u8).collect(),
-            given.iter().map(|(_, row, _)| batch.ordinals()[*row]).collect(),
-            runs.collect(),
-        );
-        let origins = given.iter().map(|(_, row, _)| u32::try_from(*row).unwrap()).collect();
-        Ok(Transformed { rows, origins, rejected })
-    }
 }
 
 /// Everything that outlives a process.
@@ -575,7 +466,11 @@ async fn run_case(
     Ok(())
 }
 
-fn check(identity: Identity, through_entity: bool, phases: &[Phase]) -> Result<(), TestCaseError> {
+pub(crate) fn check(
+    identity: Identity,
+    through_entity: bool,
+    phases: &[Phase],
+) -> Result<(), TestCaseError> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(run_case(identity, through_entity, phases))
@@ -592,97 +487,4 @@ proptest! {
     ) {
         check(identity, through_entity, &phases)?;
     }
-}
-
-/// A phase whose transactions have one entry each.
-fn phase(mapping: &[&str], target: &[&str], transactions: &[&[Step]]) -> Phase {
-    let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
-    let refusals =
-        Refusals { mapping: words(mapping), target: words(target), ..Refusals::default() };
-    let transactions = transactions.iter().map(|steps| vec![steps.to_vec()]).collect();
-    Phase { refusals, transactions, restarts: false }
-}
-
-fn insert(id: u8, code: u8, name: u8) -> Step {
-    Step::Insert { id, code, name, bio: 0 }
-}
-
-fn rename(id: u8, name: u8) -> Step {
-    Step::Update { id, to: None, code: None, name: Some(name), bio: None }
-}
-
-fn move_to(id: u8, to: u8, name: u8) -> Step {
-    Step::Update { id, to: Some(to), code: None, name: Some(name), bio: None }
-}
-
-fn assert_law(identity: Identity, phases: &[Phase]) {
-    for through_entity in [false, true] {
-        check(identity, through_entity, phases).unwrap();
-    }
-}
-
-#[test]
-fn refused_rows_of_a_table_without_a_key_do_not_replace_each_other() {
-    let rows = [insert(0, 0, 0), insert(1, 1, 0), insert(2, 2, 1)];
-    assert_law(Identity::Keyless, &[phase(&["name0"], &[], &[&rows])]);
-}
-
-#[test]
-fn a_row_that_the_target_refused_outlives_a_later_refusal_by_the_mapping() {
-    let with_bio = Step::Update { id: 0, to: None, code: None, name: None, bio: Some(1) };
-    let phases = [
-        phase(&[], &["bio1"], &[&[insert(0, 0, 1)], &[with_bio]]),
-        // The bio is not sent again.
-        phase(&["name0"], &["bio1"], &[&[rename(0, 0)]]),
-    ];
-    assert_law(Identity::Key, &phases);
-}
-
-#[test]
-fn a_source_row_and_a_target_row_of_the_same_key_wait_side_by_side() {
-    // The target's row "k1" is of the source's "k0"; the source's "k1" is another row.
-    let rows = [insert(0, 1, 2), insert(1, 0, 0)];
-    assert_law(Identity::Full, &[phase(&["name0"], &["name2"], &[&rows[..1], &rows[1..]])]);
-}
-
-#[test]
-fn a_refused_change_of_the_key_leaves_nothing_behind() {
-    for last in [rename(1, 2), Step::Delete { id: 1 }] {
-        let phases = [phase(&["name0"], &[], &[&[insert(0, 0, 1)], &[move_to(0, 1, 0)], &[last]])];
-        assert_law(Identity::Key, &phases);
-        assert_law(Identity::Full, &phases);
-    }
-}
-
-#[test]
-fn a_row_that_takes_the_old_key_of_a_refused_one_stays() {
-    let moved = Step::Update { id: 0, to: None, code: Some(2), name: Some(0), bio: None };
-    let steps = [insert(0, 1, 1), moved, insert(1, 1, 1)];
-    assert_law(Identity::Full, &[phase(&["name0"], &[], &[&steps[..1], &steps[1..]])]);
-}
-
-#[test]
-fn a_parked_row_whose_key_changes_is_not_written_under_the_old_one() {
-    let steps = [insert(2, 2, 0), move_to(2, 3, 1)];
-    for identity in IDENTITIES {
-        assert_law(identity, &[phase(&["name0"], &[], &[&steps[..1], &steps[1..]])]);
-        assert_law(identity, &[phase(&["name0"], &[], &[&steps])]);
-    }
-}
-
-#[test]
-fn a_refused_row_does_not_overtake_later_changes_of_the_same_batch() {
-    let steps = [insert(0, 0, 0), rename(0, 1)];
-    for identity in IDENTITIES {
-        assert_law(identity, &[phase(&["name0"], &[], &[&steps])]);
-    }
-}
-
-#[test]
-fn what_was_deleted_while_the_mapping_did_not_fit_goes_before_its_key_is_taken_again() {
-    let mut misfit = phase(&[], &[], &[&[Step::Delete { id: 2 }]]);
-    misfit.refusals.misfit = true;
-    let phases =
-        [phase(&[], &[], &[&[insert(2, 1, 0)]]), misfit, phase(&[], &[], &[&[insert(0, 1, 0)]])];
-    assert_law(Identity::Full, &phases);
 }

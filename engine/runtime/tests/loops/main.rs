@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it says")]
 
 mod law;
+mod law_cases;
 mod linked;
 mod parked;
 mod support;
+mod translate;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
