@@ -325,7 +325,7 @@ impl Left {
             return Ok(Self::default());
         }
         let output = run_transform(transform, &concat(&changes)?).await?;
-        let unknown = output.rejected.iter().filter(|it| it.row % 2 == 0);
+        let unknown = output.rejected.iter().filter(|it| it.row.is_multiple_of(2));
         let unknown = unknown.map(|it| of[it.row / 2]).collect();
         let (places, of) = moved(&output, &of);
         let deletes = match places.is_empty() {
@@ -343,7 +343,7 @@ fn moved(output: &Transformed, of: &[usize]) -> (Vec<u32>, Vec<usize>) {
         output.origins.iter().enumerate().map(|(at, it)| (*it as usize, texts.get(at))).collect();
     let moved = output.origins.iter().zip(0..).filter(|(origin, _)| {
         let origin = **origin as usize;
-        origin % 2 == 0 && of_origin.get(&origin) != of_origin.get(&(origin + 1))
+        origin.is_multiple_of(2) && of_origin.get(&origin) != of_origin.get(&(origin + 1))
     });
     moved.map(|(origin, place)| (place, of[*origin as usize / 2])).unzip()
 }
