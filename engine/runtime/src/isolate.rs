@@ -1,10 +1,11 @@
 //! When the target refuses a batch: find the rows it refuses, write all others.
 //!
-//! The rows are put back into the order their source made them in, and halves of that sequence are
-//! tried until single rows are left. A row that is refused stays aside for the rest of the pass; later
+//! The rows are put back into the order their source made them in; pieces of that sequence are tried, and
+//! halves of the pieces, until single rows are left. A row that is refused stays aside for the rest of the pass; later
 //! changes of its key are laid over it. What is left is tried again once something was written after
 //! it: a later row may have been the cause's cure.
 
+use crate::marks::Marker;
 use crate::parking::too_many_parked;
 use crate::rejoin::overlay;
 use std::collections::{BTreeMap, HashMap};
@@ -45,6 +46,11 @@ pub(crate) struct Isolated {
 /// Rounds over the refused rows.
 const ROUNDS_MAX: usize = 8;
 
+/// Rows of the first piece that is tried, and of the first one after a refusal.
+const PIECE_ROWS_MIN: usize = 64;
+/// Rows of a piece at the most: what is written in vain for a row that is refused.
+const PIECE_ROWS_MAX: usize = 1024;
+
 /// What became of a wave that was written at once.
 #[derive(Debug)]
 pub(crate) enum Whole {
@@ -74,8 +80,9 @@ pub(crate) async fn write_apart(
     sink: &mut dyn Sink,
     wave: &[MappedRows],
     refused_max: usize,
+    mark: &Marker,
 ) -> Result<Isolated> {
-    let mut isolation = Isolation::new(sink, wave, refused_max);
+    let mut isolation = Isolation::new(sink, wave, refused_max, mark);
     isolation.pass().await?;
     isolation.retry().await?;
     Ok(isolation.finish())
@@ -93,6 +100,8 @@ struct Place {
 struct Isolation<'a> {
     sink: &'a mut dyn Sink,
     wave: &'a [MappedRows],
+    /// Moves with every piece: whoever waits for the lane sees that it works.
+    mark: &'a Marker,
     /// In source order.
     rows: Vec<Place>,
     /// Refused so far by key.
@@ -114,8 +123,14 @@ struct Waiting {
 }
 
 impl<'a> Isolation<'a> {
-    fn new(sink: &'a mut dyn Sink, wave: &'a [MappedRows], refused_max: usize) -> Self {
+    fn new(
+        sink: &'a mut dyn Sink,
+        wave: &'a [MappedRows],
+        refused_max: usize,
+        mark: &'a Marker,
+    ) -> Self {
         Self {
+            mark,
             sink,
             wave,
             rows: in_source_order(wave),
@@ -127,18 +142,35 @@ impl<'a> Isolation<'a> {
         }
     }
 
+    /// Tries pieces that grow while they are taken; one that is refused is halved until single rows
+    /// are left. Halves of everything would write most rows again for each one that is refused.
     async fn pass(&mut self) -> Result<()> {
-        let (left, right) = halves(0..self.rows.len());
-        let mut ranges = vec![right, left];
+        let (mut next, mut size) = (0, PIECE_ROWS_MIN);
+        while next < self.rows.len() {
+            let piece = next..self.rows.len().min(next + size);
+            next = piece.end;
+            size = match self.halve(piece).await? {
+                true => (size * 2).min(PIECE_ROWS_MAX),
+                false => PIECE_ROWS_MIN,
+            };
+        }
+        Ok(())
+    }
+
+    /// Writes a piece, in halves where it must be; tells whether it was taken as a whole.
+    async fn halve(&mut self, piece: Range<usize>) -> Result<bool> {
+        let mut ranges = vec![piece];
+        let mut whole = true;
         while let Some(range) = ranges.pop() {
             if range.len() == 1 {
                 self.write_row(range.start).await?;
             } else if !range.is_empty() && !self.write_range(range.clone()).await? {
+                whole = false;
                 let (left, right) = halves(range);
                 ranges.extend([right, left]);
             }
         }
-        Ok(())
+        Ok(whole)
     }
 
     /// Whether the target took the range as a whole.
@@ -147,6 +179,7 @@ impl<'a> Isolation<'a> {
             return Ok(false);
         }
         let changes = self.changes(range)?;
+        self.mark.stir();
         match self.sink.write(&changes).await {
             Ok(written) => {
                 self.count(written);
@@ -170,6 +203,7 @@ impl<'a> Isolation<'a> {
 
     /// Keeps a row that the target does not take.
     async fn try_row(&mut self, key: usize, mapping: usize, row: ChangeBatch) -> Result<()> {
+        self.mark.stir();
         match self.sink.write(&[TargetChange::Rows(row.clone())]).await {
             Ok(written) => {
                 self.count(written);

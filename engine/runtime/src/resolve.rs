@@ -6,7 +6,7 @@
 //! Order of effects: golden changes durable → parked rows noted → progress committed. A crash between
 //! repeats the same golden changes, which is harmless.
 
-use crate::apply::{Mapped, Prepared, Preparing, Step};
+use crate::apply::{Mapped, Prepared, Preparing, Reach, Step};
 use crate::marks::Marks;
 use crate::parking::Parking;
 use crate::settle::{MappedBatch, retry_source, settle_source};
@@ -59,7 +59,7 @@ impl Attempt for Resolve {
             log: self.log.clone(),
             topic: self.topic.clone(),
             transforms: self.transforms.iter().map(|(transform, ..)| transform.clone()).collect(),
-            bytes_max: self.settings.apply_bytes_max,
+            reach: Arc::new(Reach::steady(self.settings.apply_bytes_max)),
         };
         let task = tokio::spawn(preparing.run(from, prepared));
         let mut resolving =

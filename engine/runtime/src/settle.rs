@@ -343,7 +343,7 @@ fn moved(output: &Transformed, of: &[usize]) -> (Vec<u32>, Vec<usize>) {
         output.origins.iter().enumerate().map(|(at, it)| (*it as usize, texts.get(at))).collect();
     let moved = output.origins.iter().zip(0..).filter(|(origin, _)| {
         let origin = **origin as usize;
-        origin % 2 == 0 && of_origin.get(&origin) != of_origin.get(&(origin + 1))
+        origin.is_multiple_of(2) && of_origin.get(&origin) != of_origin.get(&(origin + 1))
     });
     moved.map(|(origin, place)| (place, of[*origin as usize / 2])).unzip()
 }

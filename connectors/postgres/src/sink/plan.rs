@@ -325,8 +325,8 @@ mod tests {
     use syncline_core::{SystemName, TableName};
 
     fn target_column(name: &str, oid: u32, sql: &str) -> TargetColumn {
-        let name = if sql == "bigint" { "int8" } else { sql };
-        let pg_type = PgType { oid, name: name.into(), sql: sql.into(), is_enum: false };
+        let type_name = if sql == "bigint" { "int8" } else { sql };
+        let pg_type = PgType { oid, name: type_name.into(), sql: sql.into(), is_enum: false };
         TargetColumn {
             name: name.into(),
             pg_type,

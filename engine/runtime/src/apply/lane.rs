@@ -1,7 +1,7 @@
 //! One lane: its two halves, and that it begins where nothing is missed.
 
 use super::begin::{Begin, begin};
-use super::{Link, Preparing, write::Writing};
+use super::{Link, Preparing, Reach, write::Writing};
 use crate::clock::Clock;
 use crate::marks::Marks;
 use crate::readers::{Readers, Tables};
@@ -55,17 +55,18 @@ impl Attempt for Lane {
         let mut sink = self.sink.lock().await;
         let progress = sink.open(&self.reader).await?;
         let from = self.begin_at(progress.as_ref()).await?;
+        let reach = Arc::new(Reach::new(self.settings.apply_bytes_max));
         let (prepared, steps) = mpsc::channel(STEPS_AHEAD);
         let preparing = Preparing {
             log: self.log.clone(),
             topic: self.topic.clone(),
             transforms: self.transforms.clone(),
-            bytes_max: self.settings.apply_bytes_max,
+            reach: reach.clone(),
         };
         let _preparing = AbortOnDrop(tokio::spawn(preparing.run(from, prepared)));
         let committed_at = progress.map_or(0, |progress| progress.committed_at);
         let mut writing =
-            Writing::open(self, sink.as_mut(), from, committed_at, shutdown.clone()).await?;
+            Writing::open(self, sink.as_mut(), from, committed_at, reach, shutdown.clone()).await?;
         let outcome = writing.run(steps, shutdown).await;
         let closed = writing.close().await;
         outcome.and(closed)

@@ -12,8 +12,10 @@ mod begin;
 mod lane;
 mod linked;
 mod prepare;
+mod reach;
 mod write;
 
 pub(crate) use lane::Lane;
 pub(crate) use linked::Link;
 pub(crate) use prepare::{Mapped, Prepared, Preparing, Step, concat, run_transform};
+pub(crate) use reach::Reach;

@@ -1,5 +1,6 @@
 //! The reading half of a reader: records → steps with mapped rows.
 
+use super::Reach;
 use crate::chunk::{Commit, next_chunk};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ pub(crate) struct Preparing {
     pub(crate) log: Arc<dyn ChangeLog>,
     pub(crate) topic: Topic,
     pub(crate) transforms: Vec<Arc<dyn Transform>>,
-    pub(crate) bytes_max: usize,
+    pub(crate) reach: Arc<Reach>,
 }
 
 /// A step ready to be written.
@@ -73,7 +74,7 @@ impl Preparing {
     }
 
     async fn step(&self, from: &mut Offset, open: &mut bool) -> Result<Prepared> {
-        let records = self.log.read(&self.topic, *from, self.bytes_max).await?;
+        let records = self.log.read(&self.topic, *from, self.reach.bytes()).await?;
         let chunk = next_chunk(records, *open);
         *from = chunk.next;
         *open = chunk.commit.is_none();

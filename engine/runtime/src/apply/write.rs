@@ -1,7 +1,7 @@
 //! The writing half of a lane: steps → rows, parked rows and progress in one transaction.
 
 use super::linked::Linked;
-use super::{Lane, Mapped, Prepared, Step, concat};
+use super::{Lane, Mapped, Prepared, Reach, Step, concat};
 use crate::Shutdown;
 use crate::chunk::Commit;
 use crate::isolate::{Isolated, MappedRows, Refused, Whole, write_apart, write_whole};
@@ -32,6 +32,7 @@ pub(super) struct Writing<'a> {
     counters: &'a LaneCounters,
     mark: &'a Marker,
     linked: Linked<'a>,
+    reach: Arc<Reach>,
     parking: Parking,
     /// Commit times and rows written since the last commit.
     commits: Vec<(i64, u32)>,
@@ -58,6 +59,7 @@ impl<'a> Writing<'a> {
         sink: &'a mut dyn Sink,
         next: Offset,
         committed_at: i64,
+        reach: Arc<Reach>,
         shutdown: Shutdown,
     ) -> Result<Self> {
         let parking = Parking::new(sink.parked().await?, lane.settings.parked_max);
@@ -70,6 +72,7 @@ impl<'a> Writing<'a> {
             counters,
             mark: marks.reader(reader),
             linked: Linked::new(reader, links, log, marks, settings, shutdown),
+            reach,
             parking,
             commits: Vec::new(),
             written: Written::default(),
@@ -133,6 +136,7 @@ impl<'a> Writing<'a> {
             self.write_wave(wave).await?;
             self.mark.stir();
         }
+        self.reach.grow();
         match prepared.commit {
             Some(commit) => self.commit(commit).await,
             None => Ok(()),
@@ -261,8 +265,9 @@ impl<'a> Writing<'a> {
                 Ok(isolated)
             }
             Whole::Refused(_) => {
+                self.reach.shrink();
                 let wave = together(others.into_iter().chain(joined))?;
-                write_apart(self.sink, &wave, self.parking.room()).await
+                write_apart(self.sink, &wave, self.parking.room(), self.mark).await
             }
         }
     }
@@ -275,7 +280,7 @@ impl<'a> Writing<'a> {
         {
             return Ok(Isolated { written, refused: Vec::new() });
         }
-        write_apart(self.sink, &wave, self.parking.room()).await
+        write_apart(self.sink, &wave, self.parking.room(), self.mark).await
     }
 
     fn park_refused(
