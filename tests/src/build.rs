@@ -21,7 +21,9 @@ pub fn program() -> Result<Program> {
 fn build() -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--package", "syncline"]);
+    // The selection that `./dev` builds: another one has other features, and all is built anew.
+    let selection = ["build", "--workspace", "--all-targets"];
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).args(selection);
     if !cfg!(debug_assertions) {
         command.arg("--release");
     }

@@ -76,10 +76,7 @@ fn source_settings(
 }
 
 /// The systems at one end of the mappings.
-fn systems<'m>(
-    mappings: &'m [Mapping],
-    end: impl Fn(&Mapping) -> &TableName,
-) -> BTreeSet<&'m SystemName> {
+fn systems(mappings: &[Mapping], end: impl Fn(&Mapping) -> &TableName) -> BTreeSet<&SystemName> {
     mappings.iter().filter_map(|mapping| end(mapping).system()).collect()
 }
 
