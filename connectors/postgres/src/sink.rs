@@ -8,6 +8,7 @@
 //! Invariant: one connection; nothing here retries or sleeps. A connection that is lost takes its
 //! transaction with it, and the lock that lets only one process write for a reader.
 
+mod copy_rows;
 mod lanes;
 mod order;
 mod parked;

@@ -28,6 +28,7 @@ mod readers;
 mod rejoin;
 mod resolve;
 mod retry;
+mod route;
 mod settings;
 mod settle;
 mod shutdown;

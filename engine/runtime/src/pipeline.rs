@@ -1,11 +1,12 @@
 //! A whole project, ready to run.
 
-use crate::apply::{Lane, Link};
+use crate::apply::Lane;
 use crate::capture::Capture;
 use crate::clock::Clock;
 use crate::marks::Marks;
-use crate::readers::{Planned, Readers, Tables, feeding};
+use crate::readers::{Planned, Readers};
 use crate::resolve::Resolve;
+use crate::route::{LanePlan, ResolvePlan, link, plan_lanes, plan_mappings, plan_resolves};
 use crate::status::LoopState;
 use crate::supervise::{Attempt, supervised};
 use crate::{Backfills, Registry, Settings, Shutdown, ShutdownTrigger, notes, shutdown};
@@ -79,22 +80,6 @@ pub struct Pipeline {
     resolves: Vec<ResolvePlan>,
     lanes: Vec<LanePlan>,
     mappings: Vec<Planned>,
-}
-
-struct ResolvePlan {
-    reader: ReaderName,
-    topic: Topic,
-    transforms: Vec<(Arc<dyn Transform>, Topic, Arc<TableSchema>)>,
-}
-
-struct LanePlan {
-    reader: ReaderName,
-    system: SystemName,
-    topic: Topic,
-    transforms: Vec<Arc<dyn Transform>>,
-    links: Vec<Link>,
-    tables: Tables,
-    make: MakeSink,
 }
 
 impl Pipeline {
@@ -176,126 +161,6 @@ impl Pipeline {
         let unread = self.unread().into_iter().map(|it| (ReaderName::unread(&it), it));
         resolves.chain(lanes).chain(unread).collect()
     }
-}
-
-fn topic_of(table: &TableName) -> Topic {
-    match table {
-        TableName::Table { system, .. } => Topic::changes(system),
-        TableName::Entity(name) => Topic::entity(name),
-    }
-}
-
-fn plan_resolves(
-    entities: &[EntityPlan],
-    transforms: &[Arc<dyn Transform>],
-) -> Result<Vec<ResolvePlan>> {
-    let mut plans: BTreeMap<Topic, ResolvePlan> = BTreeMap::new();
-    for transform in transforms {
-        let TableName::Entity(_) = transform.writes().name() else { continue };
-        let entity = entities
-            .iter()
-            .find(|entity| entity.schema.name() == transform.writes().name())
-            .ok_or_else(|| unplanned(transform))?;
-        let topic = topic_of(transform.reads());
-        let plan = plans.entry(topic.clone()).or_insert_with(|| ResolvePlan {
-            reader: ReaderName::resolve(&topic),
-            topic,
-            transforms: Vec::new(),
-        });
-        let to = topic_of(transform.writes().name());
-        plan.transforms.push((transform.clone(), to, entity.schema.clone()));
-    }
-    Ok(plans.into_values().collect())
-}
-
-fn plan_lanes(sinks: Vec<SinkPlan>, transforms: &[Arc<dyn Transform>]) -> Result<Vec<LanePlan>> {
-    let sinks: BTreeMap<SystemName, MakeSink> =
-        sinks.into_iter().map(|sink| (sink.system, sink.make)).collect();
-    let mut plans: BTreeMap<(SystemName, Topic), LanePlan> = BTreeMap::new();
-    for transform in transforms {
-        let Some(system) = transform.writes().name().system() else { continue };
-        let make = sinks.get(system).ok_or_else(|| unplanned(transform))?;
-        let topic = topic_of(transform.reads());
-        let plan = plans.entry((system.clone(), topic.clone())).or_insert_with(|| LanePlan {
-            reader: ReaderName::apply(system, &topic),
-            system: system.clone(),
-            topic,
-            transforms: Vec::new(),
-            links: Vec::new(),
-            tables: Tables::new(),
-            make: make.clone(),
-        });
-        plan.transforms.push(transform.clone());
-        for (system, tables) in feeding(transform.as_ref(), transforms) {
-            plan.tables.entry(system).or_default().extend(tables);
-        }
-    }
-    Ok(plans.into_values().collect())
-}
-
-fn plan_mappings(
-    transforms: &[Arc<dyn Transform>],
-    meanings: &BTreeMap<String, String>,
-) -> Vec<Planned> {
-    let plan = |transform: &Arc<dyn Transform>| {
-        let (reads, writes) = (transform.reads(), transform.writes().name());
-        let meaning = meanings.get(transform.name()).map_or(transform.name(), String::as_str);
-        let topic = topic_of(reads);
-        Planned {
-            name: transform.name().to_owned(),
-            meaning: format!("{reads} to {writes}: {meaning}"),
-            reader: match writes.system() {
-                Some(system) => ReaderName::apply(system, &topic),
-                None => ReaderName::resolve(&topic),
-            },
-            tables: feeding(transform.as_ref(), transforms),
-        }
-    };
-    transforms.iter().map(plan).collect()
-}
-
-/// Tells each lane which others write what its rows refer to, or what refers to them.
-fn link(lanes: &mut [LanePlan], resolves: &[ResolvePlan], references: &[(TableName, TableName)]) {
-    let writes = |lane: &LanePlan, table: &TableName| {
-        lane.transforms.iter().any(|transform| transform.writes().name() == table)
-    };
-    let refers = |from: &LanePlan, to: &LanePlan| {
-        references.iter().any(|(child, parent)| writes(from, child) && writes(to, parent))
-    };
-    let links: Vec<Vec<Link>> = lanes
-        .iter()
-        .map(|lane| {
-            let others = lanes.iter().filter(|other| other.reader != lane.reader);
-            let linked = others.filter(|other| refers(lane, other) || refers(other, lane));
-            linked.map(|other| link_to(other, &lane.topic, resolves)).collect()
-        })
-        .collect();
-    for (lane, links) in lanes.iter_mut().zip(links) {
-        lane.links = links;
-    }
-}
-
-/// A link to a lane, from one that reads `topic`.
-fn link_to(lane: &LanePlan, topic: &Topic, resolves: &[ResolvePlan]) -> Link {
-    let feeds = |plan: &&ResolvePlan| plan.transforms.iter().any(|(_, to, _)| *to == lane.topic);
-    let resolves: Vec<_> = resolves.iter().filter(feeds).collect();
-    let through =
-        resolves.iter().flat_map(|plan| &plan.transforms).map(|(transform, ..)| transform);
-    let systems = lane.transforms.iter().chain(through).filter_map(|it| it.reads().system());
-    let systems: BTreeSet<&SystemName> =
-        systems.filter(|system| Topic::changes(system) != *topic).collect();
-    Link {
-        lane: lane.reader.clone(),
-        topic: lane.topic.clone(),
-        resolves: resolves.iter().map(|it| (it.reader.clone(), it.topic.clone())).collect(),
-        systems: systems.into_iter().cloned().collect(),
-    }
-}
-
-fn unplanned(transform: &Arc<dyn Transform>) -> Error {
-    let message =
-        format!("{} writes {}, which is not there", transform.name(), transform.writes().name());
-    Error::new(Kind::Config, message)
 }
 
 /// Runs every loop until told to stop.

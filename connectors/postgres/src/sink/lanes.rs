@@ -7,11 +7,12 @@
 //! | partial | `UPDATE … FROM unnest` of the present columns; all keys must be there |
 //! | deletes | `DELETE … USING unnest` |
 
+use super::copy_rows::{COPY_CHUNK_BYTES, put_binary_rows, put_text_rows};
 use super::plan::Plan;
 use super::session::{CopyError, Encoded, Session, unfit_error};
 use super::sqlstate;
 use super::target::{TargetTable, quoted};
-use crate::values::encode::{Encoder, Form, Unfit, put_copy_text};
+use crate::values::encode::{Encoder, Form};
 use arrow_array::{Array as _, ArrayRef, RecordBatch};
 use arrow_select::concat::concat_batches;
 use std::ops::Range;
@@ -21,8 +22,6 @@ use tokio_postgres::types::ToSql;
 
 /// Fewer rows than this are inserted by a statement: a `COPY` takes a round trip more.
 const COPY_ROWS_MIN: usize = 64;
-/// A copy is sent in pieces of about this many bytes.
-const COPY_CHUNK_BYTES: usize = 256 << 10;
 /// Most calls that leave `COPY` out after it failed.
 const COPY_PAUSE_MAX: u32 = 256;
 
@@ -450,52 +449,4 @@ fn as_parameters(arrays: &[Encoded]) -> Vec<&(dyn ToSql + Sync)> {
 
 fn unencodable(error: arrow_schema::ArrowError) -> Error {
     Error::new(Kind::Internal, "columns are not of the types of their schema").caused_by(error)
-}
-
-/// Appends rows of `COPY`'s binary format from `next` on; returns the row after them, which is
-/// beyond `count` once the end was written.
-fn put_binary_rows(
-    encoders: &[Encoder],
-    count: usize,
-    mut next: usize,
-    out: &mut Vec<u8>,
-) -> std::result::Result<usize, Unfit> {
-    const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
-    const END: [u8; 2] = (-1_i16).to_be_bytes();
-    let fields = i16::try_from(encoders.len()).map_err(|_| Unfit("too many columns"))?;
-    if next == 0 {
-        out.extend_from_slice(SIGNATURE);
-    }
-    while next < count && out.len() < COPY_CHUNK_BYTES {
-        out.extend_from_slice(&fields.to_be_bytes());
-        for encoder in encoders {
-            encoder.put(next, out)?;
-        }
-        next += 1;
-    }
-    if next == count {
-        out.extend_from_slice(&END);
-        next += 1;
-    }
-    Ok(next)
-}
-
-/// The same in the text format.
-fn put_text_rows(
-    encoders: &[Encoder],
-    count: usize,
-    mut next: usize,
-    out: &mut Vec<u8>,
-) -> std::result::Result<usize, Unfit> {
-    while next < count && out.len() < COPY_CHUNK_BYTES {
-        for (index, encoder) in encoders.iter().enumerate() {
-            if index > 0 {
-                out.push(b'\t');
-            }
-            put_copy_text(encoder, next, out)?;
-        }
-        out.push(b'\n');
-        next += 1;
-    }
-    Ok(if next == count { next + 1 } else { next })
 }

@@ -13,6 +13,7 @@ mod lane;
 mod linked;
 mod prepare;
 mod reach;
+mod waves;
 mod write;
 
 pub(crate) use lane::Lane;

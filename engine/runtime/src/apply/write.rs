@@ -1,6 +1,7 @@
 //! The writing half of a lane: steps → rows, parked rows and progress in one transaction.
 
 use super::linked::Linked;
+use super::waves::{alike, together, waves};
 use super::{Lane, Mapped, Prepared, Reach, Step, concat};
 use crate::Shutdown;
 use crate::chunk::Commit;
@@ -10,12 +11,11 @@ use crate::parking::Parking;
 use crate::rejoin::{align, last_row, parked_target, rejoin_target};
 use crate::settle::{MappedBatch, retry_source, settle_source};
 use crate::status::{LaneCounters, LoopState};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use syncline_core::{
-    ChangeBatch, Error, Kind, Offset, ParkKey, Progress, Result, Sink, Stage, TableName,
-    TargetChange, Transform, Written,
+    Error, Kind, Offset, ParkKey, Progress, Result, Sink, Stage, TargetChange, Transform, Written,
 };
 use tokio::select;
 use tokio::sync::mpsc;
@@ -467,45 +467,4 @@ impl<'a> Writing<'a> {
     fn mapping(&self, name: &str) -> Option<usize> {
         self.lane.transforms.iter().position(|transform| transform.name() == name)
     }
-}
-
-/// Steps that may be written together: no table twice, and a truncate by itself.
-fn waves(steps: Vec<Step>, transforms: &[Arc<dyn Transform>]) -> Vec<Vec<Step>> {
-    let mut waves: Vec<Vec<Step>> = Vec::new();
-    let mut tables: HashSet<TableName> = HashSet::new();
-    let mut truncating = false;
-    for step in steps {
-        let (mapping, truncates) = match &step {
-            Step::Rows(mapped) => (mapped.mapping, false),
-            Step::Truncate { mapping } => (*mapping, true),
-        };
-        let table = transforms[mapping].writes().name().clone();
-        let joins = truncates == truncating && !tables.contains(&table);
-        if !joins || waves.is_empty() {
-            waves.push(Vec::new());
-            tables.clear();
-            truncating = truncates;
-        }
-        tables.insert(table);
-        waves.last_mut().expect("pushed above").push(step);
-    }
-    waves
-}
-
-/// How many of the first rows are of one mapping.
-fn alike(keys: &[ParkKey], most: usize) -> usize {
-    let first = keys.first().map(|key| &key.mapping);
-    keys.iter().take(most).take_while(|key| Some(&key.mapping) == first).count()
-}
-
-/// One batch a mapping.
-fn together(rows: impl Iterator<Item = MappedRows>) -> Result<Vec<MappedRows>> {
-    let mut batches: BTreeMap<usize, Vec<ChangeBatch>> = BTreeMap::new();
-    for MappedRows { mapping, rows } in rows {
-        batches.entry(mapping).or_default().push(rows);
-    }
-    batches
-        .into_iter()
-        .map(|(mapping, batches)| Ok(MappedRows { mapping, rows: concat(&batches)? }))
-        .collect()
 }
