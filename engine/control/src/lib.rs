@@ -1,0 +1,1 @@
+//! What people work with: conflicts and decisions, kept in a database of their own.

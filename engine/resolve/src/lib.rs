@@ -1,0 +1,12 @@
+//! Claims, policies and what they come to.
+//!
+//! ```text
+//!  what a record says ──▶ claims of its key ──▶ policies ──▶ golden row, conflicts
+//!  (a mapping's rows)     (kept, merged)        (pure)
+//! ```
+//!
+//! Claims are kept, not winners: for each key of an entity, the word of every source record that speaks
+//! of it. Merging claims is a join, so any order, duplication or replay comes to the same; the golden
+//! row is a pure function of the claims. Knows neither SQL nor connectors.
+
+pub mod store;

@@ -1,0 +1,1 @@
+//! Rows by key on append-only segments.
