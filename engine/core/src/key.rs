@@ -1,6 +1,6 @@
 //! Keys of rows: comparable bytes for grouping and sorting, and text for people.
 
-use crate::{ChangeBatch, Error, Kind, Result};
+use crate::{ChangeBatch, Digest, Error, Kind, Result};
 use arrow_array::Array;
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use arrow_row::{RowConverter, Rows, SortField};
@@ -105,7 +105,7 @@ impl<'a> KeyTexts<'a> {
         }
         text.push(']');
         if text.len() > TEXT_BYTES_MAX {
-            let hash = Fnv::default().add(text.as_bytes()).0;
+            let hash = Digest::default().add(text.as_bytes()).value();
             let kept: String = text.chars().take(TEXT_KEPT).collect();
             text.clear();
             text.push('[');
@@ -117,7 +117,7 @@ impl<'a> KeyTexts<'a> {
     /// Of the whole row. NULLs don't count, so that a column which is added does not make it
     /// another.
     fn hash(&self, row: usize) -> u128 {
-        let mut hash = Fnv::default();
+        let mut hash = Digest::default();
         let mut value = String::new();
         for (index, formatter) in &self.columns {
             let is_null = self.batch.columns().column(*index).is_null(row);
@@ -125,11 +125,9 @@ impl<'a> KeyTexts<'a> {
             value.clear();
             let _ = write!(value, "{}", formatter.value(row));
             let name = self.batch.schema().columns().get(*index).map_or("", |it| it.name.as_str());
-            for part in [name, &value] {
-                hash = hash.add(&(part.len() as u64).to_le_bytes()).add(part.as_bytes());
-            }
+            hash = hash.part(name.as_bytes()).part(value.as_bytes());
         }
-        hash.0
+        hash.value()
     }
 }
 
@@ -149,22 +147,6 @@ fn push_json(text: &mut String, write: impl FnOnce(&mut String) -> std::fmt::Res
     let raw = text.split_off(from);
     text.pop();
     text.push_str(&serde_json::to_string(&raw).expect("a text is JSON"));
-}
-
-/// FNV-1a over 128 bits: the same on every machine and in every version, since it is stored.
-struct Fnv(u128);
-
-impl Default for Fnv {
-    fn default() -> Self {
-        Self(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d)
-    }
-}
-
-impl Fnv {
-    fn add(self, bytes: &[u8]) -> Self {
-        const PRIME: u128 = (1 << 88) | 0x13b;
-        Self(bytes.iter().fold(self.0, |hash, &byte| (hash ^ u128::from(byte)).wrapping_mul(PRIME)))
-    }
 }
 
 /// The key of one row as a JSON array of texts, such as `["S1042"]`; null where a part is NULL. A row

@@ -20,6 +20,7 @@ pub mod conformance;
 
 mod batch;
 mod catalog;
+mod digest;
 mod entry;
 mod error;
 mod key;
@@ -36,6 +37,7 @@ mod transform;
 
 pub use batch::{ChangeBatch, Op, Transaction, TransactionRun};
 pub use catalog::{CatalogTable, Finding, ForeignKey, Identity, Severity};
+pub use digest::Digest;
 pub use entry::{Body, Boundary, Entry};
 pub use error::{Error, Kind, Outcome, Result, Retry};
 pub use key::{KeyRows, KeyTexts, key_text};

@@ -10,3 +10,9 @@
 //! row is a pure function of the claims. Knows neither SQL nor connectors.
 
 pub mod store;
+
+mod mark;
+mod rules;
+
+pub use mark::{Mark, Stamp};
+pub use rules::{ClaimingMapping, EntityRules, Existence, Fallback, Policy, Unit};
