@@ -20,6 +20,7 @@ pub mod conformance;
 
 mod batch;
 mod catalog;
+mod conflict;
 mod digest;
 mod entry;
 mod error;
@@ -37,6 +38,7 @@ mod transform;
 
 pub use batch::{ChangeBatch, Op, Transaction, TransactionRun};
 pub use catalog::{CatalogTable, Finding, ForeignKey, Identity, Severity};
+pub use conflict::ConflictKind;
 pub use digest::Digest;
 pub use entry::{Body, Boundary, Entry};
 pub use error::{Error, Kind, Outcome, Result, Retry};

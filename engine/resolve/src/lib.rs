@@ -11,7 +11,10 @@
 
 pub mod store;
 
+mod cells;
+mod claims;
 mod mark;
+mod policy;
 mod rules;
 
 pub use mark::{Mark, Stamp};

@@ -1,0 +1,203 @@
+//! Between Arrow arrays and the bytes of single values.
+//!
+//! A cell is what Arrow's buffers hold for one row: little-endian numbers, the bytes of a text, one byte
+//! for a boolean. Equal values have equal cells, and the cells of a type never change.
+
+use arrow_array::builder::{BinaryBuilder, BooleanBuilder, StringBuilder};
+use arrow_array::{Array, ArrayRef, make_array};
+use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer};
+use arrow_data::ArrayData;
+use arrow_schema::DataType;
+use std::sync::Arc;
+use syncline_core::{Error, Kind, Result};
+
+/// The cells of one column.
+#[derive(Debug)]
+pub(crate) struct Cells {
+    nulls: Option<NullBuffer>,
+    values: Values,
+}
+
+#[derive(Debug)]
+enum Values {
+    Fixed { bytes: Buffer, width: usize },
+    Long { bytes: Buffer, ends: Vec<i32> },
+    Boolean(BooleanBuffer),
+    Null,
+}
+
+impl Cells {
+    /// Of an array.
+    ///
+    /// # Errors
+    /// `Internal` for a type that no entity field has.
+    pub(crate) fn of(array: &ArrayRef) -> Result<Self> {
+        let data = array.to_data();
+        let values = match array.data_type() {
+            DataType::Null => Values::Null,
+            DataType::Boolean => Values::Boolean(BooleanBuffer::new(
+                data.buffers()[0].clone(),
+                data.offset(),
+                data.len(),
+            )),
+            DataType::Utf8 | DataType::Binary => {
+                let ends = data.buffers()[0].typed_data::<i32>();
+                let ends = ends.get(data.offset()..).and_then(|ends| ends.get(..=data.len()));
+                let ends = ends.map_or_else(|| vec![0; data.len() + 1], <[i32]>::to_vec);
+                Values::Long { bytes: data.buffers()[1].clone(), ends }
+            }
+            fixed => {
+                let width = width(fixed).ok_or_else(|| unknown(fixed))?;
+                let from = data.offset() * width;
+                let bytes = data.buffers()[0].slice_with_length(from, data.len() * width);
+                Values::Fixed { bytes, width }
+            }
+        };
+        Ok(Self { nulls: array.nulls().cloned(), values })
+    }
+
+    /// The cell of a row; none for NULL.
+    pub(crate) fn get(&self, row: usize) -> Option<&[u8]> {
+        if self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
+            return None;
+        }
+        match &self.values {
+            Values::Fixed { bytes, width } => bytes.get(row * width..(row + 1) * width),
+            Values::Long { bytes, ends } => {
+                let from = usize::try_from(*ends.get(row)?).ok()?;
+                let until = usize::try_from(*ends.get(row + 1)?).ok()?;
+                bytes.get(from..until)
+            }
+            Values::Boolean(values) => Some(if values.value(row) { &[1] } else { &[0] }),
+            Values::Null => None,
+        }
+    }
+}
+
+/// The bytes of a value of this type, where all have as many.
+fn width(data_type: &DataType) -> Option<usize> {
+    match data_type {
+        DataType::FixedSizeBinary(width) => usize::try_from(*width).ok(),
+        other => other.primitive_width(),
+    }
+}
+
+fn unknown(data_type: &DataType) -> Error {
+    Error::new(Kind::Internal, format!("no entity field has the type {data_type}"))
+}
+
+/// An array of cells.
+///
+/// # Errors
+/// `Corrupt` where a cell is none of the type, `Internal` for a type that no entity field has.
+pub(crate) fn array<'a>(
+    data_type: &DataType,
+    cells: impl ExactSizeIterator<Item = Option<&'a [u8]>>,
+) -> Result<ArrayRef> {
+    match data_type {
+        DataType::Boolean => {
+            let mut builder = BooleanBuilder::with_capacity(cells.len());
+            cells.for_each(|cell| builder.append_option(cell.map(|cell| cell == [1])));
+            Ok(Arc::new(builder.finish()))
+        }
+        DataType::Utf8 => {
+            let mut builder = StringBuilder::with_capacity(cells.len(), cells.len() * 8);
+            for cell in cells {
+                let text = cell.map(std::str::from_utf8).transpose();
+                builder.append_option(text.map_err(|_| damaged(data_type))?);
+            }
+            Ok(Arc::new(builder.finish()))
+        }
+        DataType::Binary => {
+            let mut builder = BinaryBuilder::with_capacity(cells.len(), cells.len() * 8);
+            cells.for_each(|cell| builder.append_option(cell));
+            Ok(Arc::new(builder.finish()))
+        }
+        fixed => fixed_array(fixed, cells),
+    }
+}
+
+fn fixed_array<'a>(
+    data_type: &DataType,
+    cells: impl ExactSizeIterator<Item = Option<&'a [u8]>>,
+) -> Result<ArrayRef> {
+    let width = width(data_type).ok_or_else(|| unknown(data_type))?;
+    let rows = cells.len();
+    let mut bytes = Vec::with_capacity(rows * width);
+    let mut valid = Vec::with_capacity(rows);
+    for cell in cells {
+        match cell {
+            Some(cell) if cell.len() == width => bytes.extend_from_slice(cell),
+            Some(_) => return Err(damaged(data_type)),
+            None => bytes.resize(bytes.len() + width, 0),
+        }
+        valid.push(cell.is_some());
+    }
+    let data = ArrayData::builder(data_type.clone())
+        .len(rows)
+        .add_buffer(Buffer::from_vec(bytes))
+        .nulls(Some(NullBuffer::from(valid)))
+        .align_buffers(true)
+        .build();
+    Ok(make_array(data.map_err(|error| damaged(data_type).caused_by(error))?))
+}
+
+fn damaged(data_type: &DataType) -> Error {
+    Error::new(Kind::Corrupt, format!("a claim holds what is no value of {data_type}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow_array::types::Decimal128Type;
+    use arrow_array::{
+        BinaryArray, BooleanArray, Date32Array, Decimal128Array, FixedSizeBinaryArray,
+        Float64Array, Int16Array, Int64Array, PrimitiveArray, StringArray,
+        TimestampMicrosecondArray,
+    };
+
+    fn arrays() -> Vec<ArrayRef> {
+        let decimals: PrimitiveArray<Decimal128Type> =
+            Decimal128Array::from(vec![Some(-1), None, Some(i128::MAX), Some(7)])
+                .with_precision_and_scale(38, 2)
+                .unwrap();
+        let uuids = [Some([1_u8; 16]), None, Some([2; 16]), Some([3; 16])];
+        vec![
+            Arc::new(Int16Array::from(vec![Some(1), None, Some(-3), Some(4)])),
+            Arc::new(Int64Array::from(vec![Some(1), None, Some(-3), Some(i64::MIN)])),
+            Arc::new(Float64Array::from(vec![Some(1.5), None, Some(f64::NAN), Some(-0.0)])),
+            Arc::new(Date32Array::from(vec![Some(1), None, Some(-3), Some(4)])),
+            Arc::new(
+                TimestampMicrosecondArray::from(vec![Some(1), None, Some(-3), Some(4)])
+                    .with_timezone("UTC"),
+            ),
+            Arc::new(decimals),
+            Arc::new(BooleanArray::from(vec![Some(true), None, Some(false), Some(true)])),
+            Arc::new(StringArray::from(vec![Some("a"), None, Some(""), Some("ü")])),
+            Arc::new(BinaryArray::from_opt_vec(vec![Some(b"a"), None, Some(b""), Some(b"\xff")])),
+            Arc::new(
+                FixedSizeBinaryArray::try_from_sparse_iter_with_size(uuids.into_iter(), 16)
+                    .unwrap(),
+            ),
+        ]
+    }
+
+    #[test]
+    fn cells_become_the_array_they_came_from() {
+        for whole in arrays() {
+            for part in [whole.clone(), whole.slice(1, 3), whole.slice(2, 0)] {
+                let cells = Cells::of(&part).unwrap();
+                let back = array(part.data_type(), (0..part.len()).map(|row| cells.get(row)));
+                assert_eq!(&back.unwrap(), &part);
+            }
+        }
+    }
+
+    #[test]
+    fn a_cell_of_another_width_is_damage() {
+        let error = array(&DataType::Int32, [Some(&[1_u8, 2][..])].into_iter()).unwrap_err();
+        assert_eq!(error.kind(), Kind::Corrupt);
+        let error = array(&DataType::Utf8, [Some(&[0xff_u8][..])].into_iter()).unwrap_err();
+        assert_eq!(error.kind(), Kind::Corrupt);
+    }
+}

@@ -1,0 +1,14 @@
+//! What is kept of an entity key: the word of every source record that speaks of it.
+//!
+//! ```text
+//!  Claims ── Origin (mapping, source record) ── Field (what it says, since when, what it said before)
+//!         └─ Origin …
+//! ```
+
+mod field;
+mod origin;
+mod row;
+
+pub(crate) use field::{Field, Run};
+pub(crate) use origin::{Claims, Observation, Origin, Said};
+pub(crate) use row::{decode, encode};

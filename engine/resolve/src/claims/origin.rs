@@ -1,0 +1,127 @@
+//! The records that speak of one key, and how what they say is merged.
+//!
+//! Merging takes, per record, what has the later position: a join. Two things are said of a record
+//! beside its fields: that it is there, and that it is gone. What was said up to when it went is
+//! no more; what comes later is another incarnation.
+
+use super::Field;
+use crate::Mark;
+
+/// Everything that is kept of one key.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Claims<'a> {
+    /// Sorted by mapping and record.
+    pub(crate) origins: Vec<Origin<'a>>,
+}
+
+/// The word of one source record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Origin<'a> {
+    /// By its number in the registry.
+    pub(crate) mapping: u16,
+    /// The record's key in its source.
+    pub(crate) record: &'a [u8],
+    /// When it was last there.
+    pub(crate) seen: Option<Mark>,
+    /// When it last went.
+    pub(crate) gone: Option<Mark>,
+    /// Sorted by id. All were heard after it went.
+    pub(crate) fields: Vec<Field<'a>>,
+}
+
+/// One change of one source record, as its mapping put it.
+#[derive(Debug, Clone)]
+pub(crate) struct Observation<'a> {
+    pub(crate) mapping: u16,
+    pub(crate) record: &'a [u8],
+    pub(crate) mark: Mark,
+    pub(crate) said: Said<'a>,
+}
+
+/// What was said of a record.
+#[derive(Debug, Clone)]
+pub(crate) enum Said<'a> {
+    /// It is there, with these values; of the other fields nothing was said. Sorted by id; the last
+    /// number is how many runs are kept before the one that holds.
+    Here(Vec<(u16, Option<&'a [u8]>, u8)>),
+    /// It is gone.
+    Gone,
+}
+
+impl<'a> Claims<'a> {
+    /// Takes one change in; false when that changes nothing.
+    pub(crate) fn merge(&mut self, observation: &Observation<'a>) -> bool {
+        let of = (observation.mapping, observation.record);
+        let found = self.origins.binary_search_by(|it| (it.mapping, it.record).cmp(&of));
+        let place = found.unwrap_or_else(|place| {
+            let (mapping, record) = of;
+            let origin = Origin { mapping, record, seen: None, gone: None, fields: Vec::new() };
+            self.origins.insert(place, origin);
+            place
+        });
+        self.origins.get_mut(place).is_some_and(|origin| origin.hear(observation))
+    }
+}
+
+impl<'a> Origin<'a> {
+    /// Whether the record is there.
+    pub(crate) fn is_here(&self) -> bool {
+        self.seen.is_some()
+    }
+
+    /// What it says in a field.
+    pub(crate) fn field(&self, id: u16) -> Option<&Field<'a>> {
+        let place = self.fields.binary_search_by_key(&id, |field| field.id).ok()?;
+        self.fields.get(place)
+    }
+
+    fn hear(&mut self, observation: &Observation<'a>) -> bool {
+        let mark = observation.mark;
+        match &observation.said {
+            Said::Gone => self.go(mark),
+            Said::Here(_) if self.gone.is_some_and(|gone| mark <= gone) => false,
+            Said::Here(values) => {
+                let is_later = self.seen.is_none_or(|seen| mark > seen);
+                if is_later {
+                    self.seen = Some(mark);
+                }
+                let mut changed = is_later;
+                for &(id, value, older_max) in values {
+                    changed |= self.hear_field(id, mark, value, usize::from(older_max));
+                }
+                changed
+            }
+        }
+    }
+
+    fn hear_field(
+        &mut self,
+        id: u16,
+        mark: Mark,
+        value: Option<&'a [u8]>,
+        older_max: usize,
+    ) -> bool {
+        match self.fields.binary_search_by_key(&id, |field| field.id) {
+            Err(place) => {
+                self.fields.insert(place, Field::new(id, mark, value));
+                true
+            }
+            Ok(place) => self.fields.get_mut(place).is_some_and(|field| {
+                let is_later = mark > field.run.last;
+                let before = (!is_later).then(|| field.clone());
+                field.hear(mark, value, older_max);
+                before.is_none_or(|before| before != *field)
+            }),
+        }
+    }
+
+    fn go(&mut self, mark: Mark) -> bool {
+        if self.gone.is_some_and(|gone| mark <= gone) {
+            return false;
+        }
+        self.gone = Some(mark);
+        self.seen = self.seen.filter(|seen| *seen > mark);
+        self.fields.retain_mut(|field| field.cut(mark));
+        true
+    }
+}

@@ -1,0 +1,138 @@
+//! Rules, made ready for claims that name fields and mappings by number.
+
+use super::typed::ValueKind;
+use crate::{EntityRules, Policy};
+use serde::{Deserialize, Serialize};
+use syncline_core::{Error, Kind, Result, SystemName};
+
+/// The field number that says whether the entity exists.
+pub(crate) const EXISTENCE: u16 = u16::MAX;
+
+/// How many runs before the one that holds are kept where a person may be asked: what was agreed on
+/// stays known through so many changes of mind.
+const OLDER_RUNS_MAX: u8 = 15;
+
+/// What the numbers in claims mean. Only ever added to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub(crate) struct Registry {
+    /// Name and type of each field.
+    pub(crate) fields: Vec<(String, String)>,
+    /// The mappings by name. The first is that of decisions.
+    pub(crate) mappings: Vec<String>,
+}
+
+impl Registry {
+    /// The mapping that decisions come by. No file has this name.
+    pub(crate) const DECISIONS: u16 = 0;
+
+    /// Adds what rules name and is not yet there.
+    pub(crate) fn take_in(&mut self, rules: &EntityRules) -> Result<()> {
+        if self.mappings.is_empty() {
+            self.mappings.push("decisions".to_owned());
+        }
+        for mapping in &rules.mappings {
+            if !self.mappings.contains(&mapping.name) {
+                self.mappings.push(mapping.name.clone());
+            }
+        }
+        for column in rules.schema.columns() {
+            let field = (column.name.clone(), column.native_type.clone());
+            if !self.fields.contains(&field) {
+                self.fields.push(field);
+            }
+        }
+        let most = usize::from(EXISTENCE);
+        if self.fields.len() >= most || self.mappings.len() >= most {
+            let name = rules.schema.name();
+            return Err(Error::new(
+                Kind::Config,
+                format!("{name} had too many fields or mappings"),
+            ));
+        }
+        Ok(())
+    }
+
+    fn field(&self, name: &str, native_type: &str) -> u16 {
+        let is_it = |(other, of_type): &(String, String)| other == name && of_type == native_type;
+        number(self.fields.iter().position(is_it))
+    }
+
+    pub(crate) fn mapping(&self, name: &str) -> u16 {
+        number(self.mappings.iter().position(|other| other == name))
+    }
+}
+
+fn number(place: Option<usize>) -> u16 {
+    place.and_then(|place| u16::try_from(place).ok()).expect("it was taken in")
+}
+
+/// Rules with the numbers of a registry.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    pub(crate) rules: EntityRules,
+    /// As in the rules.
+    pub(crate) units: Vec<CompiledUnit>,
+    /// The field number of each column.
+    pub(crate) fields: Vec<u16>,
+    /// By mapping number; none for those that are no longer there, whose word does not count.
+    pub(crate) mappings: Vec<Option<CompiledMapping>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct CompiledUnit {
+    pub(crate) name: String,
+    pub(crate) fields: Vec<u16>,
+    pub(crate) kinds: Vec<ValueKind>,
+    pub(crate) policy: Policy,
+    pub(crate) null_is_value: bool,
+    /// How many runs before the one that holds are kept.
+    pub(crate) older_max: u8,
+}
+
+#[derive(Debug)]
+pub(crate) struct CompiledMapping {
+    pub(crate) system: SystemName,
+    pub(crate) uncertainty: i64,
+    /// What it speaks of, sorted.
+    pub(crate) fields: Vec<u16>,
+}
+
+impl Compiled {
+    /// Makes rules ready; the registry has taken them in.
+    pub(crate) fn new(rules: EntityRules, registry: &Registry) -> Self {
+        let columns = rules.schema.columns();
+        let fields: Vec<u16> =
+            columns.iter().map(|it| registry.field(&it.name, &it.native_type)).collect();
+        let units = rules.units.iter().map(|unit| CompiledUnit {
+            name: unit.name.clone(),
+            fields: unit.columns.iter().map(|&column| fields[column]).collect(),
+            kinds: unit.columns.iter().map(|&it| ValueKind::of(&columns[it])).collect(),
+            older_max: if unit.policy.may_ask() { OLDER_RUNS_MAX } else { 0 },
+            policy: unit.policy.clone(),
+            null_is_value: unit.null_is_value,
+        });
+        let units = units.collect();
+        let compiled = |name: &String| {
+            let mapping = rules.mappings.iter().find(|mapping| mapping.name == *name)?;
+            let mut spoken_of: Vec<u16> = mapping.columns.iter().map(|&it| fields[it]).collect();
+            spoken_of.sort_unstable();
+            Some(CompiledMapping {
+                system: mapping.system.clone(),
+                uncertainty: rules.uncertainty_of(&mapping.system),
+                fields: spoken_of,
+            })
+        };
+        let mappings = registry.mappings.iter().map(compiled).collect();
+        Self { units, fields, mappings, rules }
+    }
+
+    pub(crate) fn mapping(&self, number: u16) -> Option<&CompiledMapping> {
+        self.mappings.get(usize::from(number))?.as_ref()
+    }
+
+    /// How many runs of a field are kept before the one that holds.
+    pub(crate) fn older_max(&self, field: u16) -> u8 {
+        let unit = self.units.iter().find(|unit| unit.fields.contains(&field));
+        unit.map_or(0, |unit| unit.older_max)
+    }
+}

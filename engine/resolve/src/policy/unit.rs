@@ -1,0 +1,319 @@
+//! What is agreed on one unit.
+
+use super::agreed::last_agreed;
+use super::clock::{first_words, last_words};
+use super::compiled::{Compiled, CompiledUnit};
+use super::decision::on_unit;
+use super::word::{UnitValue, Word, evidence, words};
+use super::{sets, typed::ValueKind};
+use crate::claims::Claims;
+use crate::{Fallback, Policy};
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+use syncline_core::{ConflictKind, Digest, SystemName};
+
+/// What is agreed, and what is not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Verdict<'a> {
+    pub(crate) value: Agreed<'a>,
+    /// What a person is asked, and what it rests on.
+    pub(crate) conflict: Option<(ConflictKind, Digest)>,
+    pub(crate) by: By<'a>,
+}
+
+/// A value in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Agreed<'a> {
+    /// Somebody's word; NULL where nobody says anything.
+    Said(UnitValue<'a>),
+    /// What was computed from several words, for a unit of one field.
+    Computed(Vec<u8>),
+}
+
+/// What decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum By<'a> {
+    /// Nobody says anything.
+    Nobody,
+    /// All who speak say the same.
+    Agreement,
+    /// The policy: this mapping's record has the word.
+    Winner { mapping: u16, record: &'a [u8] },
+    /// The policy, from several words.
+    Several,
+    /// A person.
+    Decision(&'a [u8]),
+    /// The fallback list, until a person has answered.
+    Provisional { mapping: u16, record: &'a [u8] },
+    /// What was agreed before, until a person has answered.
+    LastAgreed,
+}
+
+impl Agreed<'_> {
+    /// The value of a column of the unit.
+    pub(crate) fn column(&self, column: usize) -> Option<&[u8]> {
+        match self {
+            Self::Said(value) => value.columns().get(column).copied().flatten(),
+            Self::Computed(value) => (column == 0).then_some(value),
+        }
+    }
+
+    /// Whether both are the same in so many columns.
+    pub(crate) fn is_same(&self, other: &Agreed<'_>, columns: usize) -> bool {
+        (0..columns).all(|column| self.column(column) == other.column(column))
+    }
+}
+
+/// Decides a unit.
+pub(crate) fn decide<'a>(
+    rules: &Compiled,
+    unit: &CompiledUnit,
+    claims: &Claims<'a>,
+) -> Verdict<'a> {
+    let words = words(rules, unit, claims);
+    let decisions = on_unit(unit, claims);
+    if let Some(last) = decisions.first() {
+        if last.evidence == evidence(&words) {
+            let value = Agreed::Said(last.value.clone());
+            return Verdict { value, conflict: None, by: By::Decision(last.id) };
+        }
+        // The evidence is another one: unless all agree now, the question is open again.
+        if !all_agree(&words) {
+            return Case { rules, unit, claims, words: &words }.ask(ConflictKind::ValueConcurrent);
+        }
+    }
+    match words.as_slice() {
+        [] => {
+            let value = Agreed::Said(UnitValue::One(None));
+            Verdict { value, conflict: None, by: By::Nobody }
+        }
+        words => Case { rules, unit, claims, words }.decide(),
+    }
+}
+
+fn all_agree(words: &[Word<'_, '_>]) -> bool {
+    words.windows(2).all(|pair| pair.iter().all(|word| word.value == pair[0].value))
+}
+
+/// Words to decide on: at least one.
+struct Case<'c, 'a> {
+    rules: &'c Compiled,
+    unit: &'c CompiledUnit,
+    claims: &'c Claims<'a>,
+    words: &'c [Word<'a, 'c>],
+}
+
+impl<'c, 'a> Case<'c, 'a> {
+    fn decide(&self) -> Verdict<'a> {
+        match &self.unit.policy {
+            Policy::Union | Policy::Intersection => return self.sets(),
+            Policy::Sum => return self.sum(),
+            Policy::All => return self.all(),
+            Policy::Prefer(list) => return self.prefer(list),
+            _ => {}
+        }
+        if all_agree(self.words) {
+            return settled(Agreed::Said(self.words[0].value.clone()), By::Agreement);
+        }
+        match &self.unit.policy {
+            Policy::Newest(fallback) => self.by_clock(&last_words(self.words), fallback),
+            Policy::Oldest(fallback) => self.by_clock(&first_words(self.words), fallback),
+            Policy::Max => self.greatest(|a, b| self.compare(a, b)),
+            Policy::Min => self.greatest(|a, b| self.compare(b, a)),
+            Policy::Longest(list) => {
+                self.ranked(list, |word| word.value.one().map_or(0, characters))
+            }
+            Policy::MostCommon(list) => {
+                let supporters = self.supporters();
+                self.ranked(list, |word| supporters.get(&word.value).map_or(0, BTreeSet::len))
+            }
+            Policy::Ordered(order) => {
+                let place = |word: &Word<'a, 'c>| {
+                    let value = word.value.one();
+                    order.iter().position(|label| value == Some(label.as_bytes())).map(|at| at + 1)
+                };
+                self.ranked(&[], |word| place(word).unwrap_or_default())
+            }
+            Policy::Ask(fallback) => {
+                let provisional = self.first_in(fallback_list(fallback), &self.all_words());
+                match provisional {
+                    Some(word) => self.open(ConflictKind::ValueConcurrent, provisional_by(word)),
+                    None => self.ask(ConflictKind::ValueConcurrent),
+                }
+            }
+            Policy::Prefer(_)
+            | Policy::Union
+            | Policy::Intersection
+            | Policy::Sum
+            | Policy::All => {
+                unreachable!("decided above")
+            }
+        }
+    }
+
+    fn all_words(&self) -> Vec<&'c Word<'a, 'c>> {
+        self.words.iter().collect()
+    }
+
+    /// The latest word of the first source in the list that has one among these.
+    fn first_in(
+        &self,
+        list: &[SystemName],
+        among: &[&'c Word<'a, 'c>],
+    ) -> Option<&'c Word<'a, 'c>> {
+        list.iter().find_map(|system| {
+            let of_system = among.iter().filter(|word| word.system == system);
+            of_system.max_by_key(|word| (word.since, word.mapping, word.record)).copied()
+        })
+    }
+
+    fn prefer(&self, list: &[SystemName]) -> Verdict<'a> {
+        match self.first_in(list, &self.all_words()) {
+            Some(word) => won(word),
+            None => settled(Agreed::Said(UnitValue::One(None)), By::Nobody),
+        }
+    }
+
+    fn by_clock(&self, left: &[&'c Word<'a, 'c>], fallback: &Fallback) -> Verdict<'a> {
+        if left.windows(2).all(|pair| pair[0].value == pair[1].value) {
+            let word = left.iter().max_by_key(|word| (word.since.stamp, word.system, word.record));
+            return word.map_or_else(|| self.ask(ConflictKind::ValueConcurrent), |word| won(word));
+        }
+        match self.first_in(fallback_list(fallback), left) {
+            Some(word) => won(word),
+            None => self.ask(ConflictKind::ValueConcurrent),
+        }
+    }
+
+    fn compare(&self, a: &UnitValue<'a>, b: &UnitValue<'a>) -> Ordering {
+        let cells = a.columns().iter().zip(b.columns()).zip(&self.unit.kinds);
+        let orders = cells.map(|((a, b), kind)| match (a, b) {
+            (Some(a), Some(b)) => kind.compare(a, b).then_with(|| a.cmp(b)),
+            (a, b) => a.is_some().cmp(&b.is_some()),
+        });
+        orders.fold(Ordering::Equal, Ordering::then)
+    }
+
+    fn greatest(&self, order: impl Fn(&UnitValue<'a>, &UnitValue<'a>) -> Ordering) -> Verdict<'a> {
+        let greatest = self.words.iter().max_by(|a, b| {
+            order(&a.value, &b.value)
+                .then_with(|| (b.mapping, b.record).cmp(&(a.mapping, a.record)))
+        });
+        won(greatest.expect("there is a word"))
+    }
+
+    /// The word with the greatest score; among equals the one of the source that is named first, then
+    /// the greatest value.
+    fn ranked(&self, list: &[SystemName], score: impl Fn(&Word<'a, 'c>) -> usize) -> Verdict<'a> {
+        let rank = |word: &Word<'_, '_>| {
+            std::cmp::Reverse(list.iter().position(|it| it == word.system).unwrap_or(list.len()))
+        };
+        let best = self.words.iter().max_by(|a, b| {
+            let by_score = (score(a), rank(a)).cmp(&(score(b), rank(b)));
+            let by_value = by_score.then_with(|| self.compare(&a.value, &b.value));
+            by_value.then_with(|| (b.mapping, b.record).cmp(&(a.mapping, a.record)))
+        });
+        won(best.expect("there is a word"))
+    }
+
+    /// Which sources say what: a source counts once, however many records it has.
+    fn supporters(&self) -> BTreeMap<&UnitValue<'a>, BTreeSet<&SystemName>> {
+        let mut supporters: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+        for word in self.words {
+            supporters.entry(&word.value).or_default().insert(word.system);
+        }
+        supporters
+    }
+
+    fn sets(&self) -> Verdict<'a> {
+        let texts =
+            self.words.iter().filter_map(|word| std::str::from_utf8(word.value.one()?).ok());
+        let parsed: Vec<_> = texts.map(sets::parse).collect();
+        let is_read = parsed.len() == self.words.len() && parsed.iter().all(Option::is_some);
+        let mut sets = parsed.into_iter().flatten();
+        let first = sets.next().unwrap_or_default();
+        let set = sets.fold(first, |all, set| match self.unit.policy {
+            Policy::Intersection => &all & &set,
+            _ => &all | &set,
+        });
+        let value = Agreed::Computed(sets::write(&set).into_bytes());
+        let conflict = (!is_read).then(|| (ConflictKind::SchemaMismatch, evidence(self.words)));
+        Verdict { value, conflict, by: By::Several }
+    }
+
+    fn sum(&self) -> Verdict<'a> {
+        let kind = self.unit.kinds.first().copied().unwrap_or(ValueKind::Bytes);
+        match kind.sum(self.words.iter().filter_map(|word| word.value.one())) {
+            Some(sum) => settled(Agreed::Computed(sum), By::Several),
+            None => self.open(
+                ConflictKind::ConstraintFailed,
+                (Agreed::Said(UnitValue::One(None)), By::Several),
+            ),
+        }
+    }
+
+    /// `{"hr": "…", "sis": ["…", "…"]}`: a list where a source has several records.
+    fn all(&self) -> Verdict<'a> {
+        let is_json = self.unit.kinds.first() == Some(&ValueKind::Json);
+        let mut of_system: BTreeMap<&str, Vec<serde_json::Value>> = BTreeMap::new();
+        for word in self.words {
+            let text = word.value.one().map(String::from_utf8_lossy);
+            let value = match text {
+                None => serde_json::Value::Null,
+                Some(text) if is_json => serde_json::from_str(&text)
+                    .unwrap_or_else(|_| serde_json::Value::String(text.into_owned())),
+                Some(text) => serde_json::Value::String(text.into_owned()),
+            };
+            of_system.entry(word.system.as_str()).or_default().push(value);
+        }
+        let object: serde_json::Map<_, _> = of_system
+            .into_iter()
+            .map(|(system, mut values)| {
+                let value = match values.len() {
+                    1 => values.remove(0),
+                    _ => serde_json::Value::Array(values),
+                };
+                (system.to_owned(), value)
+            })
+            .collect();
+        let text = serde_json::Value::Object(object).to_string();
+        settled(Agreed::Computed(text.into_bytes()), By::Several)
+    }
+
+    /// A conflict; meanwhile the value stays what was last agreed.
+    fn ask(&self, kind: ConflictKind) -> Verdict<'a> {
+        let decisions = on_unit(self.unit, self.claims);
+        let agreed = last_agreed(self.rules, self.unit, self.claims, &decisions);
+        let value = agreed.unwrap_or(UnitValue::One(None));
+        self.open(kind, (Agreed::Said(value), By::LastAgreed))
+    }
+
+    fn open(&self, kind: ConflictKind, (value, by): (Agreed<'a>, By<'a>)) -> Verdict<'a> {
+        Verdict { value, conflict: Some((kind, evidence(self.words))), by }
+    }
+}
+
+fn fallback_list(fallback: &Fallback) -> &[SystemName] {
+    match fallback {
+        Fallback::Ask => &[],
+        Fallback::Prefer(list) => list,
+    }
+}
+
+fn characters(text: &[u8]) -> usize {
+    String::from_utf8_lossy(text).chars().count()
+}
+
+fn provisional_by<'a>(word: &Word<'a, '_>) -> (Agreed<'a>, By<'a>) {
+    let by = By::Provisional { mapping: word.mapping, record: word.record };
+    (Agreed::Said(word.value.clone()), by)
+}
+
+fn won<'a>(word: &Word<'a, '_>) -> Verdict<'a> {
+    let by = By::Winner { mapping: word.mapping, record: word.record };
+    settled(Agreed::Said(word.value.clone()), by)
+}
+
+fn settled<'a>(value: Agreed<'a>, by: By<'a>) -> Verdict<'a> {
+    Verdict { value, conflict: None, by }
+}
