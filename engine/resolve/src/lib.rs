@@ -13,9 +13,15 @@ pub mod store;
 
 mod cells;
 mod claims;
+mod entity;
 mod mark;
 mod policy;
+mod rows;
 mod rules;
 
+pub use entity::{
+    Closed, ConflictChange, ConflictState, ConflictWord, Entity, Outcome, RecordKeys,
+};
 pub use mark::{Mark, Stamp};
+pub use rows::{Cursor, MemoryRows, RowBuffer, Rows, Scanned};
 pub use rules::{ClaimingMapping, EntityRules, Existence, Fallback, Policy, Unit};

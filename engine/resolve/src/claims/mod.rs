@@ -10,5 +10,5 @@ mod origin;
 mod row;
 
 pub(crate) use field::{Field, Run};
-pub(crate) use origin::{Claims, Observation, Origin, Said};
+pub(crate) use origin::{Claims, Observation, Origin, Said, Touched};
 pub(crate) use row::{decode, encode};

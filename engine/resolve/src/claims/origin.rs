@@ -48,9 +48,18 @@ pub(crate) enum Said<'a> {
     Gone,
 }
 
+/// What merging changed, so that only that is decided anew.
+#[derive(Debug, Default)]
+pub(crate) struct Touched {
+    /// Whether a record came or went.
+    pub(crate) existence: bool,
+    /// Fields in which somebody says something else, or says it since another time.
+    pub(crate) fields: Vec<u16>,
+}
+
 impl<'a> Claims<'a> {
     /// Takes one change in; false when that changes nothing.
-    pub(crate) fn merge(&mut self, observation: &Observation<'a>) -> bool {
+    pub(crate) fn merge(&mut self, observation: &Observation<'a>, touched: &mut Touched) -> bool {
         let of = (observation.mapping, observation.record);
         let found = self.origins.binary_search_by(|it| (it.mapping, it.record).cmp(&of));
         let place = found.unwrap_or_else(|place| {
@@ -59,7 +68,7 @@ impl<'a> Claims<'a> {
             self.origins.insert(place, origin);
             place
         });
-        self.origins.get_mut(place).is_some_and(|origin| origin.hear(observation))
+        self.origins.get_mut(place).is_some_and(|origin| origin.hear(observation, touched))
     }
 }
 
@@ -75,19 +84,24 @@ impl<'a> Origin<'a> {
         self.fields.get(place)
     }
 
-    fn hear(&mut self, observation: &Observation<'a>) -> bool {
+    fn hear(&mut self, observation: &Observation<'a>, touched: &mut Touched) -> bool {
         let mark = observation.mark;
         match &observation.said {
-            Said::Gone => self.go(mark),
+            Said::Gone => {
+                let went = self.go(mark);
+                touched.existence |= went;
+                went
+            }
             Said::Here(_) if self.gone.is_some_and(|gone| mark <= gone) => false,
             Said::Here(values) => {
                 let is_later = self.seen.is_none_or(|seen| mark > seen);
+                touched.existence |= self.seen.is_none();
                 if is_later {
                     self.seen = Some(mark);
                 }
                 let mut changed = is_later;
                 for &(id, value, older_max) in values {
-                    changed |= self.hear_field(id, mark, value, usize::from(older_max));
+                    changed |= self.hear_field(id, mark, value, usize::from(older_max), touched);
                 }
                 changed
             }
@@ -100,19 +114,28 @@ impl<'a> Origin<'a> {
         mark: Mark,
         value: Option<&'a [u8]>,
         older_max: usize,
+        touched: &mut Touched,
     ) -> bool {
-        match self.fields.binary_search_by_key(&id, |field| field.id) {
+        let place = match self.fields.binary_search_by_key(&id, |field| field.id) {
+            Ok(place) => place,
             Err(place) => {
                 self.fields.insert(place, Field::new(id, mark, value));
-                true
+                touched.fields.push(id);
+                return true;
             }
-            Ok(place) => self.fields.get_mut(place).is_some_and(|field| {
-                let is_later = mark > field.run.last;
-                let before = (!is_later).then(|| field.clone());
-                field.hear(mark, value, older_max);
-                before.is_none_or(|before| before != *field)
-            }),
+        };
+        let Some(field) = self.fields.get_mut(place) else { return false };
+        if mark > field.run.last && value == field.run.value {
+            field.run.last = mark;
+            return true;
         }
+        let before = field.clone();
+        field.hear(mark, value, older_max);
+        let changed = before != *field;
+        if changed {
+            touched.fields.push(id);
+        }
+        changed
     }
 
     fn go(&mut self, mark: Mark) -> bool {

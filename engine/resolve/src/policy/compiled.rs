@@ -8,6 +8,9 @@ use syncline_core::{Error, Kind, Result, SystemName};
 /// The field number that says whether the entity exists.
 pub(crate) const EXISTENCE: u16 = u16::MAX;
 
+/// What the existence of an entity is called among its fields.
+pub(crate) const EXISTENCE_NAME: &str = "existence";
+
 /// How many runs before the one that holds are kept where a person may be asked: what was agreed on
 /// stays known through so many changes of mind.
 const OLDER_RUNS_MAX: u8 = 15;
@@ -57,8 +60,16 @@ impl Registry {
         number(self.fields.iter().position(is_it))
     }
 
+    /// The number of a mapping that was taken in.
     pub(crate) fn mapping(&self, name: &str) -> u16 {
         number(self.mappings.iter().position(|other| other == name))
+    }
+}
+
+impl Registry {
+    /// The name of a mapping.
+    pub(crate) fn mapping_name(&self, number: u16) -> &str {
+        self.mappings.get(usize::from(number)).map_or("", String::as_str)
     }
 }
 
@@ -130,9 +141,13 @@ impl Compiled {
         self.mappings.get(usize::from(number))?.as_ref()
     }
 
+    /// The unit that a field is in.
+    pub(crate) fn unit_of(&self, field: u16) -> Option<usize> {
+        self.units.iter().position(|unit| unit.fields.contains(&field))
+    }
+
     /// How many runs of a field are kept before the one that holds.
     pub(crate) fn older_max(&self, field: u16) -> u8 {
-        let unit = self.units.iter().find(|unit| unit.fields.contains(&field));
-        unit.map_or(0, |unit| unit.older_max)
+        self.unit_of(field).map_or(0, |unit| self.units[unit].older_max)
     }
 }

@@ -10,8 +10,8 @@ mod typed;
 mod unit;
 mod word;
 
-pub(crate) use compiled::{Compiled, EXISTENCE, Registry};
-pub(crate) use decision::{Decided, decision_cell};
+pub(crate) use compiled::{Compiled, CompiledUnit, EXISTENCE_NAME, Registry};
+
 pub(crate) use existence::{Exists, exists};
-pub(crate) use unit::{Agreed, By, Verdict, decide};
-pub(crate) use word::{UnitValue, Word, words};
+pub(crate) use unit::{By, Verdict, decide};
+pub(crate) use word::words;

@@ -57,11 +57,6 @@ impl Agreed<'_> {
             Self::Computed(value) => (column == 0).then_some(value),
         }
     }
-
-    /// Whether both are the same in so many columns.
-    pub(crate) fn is_same(&self, other: &Agreed<'_>, columns: usize) -> bool {
-        (0..columns).all(|column| self.column(column) == other.column(column))
-    }
 }
 
 /// Decides a unit.

@@ -1,0 +1,138 @@
+//! What became of one key: its golden row, and its conflicts.
+
+use super::conflict::Closed;
+use crate::claims::{Claims, Touched};
+use crate::policy::{Compiled, Exists, Verdict, decide, exists};
+use syncline_core::{ConflictKind, Digest, Op};
+
+/// What claims come to by some rules.
+#[derive(Debug)]
+pub(crate) struct Judged<'r, 'c, 'a> {
+    rules: &'r Compiled,
+    claims: &'c Claims<'a>,
+    pub(crate) exists: Exists,
+    /// By unit; those that nobody asked for yet are missing.
+    verdicts: Vec<Option<Verdict<'a>>>,
+}
+
+impl<'r, 'c, 'a> Judged<'r, 'c, 'a> {
+    pub(crate) fn new(rules: &'r Compiled, claims: &'c Claims<'a>) -> Self {
+        let verdicts = rules.units.iter().map(|_| None).collect();
+        Self { rules, claims, exists: exists(rules, claims), verdicts }
+    }
+
+    /// What a unit comes to.
+    pub(crate) fn unit(&mut self, unit: usize) -> &Verdict<'a> {
+        let (rules, claims) = (self.rules, self.claims);
+        self.verdicts[unit].get_or_insert_with(|| decide(rules, &rules.units[unit], claims))
+    }
+
+    /// The value of a field; NULL where the rules don't know the field.
+    pub(crate) fn field(&mut self, field: u16) -> Option<&[u8]> {
+        let unit = self.rules.unit_of(field)?;
+        let column = self.rules.units[unit].fields.iter().position(|&it| it == field)?;
+        self.unit(unit).value.column(column)
+    }
+
+    /// The unit with a name.
+    pub(crate) fn unit_named(&self, name: &str) -> Option<usize> {
+        self.rules.units.iter().position(|unit| unit.name == name)
+    }
+
+    /// What it was judged on.
+    pub(crate) fn claims(&self) -> &'c Claims<'a> {
+        self.claims
+    }
+
+    /// What is open on a unit. Where there is no entity nothing is asked of its fields.
+    pub(crate) fn conflict(&mut self, unit: usize) -> Option<(ConflictKind, Digest)> {
+        if self.exists.exists { self.unit(unit).conflict } else { None }
+    }
+
+    fn is_decided(&mut self, unit: usize) -> bool {
+        matches!(self.unit(unit).by, crate::policy::By::Decision(_))
+    }
+}
+
+/// What became of a conflict, by unit; none for the entity's existence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turn {
+    Raised { unit: Option<usize>, kind: ConflictKind, evidence: Digest },
+    Closed { unit: Option<usize>, why: Closed },
+}
+
+/// The units to look at again.
+pub(crate) fn touched_units(rules: &Compiled, touched: &Touched) -> Vec<usize> {
+    if touched.existence {
+        return (0..rules.units.len()).collect();
+    }
+    let mut units: Vec<usize> =
+        touched.fields.iter().filter_map(|&field| rules.unit_of(field)).collect();
+    units.sort_unstable();
+    units.dedup();
+    units
+}
+
+/// The operation that takes the old golden row to the new one; none where they are the same. A copied
+/// row is told again even so, since it is copied to mend what targets have.
+pub(crate) fn operation(
+    old: &mut Judged<'_, '_, '_>,
+    new: &mut Judged<'_, '_, '_>,
+    units: &[usize],
+    is_copied: bool,
+) -> Option<Op> {
+    match (old.exists.exists, new.exists.exists) {
+        (false, false) => None,
+        (true, false) => Some(Op::Delete),
+        (_, true) if is_copied => Some(Op::Snapshot),
+        (false, true) => Some(Op::Insert),
+        (true, true) => {
+            let rules = new.rules;
+            let fields = units.iter().flat_map(|&unit| &rules.units[unit].fields);
+            let mut differs = fields.map(|&field| old.field(field) != new.field(field));
+            differs.any(|differs| differs).then_some(Op::Update)
+        }
+    }
+}
+
+/// What became of conflicts between two judgements by the same rules.
+pub(crate) fn turns(
+    old: &mut Judged<'_, '_, '_>,
+    new: &mut Judged<'_, '_, '_>,
+    units: &[usize],
+) -> Vec<Turn> {
+    let mut turns = Vec::new();
+    let all: Vec<usize>;
+    let units = if old.exists.exists == new.exists.exists {
+        units
+    } else {
+        all = (0..new.rules.units.len()).collect();
+        &all
+    };
+    for &unit in units {
+        let why = if !new.exists.exists {
+            Closed::Gone
+        } else if new.is_decided(unit) {
+            Closed::Decided
+        } else {
+            Closed::Agreed
+        };
+        turns.extend(turn(Some(unit), old.conflict(unit), new.conflict(unit), why));
+    }
+    let why = if new.exists.exists { Closed::Agreed } else { Closed::Gone };
+    turns.extend(turn(None, old.exists.conflict, new.exists.conflict, why));
+    turns
+}
+
+pub(crate) fn turn(
+    unit: Option<usize>,
+    old: Option<(ConflictKind, Digest)>,
+    new: Option<(ConflictKind, Digest)>,
+    why: Closed,
+) -> Option<Turn> {
+    match (old, new) {
+        (old, Some((kind, evidence))) if old != new => Some(Turn::Raised { unit, kind, evidence }),
+        (Some(_), None) => Some(Turn::Closed { unit, why }),
+        _ => None,
+    }
+}

@@ -1,0 +1,192 @@
+//! What becomes of conflicts.
+
+use super::compare::{Judged, Turn};
+use super::key::key_cells;
+use crate::Mark;
+use crate::cells::array;
+use crate::policy::{Compiled, CompiledUnit, EXISTENCE_NAME, Registry, words};
+use arrow_cast::display::{ArrayFormatter, FormatOptions};
+use syncline_core::{Column, ConflictKind, Digest, Error, Kind, Result};
+
+/// What became of the conflict on one subject of one key. A subject has one conflict at a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConflictChange {
+    /// The entity's key, as a JSON array of texts.
+    pub key: String,
+    /// The field or group, or `existence`.
+    pub subject: String,
+    /// What became of it.
+    pub state: ConflictState,
+}
+
+/// What became of a conflict.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConflictState {
+    /// It is open. Raised again with other evidence where the words are others.
+    Raised {
+        /// What it is.
+        kind: ConflictKind,
+        /// A digest of the words it rests on: the same for the same words.
+        evidence: String,
+        /// The words.
+        words: Vec<Word>,
+        /// The value meanwhile, a JSON array for a group.
+        in_force: Option<String>,
+        /// The revision of the rules that found it.
+        rules: String,
+    },
+    /// It is no more.
+    Closed(Closed),
+}
+
+/// Why a conflict is no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closed {
+    /// The sources came to agree, or the policy can tell now.
+    Agreed,
+    /// A person decided.
+    Decided,
+    /// The entity is gone.
+    Gone,
+    /// The rules are others.
+    RulesChanged,
+}
+
+/// What one source record says on the subject.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Word {
+    /// The system.
+    pub source: String,
+    /// The mapping's file.
+    pub mapping: String,
+    /// The record's key, as a JSON array of texts.
+    pub record: String,
+    /// What it says; a JSON array for a group. None for NULL.
+    pub value: Option<String>,
+    /// Since when, by the source's clock and in its order.
+    pub since: Mark,
+    /// By how much that clock may be wrong, in µs.
+    pub uncertainty: i64,
+}
+
+/// Puts into words what became of a conflict.
+pub(super) fn told(
+    rules: &Compiled,
+    registry: &Registry,
+    key: &[u8],
+    turn: Turn,
+    new: &mut Judged<'_, '_, '_>,
+) -> Result<ConflictChange> {
+    let (unit, state) = match turn {
+        Turn::Closed { unit, why } => (unit, ConflictState::Closed(why)),
+        Turn::Raised { unit, kind, evidence } => {
+            let (words, in_force) = match unit {
+                Some(unit) => of_unit(rules, registry, unit, new)?,
+                None => (of_existence(rules, registry, new), Some(new.exists.exists.to_string())),
+            };
+            let state = raised(rules, kind, evidence, words, in_force);
+            (unit, state)
+        }
+    };
+    let subject = unit.map_or(EXISTENCE_NAME, |unit| rules.units[unit].name.as_str()).to_owned();
+    Ok(ConflictChange { key: key_json(rules, key)?, subject, state })
+}
+
+fn raised(
+    rules: &Compiled,
+    kind: ConflictKind,
+    evidence: Digest,
+    words: Vec<Word>,
+    in_force: Option<String>,
+) -> ConflictState {
+    let (evidence, rules) = (evidence.to_string(), rules.rules.revision().to_string());
+    ConflictState::Raised { kind, evidence, words, in_force, rules }
+}
+
+fn of_unit(
+    rules: &Compiled,
+    registry: &Registry,
+    unit: usize,
+    new: &mut Judged<'_, '_, '_>,
+) -> Result<(Vec<Word>, Option<String>)> {
+    let of = &rules.units[unit];
+    let mut told = Vec::new();
+    for word in words(rules, of, new.claims()) {
+        told.push(Word {
+            source: word.system.to_string(),
+            mapping: registry.mapping_name(word.mapping).to_owned(),
+            record: String::from_utf8_lossy(word.record).into_owned(),
+            value: unit_text(rules, of, |column| {
+                word.value.columns().get(column).copied().flatten()
+            })?,
+            since: word.since,
+            uncertainty: word.uncertainty,
+        });
+    }
+    let verdict = new.unit(unit);
+    let in_force = unit_text(rules, of, |column| verdict.value.column(column))?;
+    Ok((told, in_force))
+}
+
+fn of_existence(rules: &Compiled, registry: &Registry, new: &Judged<'_, '_, '_>) -> Vec<Word> {
+    let word = |origin: &crate::claims::Origin<'_>| {
+        let mapping = rules.mapping(origin.mapping)?;
+        Some(Word {
+            source: mapping.system.to_string(),
+            mapping: registry.mapping_name(origin.mapping).to_owned(),
+            record: String::from_utf8_lossy(origin.record).into_owned(),
+            value: Some(if origin.is_here() { "exists" } else { "deleted" }.to_owned()),
+            since: origin.seen.or(origin.gone)?,
+            uncertainty: mapping.uncertainty,
+        })
+    };
+    new.claims().origins.iter().filter_map(word).collect()
+}
+
+/// The value of a unit as text: of a field as such, of a group as a JSON array.
+pub(super) fn unit_text<'a>(
+    rules: &Compiled,
+    unit: &CompiledUnit,
+    column: impl Fn(usize) -> Option<&'a [u8]>,
+) -> Result<Option<String>> {
+    let texts: Vec<Option<String>> = unit
+        .fields
+        .iter()
+        .enumerate()
+        .map(|(place, field)| {
+            let of_entity = rules.fields.iter().position(|other| other == field);
+            let of_entity = of_entity.and_then(|at| rules.rules.schema.columns().get(at));
+            let of_entity = of_entity.expect("a unit is of the entity's fields");
+            cell_text(of_entity, column(place))
+        })
+        .collect::<Result<_>>()?;
+    match texts.as_slice() {
+        [only] => Ok(only.clone()),
+        many if many.iter().all(Option::is_none) => Ok(None),
+        many => Ok(Some(serde_json::to_string(many).expect("texts are JSON"))),
+    }
+}
+
+/// A value as text.
+pub(super) fn cell_text(column: &Column, cell: Option<&[u8]>) -> Result<Option<String>> {
+    let Some(cell) = cell else { return Ok(None) };
+    let array = array(&column.data_type, [Some(cell)].into_iter())?;
+    let options = FormatOptions::new();
+    let formatter = ArrayFormatter::try_new(&array, &options).map_err(|error| {
+        Error::new(Kind::Internal, format!("{} has no text", column.name)).caused_by(error)
+    })?;
+    Ok(Some(formatter.value(0).to_string()))
+}
+
+/// A key as a JSON array of texts.
+pub(super) fn key_json(rules: &Compiled, key: &[u8]) -> Result<String> {
+    let schema = &rules.rules.schema;
+    let cells = key_cells(key).unwrap_or_default();
+    let texts: Vec<Option<String>> = schema
+        .key()
+        .iter()
+        .enumerate()
+        .map(|(place, &column)| cell_text(&schema.columns()[column], cells.get(place).copied()))
+        .collect::<Result<_>>()?;
+    Ok(serde_json::to_string(&texts).expect("texts are JSON"))
+}

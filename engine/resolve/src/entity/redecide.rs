@@ -1,0 +1,66 @@
+//! Deciding again by other rules.
+
+use super::compare::{Judged, Turn, operation, turn};
+use super::conflict::Closed;
+use super::golden::GoldenRows;
+use super::keep::{Entity, Outcome};
+use crate::claims::decode;
+use crate::rows::{Cursor, Scanned};
+use syncline_core::{Result, Transaction};
+
+/// How many bytes of claims are decided again at a time.
+const PIECE_BYTES: usize = 1 << 20;
+
+impl Entity {
+    /// Whether the rules are others than those that decided so far.
+    #[must_use]
+    pub fn is_outdated(&self) -> bool {
+        self.former.is_some()
+    }
+
+    /// Decides the next piece of all claims again, as of a transaction that stands for the change of the
+    /// rules; says where to go on, none at the end. Then the new rules hold, once
+    /// [`Entity::commit`] was called.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt` when claims can't be read.
+    pub fn redecide(&mut self, from: Cursor, at: Transaction) -> Result<(Outcome, Option<Cursor>)> {
+        let mut scanned = Scanned::default();
+        let next = self.rows.scan(from, PIECE_BYTES, &mut scanned)?;
+        let mut outcome = Outcome::default();
+        if let Some(former) = &self.former {
+            let mut golden = GoldenRows::new(&self.rules);
+            let units: Vec<usize> = (0..self.rules.units.len()).collect();
+            for (key, row) in (0..scanned.len()).filter_map(|place| scanned.get(place)) {
+                let claims = decode(row).ok_or_else(|| self.damaged())?;
+                let mut old = Judged::new(former, &claims);
+                let mut new = Judged::new(&self.rules, &claims);
+                if let Some(op) = operation(&mut old, &mut new, &units, false) {
+                    let ordinal = u32::try_from(golden.len()).unwrap_or(u32::MAX);
+                    let shown = if new.exists.exists { &mut new } else { &mut old };
+                    golden.push(&self.rules, key, op, (at, ordinal), shown);
+                }
+                for turn in self.turns(&mut old, &mut new) {
+                    outcome.conflicts.push(self.told(key, turn, &mut new)?);
+                }
+            }
+            outcome.golden = golden.finish(&self.rules)?;
+        }
+        if next.is_none() {
+            self.former = None;
+        }
+        Ok((outcome, next))
+    }
+
+    /// Conflicts are told by the names of their units, which both rules may have.
+    fn turns(&self, old: &mut Judged<'_, '_, '_>, new: &mut Judged<'_, '_, '_>) -> Vec<Turn> {
+        let mut turns = Vec::new();
+        for unit in 0..self.rules.units.len() {
+            let former = old.unit_named(&self.rules.units[unit].name);
+            let before = former.and_then(|former| old.conflict(former));
+            turns.extend(turn(Some(unit), before, new.conflict(unit), Closed::RulesChanged));
+        }
+        turns.extend(turn(None, old.exists.conflict, new.exists.conflict, Closed::RulesChanged));
+        turns
+    }
+}

@@ -1,0 +1,179 @@
+//! Where claims rest: rows by key, as the heart needs them.
+
+use std::collections::BTreeMap;
+use syncline_core::Result;
+
+/// Keeps rows of bytes by key.
+///
+/// What was written is read back at once, and is durable, all of it or nothing, with `commit`.
+pub trait Rows: Send {
+    /// Reads the rows of these keys; one slot a key.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt` when they can't be read.
+    fn read(&mut self, keys: &[&[u8]], rows: &mut RowBuffer) -> Result<()>;
+
+    /// Replaces the row of a key.
+    ///
+    /// # Errors
+    /// `Unavailable` while there is no room.
+    fn write(&mut self, key: &[u8], row: &[u8]) -> Result<()>;
+
+    /// Makes durable what was written since the last commit, with a note in place of the former.
+    ///
+    /// # Errors
+    /// `Unavailable` while there is no room, and nothing was committed; `Corrupt` when it is in
+    /// doubt what is on the disk.
+    fn commit(&mut self, note: &[u8]) -> Result<()>;
+
+    /// Forgets what was written since the last commit.
+    ///
+    /// # Errors
+    /// `Corrupt` when it is in doubt what is on the disk.
+    fn rollback(&mut self) -> Result<()>;
+
+    /// The note of the last commit; empty before the first.
+    fn note(&self) -> &[u8];
+
+    /// Reads about so many bytes of committed rows, in an order of its own, and says where to go on;
+    /// none at the end. A row that is written meanwhile may come again, or not.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt` when they can't be read.
+    fn scan(
+        &mut self,
+        from: Cursor,
+        bytes_max: usize,
+        rows: &mut Scanned,
+    ) -> Result<Option<Cursor>>;
+}
+
+/// A place in a scan: in which file and where, as the store numbers them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Cursor(pub u64, pub u64);
+
+/// Rows that were read by key: one slot a key, in their order.
+#[derive(Debug, Default)]
+pub struct RowBuffer {
+    bytes: Vec<u8>,
+    slots: Vec<Option<(usize, usize)>>,
+}
+
+impl RowBuffer {
+    /// Forgets all rows.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.slots.clear();
+    }
+
+    /// Adds a slot.
+    pub fn push(&mut self, row: Option<&[u8]>) {
+        let from = self.bytes.len();
+        self.bytes.extend_from_slice(row.unwrap_or_default());
+        self.slots.push(row.map(|row| (from, from + row.len())));
+    }
+
+    /// The row of a slot.
+    #[must_use]
+    pub fn get(&self, slot: usize) -> Option<&[u8]> {
+        let (from, until) = self.slots.get(slot).copied().flatten()?;
+        self.bytes.get(from..until)
+    }
+}
+
+/// Rows that were met, with their keys.
+#[derive(Debug, Default)]
+pub struct Scanned {
+    keys: RowBuffer,
+    rows: RowBuffer,
+}
+
+impl Scanned {
+    /// Forgets all rows.
+    pub fn clear(&mut self) {
+        self.keys.clear();
+        self.rows.clear();
+    }
+
+    /// Adds a row.
+    pub fn push(&mut self, key: &[u8], row: &[u8]) {
+        self.keys.push(Some(key));
+        self.rows.push(Some(row));
+    }
+
+    /// How many.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.keys.slots.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A key and its row.
+    #[must_use]
+    pub fn get(&self, place: usize) -> Option<(&[u8], &[u8])> {
+        Some((self.keys.get(place)?, self.rows.get(place)?))
+    }
+}
+
+/// Rows in memory: the specification, and for whoever needs none tomorrow.
+#[derive(Debug, Default, Clone)]
+pub struct MemoryRows {
+    committed: BTreeMap<Vec<u8>, Vec<u8>>,
+    written: BTreeMap<Vec<u8>, Vec<u8>>,
+    note: Vec<u8>,
+}
+
+impl Rows for MemoryRows {
+    fn read(&mut self, keys: &[&[u8]], rows: &mut RowBuffer) -> Result<()> {
+        rows.clear();
+        for key in keys {
+            let row = self.written.get(*key).or_else(|| self.committed.get(*key));
+            rows.push(row.map(Vec::as_slice));
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, key: &[u8], row: &[u8]) -> Result<()> {
+        self.written.insert(key.to_vec(), row.to_vec());
+        Ok(())
+    }
+
+    fn commit(&mut self, note: &[u8]) -> Result<()> {
+        self.committed.append(&mut self.written);
+        self.note = note.to_vec();
+        Ok(())
+    }
+
+    fn rollback(&mut self) -> Result<()> {
+        self.written.clear();
+        Ok(())
+    }
+
+    fn note(&self) -> &[u8] {
+        &self.note
+    }
+
+    fn scan(
+        &mut self,
+        from: Cursor,
+        bytes_max: usize,
+        rows: &mut Scanned,
+    ) -> Result<Option<Cursor>> {
+        rows.clear();
+        let mut bytes = 0;
+        for (key, row) in self.committed.iter().skip(usize::try_from(from.1).unwrap_or(usize::MAX))
+        {
+            rows.push(key, row);
+            bytes += key.len() + row.len();
+            if bytes >= bytes_max {
+                return Ok(Some(Cursor(0, from.1 + rows.len() as u64)));
+            }
+        }
+        Ok(None)
+    }
+}
