@@ -1,5 +1,7 @@
-//! What can be in conflict.
+//! What can be in conflict, and what became of it.
 
+use crate::Result;
+use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -84,4 +86,77 @@ impl fmt::Display for ConflictKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
+}
+
+/// What became of the conflict on one subject of one key. A subject has one conflict at a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConflictChange {
+    /// The entity's key, as a JSON array of texts.
+    pub key: String,
+    /// The field or group, or `existence`.
+    pub subject: String,
+    /// What became of it.
+    pub state: ConflictState,
+}
+
+/// What became of a conflict.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConflictState {
+    /// It is open. Raised again with other evidence where the words are others.
+    Raised {
+        /// What it is.
+        kind: ConflictKind,
+        /// A digest of the words it rests on: the same for the same words.
+        evidence: String,
+        /// The words.
+        words: Vec<ConflictWord>,
+        /// The value meanwhile, a JSON array for a group.
+        in_force: Option<String>,
+        /// The revision of the rules that found it.
+        rules: String,
+    },
+    /// It is no more.
+    Closed(Closed),
+}
+
+/// Why a conflict is no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Closed {
+    /// The sources came to agree, or the policy can tell now.
+    Agreed,
+    /// A person decided.
+    Decided,
+    /// The entity is gone.
+    Gone,
+    /// The rules are others.
+    RulesChanged,
+}
+
+/// What one source record says on the subject.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConflictWord {
+    /// The system.
+    pub source: String,
+    /// The mapping's file.
+    pub mapping: String,
+    /// The record's key, as a JSON array of texts.
+    pub record: String,
+    /// What it says; a JSON array for a group. None for NULL.
+    pub value: Option<String>,
+    /// Since when by the source's clock, in µs since 1970 UTC; none where it was copied, and nobody
+    /// knows.
+    pub since: Option<i64>,
+    /// By how much that clock may be wrong, in µs.
+    pub uncertainty: i64,
+}
+
+/// Where conflicts are written down.
+#[async_trait]
+pub trait ConflictBook: Send + Sync {
+    /// Writes down what became of conflicts of one entity. The same again changes nothing.
+    ///
+    /// # Errors
+    /// `Unavailable` when it can't be written; nothing was.
+    async fn note(&self, entity: &str, changes: Vec<ConflictChange>) -> Result<()>;
 }

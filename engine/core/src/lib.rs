@@ -20,6 +20,7 @@ pub mod conformance;
 
 mod batch;
 mod catalog;
+mod claims;
 mod conflict;
 mod digest;
 mod entry;
@@ -38,7 +39,10 @@ mod transform;
 
 pub use batch::{ChangeBatch, Op, Transaction, TransactionRun};
 pub use catalog::{CatalogTable, Finding, ForeignKey, Identity, Severity};
-pub use conflict::ConflictKind;
+pub use claims::{Claims, Cursor, Heard, Resolved, Sweep};
+pub use conflict::{
+    Closed, ConflictBook, ConflictChange, ConflictKind, ConflictState, ConflictWord,
+};
 pub use digest::Digest;
 pub use entry::{Body, Boundary, Entry};
 pub use error::{Error, Kind, Outcome, Result, Retry};

@@ -56,10 +56,10 @@ impl ReaderName {
         Self(format!("apply/{system}/{topic}").into())
     }
 
-    /// What turns one topic into entity changes: `resolve/<topic>`.
+    /// What brings one topic's word into an entity: `resolve/<entity>/<topic>`.
     #[must_use]
-    pub fn resolve(topic: &Topic) -> Self {
-        Self(format!("resolve/{topic}").into())
+    pub fn resolve(entity: &str, topic: &Topic) -> Self {
+        Self(format!("resolve/{entity}/{topic}").into())
     }
 
     /// What passes over a topic that nobody reads: `unread/<topic>`.

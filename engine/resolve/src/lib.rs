@@ -19,9 +19,7 @@ mod policy;
 mod rows;
 mod rules;
 
-pub use entity::{
-    Closed, ConflictChange, ConflictState, ConflictWord, Entity, Outcome, RecordKeys,
-};
+pub use entity::{Entity, RecordKeys};
 pub use mark::{Mark, Stamp};
-pub use rows::{Cursor, MemoryRows, RowBuffer, Rows, Scanned};
+pub use rows::{MemoryRows, RowBuffer, Rows, Scanned};
 pub use rules::{ClaimingMapping, EntityRules, Existence, Fallback, Policy, Unit};

@@ -1,7 +1,7 @@
 //! Where claims rest: rows by key, as the heart needs them.
 
-use std::collections::BTreeMap;
-use syncline_core::Result;
+use std::collections::{BTreeMap, BTreeSet};
+use syncline_core::{Cursor, Result};
 
 /// Keeps rows of bytes by key.
 ///
@@ -35,8 +35,9 @@ pub trait Rows: Send {
     /// The note of the last commit; empty before the first.
     fn note(&self) -> &[u8];
 
-    /// Reads about so many bytes of committed rows, in an order of its own, and says where to go on;
-    /// none at the end. A row that is written meanwhile may come again, or not.
+    /// Reads about so many bytes of rows, also of those that are not committed, in an order of its
+    /// own, and says where to go on; none at the end. A row that is written meanwhile may come again,
+    /// or not.
     ///
     /// # Errors
     /// `Unavailable` or `Corrupt` when they can't be read.
@@ -47,10 +48,6 @@ pub trait Rows: Send {
         rows: &mut Scanned,
     ) -> Result<Option<Cursor>>;
 }
-
-/// A place in a scan: in which file and where, as the store numbers them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub struct Cursor(pub u64, pub u64);
 
 /// Rows that were read by key: one slot a key, in their order.
 #[derive(Debug, Default)]
@@ -166,8 +163,10 @@ impl Rows for MemoryRows {
     ) -> Result<Option<Cursor>> {
         rows.clear();
         let mut bytes = 0;
-        for (key, row) in self.committed.iter().skip(usize::try_from(from.1).unwrap_or(usize::MAX))
-        {
+        let keys: BTreeSet<&Vec<u8>> = self.committed.keys().chain(self.written.keys()).collect();
+        for key in keys.into_iter().skip(usize::try_from(from.1).unwrap_or(usize::MAX)) {
+            let row = self.written.get(key).or_else(|| self.committed.get(key));
+            let row = row.map_or(&[][..], Vec::as_slice);
             rows.push(key, row);
             bytes += key.len() + row.len();
             if bytes >= bytes_max {

@@ -1,9 +1,8 @@
 //! What became of one key: its golden row, and its conflicts.
 
-use super::conflict::Closed;
 use crate::claims::{Claims, Touched};
 use crate::policy::{Compiled, Exists, Verdict, decide, exists};
-use syncline_core::{ConflictKind, Digest, Op};
+use syncline_core::{Closed, ConflictKind, Digest, Op};
 
 /// What claims come to by some rules.
 #[derive(Debug)]

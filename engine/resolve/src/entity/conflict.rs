@@ -1,4 +1,4 @@
-//! What becomes of conflicts.
+//! Conflicts in words.
 
 use super::compare::{Judged, Turn};
 use super::key::key_cells;
@@ -6,68 +6,9 @@ use crate::Mark;
 use crate::cells::array;
 use crate::policy::{Compiled, CompiledUnit, EXISTENCE_NAME, Registry, words};
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
-use syncline_core::{Column, ConflictKind, Digest, Error, Kind, Result};
-
-/// What became of the conflict on one subject of one key. A subject has one conflict at a time.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConflictChange {
-    /// The entity's key, as a JSON array of texts.
-    pub key: String,
-    /// The field or group, or `existence`.
-    pub subject: String,
-    /// What became of it.
-    pub state: ConflictState,
-}
-
-/// What became of a conflict.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ConflictState {
-    /// It is open. Raised again with other evidence where the words are others.
-    Raised {
-        /// What it is.
-        kind: ConflictKind,
-        /// A digest of the words it rests on: the same for the same words.
-        evidence: String,
-        /// The words.
-        words: Vec<Word>,
-        /// The value meanwhile, a JSON array for a group.
-        in_force: Option<String>,
-        /// The revision of the rules that found it.
-        rules: String,
-    },
-    /// It is no more.
-    Closed(Closed),
-}
-
-/// Why a conflict is no more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Closed {
-    /// The sources came to agree, or the policy can tell now.
-    Agreed,
-    /// A person decided.
-    Decided,
-    /// The entity is gone.
-    Gone,
-    /// The rules are others.
-    RulesChanged,
-}
-
-/// What one source record says on the subject.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Word {
-    /// The system.
-    pub source: String,
-    /// The mapping's file.
-    pub mapping: String,
-    /// The record's key, as a JSON array of texts.
-    pub record: String,
-    /// What it says; a JSON array for a group. None for NULL.
-    pub value: Option<String>,
-    /// Since when, by the source's clock and in its order.
-    pub since: Mark,
-    /// By how much that clock may be wrong, in µs.
-    pub uncertainty: i64,
-}
+use syncline_core::{
+    Column, ConflictChange, ConflictKind, ConflictState, ConflictWord, Digest, Error, Kind, Result,
+};
 
 /// Puts into words what became of a conflict.
 pub(super) fn told(
@@ -96,7 +37,7 @@ fn raised(
     rules: &Compiled,
     kind: ConflictKind,
     evidence: Digest,
-    words: Vec<Word>,
+    words: Vec<ConflictWord>,
     in_force: Option<String>,
 ) -> ConflictState {
     let (evidence, rules) = (evidence.to_string(), rules.rules.revision().to_string());
@@ -108,18 +49,18 @@ fn of_unit(
     registry: &Registry,
     unit: usize,
     new: &mut Judged<'_, '_, '_>,
-) -> Result<(Vec<Word>, Option<String>)> {
+) -> Result<(Vec<ConflictWord>, Option<String>)> {
     let of = &rules.units[unit];
     let mut told = Vec::new();
     for word in words(rules, of, new.claims()) {
-        told.push(Word {
+        told.push(ConflictWord {
             source: word.system.to_string(),
             mapping: registry.mapping_name(word.mapping).to_owned(),
             record: String::from_utf8_lossy(word.record).into_owned(),
             value: unit_text(rules, of, |column| {
                 word.value.columns().get(column).copied().flatten()
             })?,
-            since: word.since,
+            since: known(word.since),
             uncertainty: word.uncertainty,
         });
     }
@@ -128,19 +69,24 @@ fn of_unit(
     Ok((told, in_force))
 }
 
-fn of_existence(rules: &Compiled, registry: &Registry, new: &Judged<'_, '_, '_>) -> Vec<Word> {
+fn of_existence(rules: &Compiled, registry: &Registry, new: &Judged<'_, '_, '_>) -> Vec<ConflictWord> {
     let word = |origin: &crate::claims::Origin<'_>| {
         let mapping = rules.mapping(origin.mapping)?;
-        Some(Word {
+        Some(ConflictWord {
             source: mapping.system.to_string(),
             mapping: registry.mapping_name(origin.mapping).to_owned(),
             record: String::from_utf8_lossy(origin.record).into_owned(),
             value: Some(if origin.is_here() { "exists" } else { "deleted" }.to_owned()),
-            since: origin.seen.or(origin.gone)?,
+            since: known(origin.seen.or(origin.gone)?),
             uncertainty: mapping.uncertainty,
         })
     };
     new.claims().origins.iter().filter_map(word).collect()
+}
+
+/// When it was said, where that is known.
+fn known(mark: Mark) -> Option<i64> {
+    (!mark.stamp.copied).then_some(mark.stamp.micros)
 }
 
 /// The value of a unit as text: of a field as such, of a group as a JSON array.

@@ -32,8 +32,9 @@ impl<'k> GoldenRows<'k> {
         }
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.keys.len()
+    /// The place of the next row, where rows have no other.
+    pub(crate) fn next_ordinal(&self) -> u32 {
+        u32::try_from(self.keys.len()).unwrap_or(u32::MAX)
     }
 
     /// Adds the row of a key: as it is now, or as it was where it is gone.

@@ -1,11 +1,10 @@
 //! The claims of one entity, and the rules in force.
 //!
-//! Order of effects, by whoever calls: golden rows of an [`Outcome`] durable → its conflicts noted →
-//! [`Entity::commit`]. A crash between repeats the same golden rows, which is harmless.
+//! Rows are merged key by key; only what merging touched is decided anew, and only golden rows that
+//! are others now come out.
 
 use super::compare::{Judged, Turn, operation, touched_units, turns};
 use super::conflict;
-use super::conflict::ConflictChange;
 use super::golden::GoldenRows;
 use super::incoming::Incoming;
 use super::key::Groups;
@@ -15,7 +14,11 @@ use crate::claims::{Claims, Touched, decode, encode};
 use crate::policy::{Compiled, Registry};
 use crate::rows::{RowBuffer, Rows};
 use serde::{Deserialize, Serialize};
-use syncline_core::{ChangeBatch, Error, Kind, Result, Transaction};
+use std::collections::BTreeMap;
+use syncline_core::{
+    ChangeBatch, ConflictChange, Cursor, Error, Heard, Kind, LogId, Offset, Resolved,
+    Result, Sweep, Topic, Transaction,
+};
 
 /// The claims of one entity.
 pub struct Entity {
@@ -24,6 +27,11 @@ pub struct Entity {
     pub(super) rules: Compiled,
     /// The rules that what was emitted so far was decided by, where they are others.
     pub(super) former: Option<Compiled>,
+    /// The same as of the last commit.
+    outdated: Option<Compiled>,
+    /// Whether the head in the store says what holds.
+    is_headed: bool,
+    note: Note,
     buffer: RowBuffer,
     encoded: Vec<u8>,
 }
@@ -36,75 +44,69 @@ impl std::fmt::Debug for Entity {
     }
 }
 
-/// What a batch of claims comes to.
-#[derive(Debug, Default)]
-pub struct Outcome {
-    /// Golden rows that are others now, in the order of the changes that made them so.
-    pub golden: Option<ChangeBatch>,
-    /// What became of conflicts.
-    pub conflicts: Vec<ConflictChange>,
-}
-
-/// What is committed with the claims.
+/// What the numbers in claims mean, and the rules that decided so far. It rests beside the claims under
+/// the empty key, which no entity has.
 #[derive(Debug, Serialize, Deserialize)]
-struct Note {
+struct Head {
     registry: Registry,
     rules: EntityRules,
 }
 
+/// What is committed each time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Note {
+    /// Which claims these are.
+    pub(super) id: u64,
+    /// The log that was heard, and how far each of its topics.
+    pub(super) log: Option<LogId>,
+    pub(super) progress: BTreeMap<Topic, Offset>,
+}
+
 impl Entity {
-    /// Takes over the claims that rest in a store. Where the rules are others than those that decided
-    /// so far, all has to be decided again: see [`Entity::redecide`].
+    /// Takes over the claims that rest in a store; those of an empty store get the id. Where the rules
+    /// are others than those that decided so far, all has to be decided again: see
+    /// [`Sweep::Redecide`](syncline_core::Sweep).
     ///
     /// # Errors
-    /// `Corrupt` when the store's note can't be read.
-    pub fn open(rows: Box<dyn Rows>, rules: EntityRules) -> Result<Self> {
-        let mut registry = Registry::default();
-        let mut former = None;
-        if !rows.note().is_empty() {
-            let note: Note = serde_json::from_slice(rows.note()).map_err(|error| {
-                let name = rules.schema.name();
-                Error::new(
-                    Kind::Corrupt,
-                    format!("the claims of {name} have a note that can't be read"),
-                )
+    /// `Corrupt` when the store can't be understood.
+    pub fn open(mut rows: Box<dyn Rows>, rules: EntityRules, new_id: u64) -> Result<Self> {
+        let damaged = |error: serde_json::Error| {
+            let name = rules.schema.name();
+            Error::new(Kind::Corrupt, format!("the claims of {name} can't be understood"))
                 .caused_by(error)
-            })?;
-            registry = note.registry;
-            former = (note.rules != rules).then_some(note.rules);
+        };
+        let mut note = Note { id: new_id, log: None, progress: BTreeMap::new() };
+        let (mut registry, mut former) = (Registry::default(), None);
+        if !rows.note().is_empty() {
+            note = serde_json::from_slice(rows.note()).map_err(damaged)?;
+        }
+        let mut buffer = RowBuffer::default();
+        rows.read(&[b""], &mut buffer)?;
+        if let Some(head) = buffer.get(0) {
+            let head: Head = serde_json::from_slice(head).map_err(damaged)?;
+            registry = head.registry;
+            former = (head.rules != rules).then_some(head.rules);
         }
         registry.take_in(&rules)?;
         let former = former.map(|former| Compiled::new(former, &registry));
         let rules = Compiled::new(rules, &registry);
-        let (buffer, encoded) = (RowBuffer::default(), Vec::new());
-        Ok(Self { rows, registry, rules, former, buffer, encoded })
+        let encoded = Vec::new();
+        let (outdated, is_headed) = (former.clone(), false);
+        Ok(Self { rows, registry, rules, former, outdated, is_headed, note, buffer, encoded })
     }
 
-    /// Hears what a mapping made of a batch, one record for each of its rows.
-    ///
-    /// # Errors
-    /// `Corrupt` when claims can't be read, `Unavailable` when there is no room for more; then nothing
-    /// was heard once [`Entity::rollback`] was called.
-    ///
-    /// # Panics
-    /// When the rules don't know the mapping, or there is not a record for each row.
-    pub fn hear(
-        &mut self,
-        mapping: &str,
-        batch: &ChangeBatch,
-        records: &RecordKeys,
-    ) -> Result<Outcome> {
-        assert_eq!(records.len(), batch.len(), "a record a row");
-        let number = self.registry.mapping(mapping);
-        let incoming = Incoming::new(&self.rules, number, batch, records)?;
-        self.merge(batch, &incoming)
+    fn hear_rows(&mut self, heard: Heard<'_>) -> Result<Resolved> {
+        let records = RecordKeys::of(heard.source, heard.rows, heard.origins);
+        let mapping = self.registry.mapping(heard.mapping);
+        let incoming = Incoming::new(&self.rules, mapping, heard.rows, &records)?;
+        self.merge(heard.rows, &incoming)
     }
 
     pub(super) fn merge(
         &mut self,
         batch: &ChangeBatch,
         incoming: &Incoming<'_>,
-    ) -> Result<Outcome> {
+    ) -> Result<Resolved> {
         let key: Vec<usize> = self.key_columns_of(batch)?;
         let groups = Groups::of(batch, &key)?;
         let keys = groups.keys();
@@ -150,26 +152,25 @@ impl Entity {
                 conflicts.push(self.told(keys[group], turn, &mut new)?);
             }
         }
-        Ok(Outcome { golden: golden.finish(&self.rules)?, conflicts })
+        Ok(Resolved { golden: golden.finish(&self.rules)?, conflicts })
     }
 
-    /// Makes durable what was heard.
-    ///
-    /// # Errors
-    /// See [`Rows::commit`].
-    pub fn commit(&mut self) -> Result<()> {
-        let rules = self.former.as_ref().unwrap_or(&self.rules).rules.clone();
-        let note = Note { registry: self.registry.clone(), rules };
-        let note = serde_json::to_vec(&note).expect("a note is plain data");
-        self.rows.commit(&note)
+    /// Writes the head where it may not be what the store has.
+    fn write_head(&mut self) -> Result<()> {
+        if !self.is_headed {
+            let rules = self.former.as_ref().unwrap_or(&self.rules).rules.clone();
+            let head = Head { registry: self.registry.clone(), rules };
+            let head = serde_json::to_vec(&head).expect("a head is plain data");
+            self.rows.write(b"", &head)?;
+            self.is_headed = true;
+        }
+        Ok(())
     }
 
-    /// Forgets what was heard since the last commit.
-    ///
-    /// # Errors
-    /// See [`Rows::rollback`].
-    pub fn rollback(&mut self) -> Result<()> {
-        self.rows.rollback()
+    /// From now on the rules hold that decide.
+    pub(super) fn put_in_force(&mut self) {
+        self.former = None;
+        self.is_headed = false;
     }
 
     /// The rules that decide.
@@ -198,5 +199,56 @@ impl Entity {
     pub(super) fn damaged(&self) -> Error {
         let name = self.rules.rules.schema.name();
         Error::new(Kind::Corrupt, format!("a row of the claims of {name} can't be read"))
+    }
+}
+
+impl syncline_core::Claims for Entity {
+    fn id(&self) -> u64 {
+        self.note.id
+    }
+
+    fn progress(&self, log: LogId, topic: &Topic) -> Option<Offset> {
+        self.note.progress.get(topic).copied().filter(|_| self.note.log == Some(log))
+    }
+
+    fn hear(&mut self, heard: Heard<'_>) -> Result<Resolved> {
+        self.hear_rows(heard)
+    }
+
+    fn is_outdated(&self) -> bool {
+        self.former.is_some()
+    }
+
+    fn sweep(
+        &mut self,
+        sweep: &Sweep,
+        from: Cursor,
+        at: Transaction,
+    ) -> Result<(Resolved, Option<Cursor>)> {
+        match sweep {
+            Sweep::Redecide => self.redecide(from, at),
+            Sweep::Emptied(mapping) => self.empty(self.registry.mapping(mapping), from, at),
+        }
+    }
+
+    fn commit(&mut self, log: LogId, topic: &Topic, next: Offset) -> Result<()> {
+        self.write_head()?;
+        let mut note = self.note.clone();
+        if note.log != Some(log) {
+            note.progress.clear();
+        }
+        note.log = Some(log);
+        note.progress.insert(topic.clone(), next);
+        let bytes = serde_json::to_vec(&note).expect("a note is plain data");
+        self.rows.commit(&bytes)?;
+        self.note = note;
+        self.outdated.clone_from(&self.former);
+        Ok(())
+    }
+
+    fn rollback(&mut self) -> Result<()> {
+        self.is_headed = false;
+        self.former.clone_from(&self.outdated);
+        self.rows.rollback()
     }
 }

@@ -7,8 +7,7 @@ mod incoming;
 mod keep;
 mod key;
 mod record;
-mod redecide;
+mod sweep;
 
-pub use conflict::{Closed, ConflictChange, ConflictState, Word as ConflictWord};
-pub use keep::{Entity, Outcome};
+pub use keep::Entity;
 pub use record::RecordKeys;

@@ -78,7 +78,7 @@ fn number(place: Option<usize>) -> u16 {
 }
 
 /// Rules with the numbers of a registry.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Compiled {
     pub(crate) rules: EntityRules,
     /// As in the rules.
@@ -89,7 +89,7 @@ pub(crate) struct Compiled {
     pub(crate) mappings: Vec<Option<CompiledMapping>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct CompiledUnit {
     pub(crate) name: String,
     pub(crate) fields: Vec<u16>,
@@ -100,7 +100,7 @@ pub(crate) struct CompiledUnit {
     pub(crate) older_max: u8,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct CompiledMapping {
     pub(crate) system: SystemName,
     pub(crate) uncertainty: i64,

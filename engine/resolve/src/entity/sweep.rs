@@ -1,0 +1,118 @@
+//! What is done over all claims: deciding again by other rules, and forgetting a table that was emptied.
+
+use super::compare::{Judged, Turn, operation, touched_units, turn, turns};
+use super::golden::GoldenRows;
+use super::keep::Entity;
+use crate::claims::{Observation, Said, Touched, decode, encode};
+use crate::rows::Scanned;
+use syncline_core::{Closed, Cursor, Resolved, Result, Transaction};
+
+/// How many bytes of claims are gone through at a time.
+const PIECE_BYTES: usize = 1 << 20;
+
+impl Entity {
+    /// Decides the next piece of all claims again. At the end the new rules hold.
+    pub(super) fn redecide(
+        &mut self,
+        from: Cursor,
+        at: Transaction,
+    ) -> Result<(Resolved, Option<Cursor>)> {
+        let (scanned, next) = self.scan(from)?;
+        let mut outcome = Resolved::default();
+        if let Some(former) = &self.former {
+            let mut golden = GoldenRows::new(&self.rules);
+            let units: Vec<usize> = (0..self.rules.units.len()).collect();
+            for (key, row) in claims_in(&scanned) {
+                let claims = decode(row).ok_or_else(|| self.damaged())?;
+                let mut old = Judged::new(former, &claims);
+                let mut new = Judged::new(&self.rules, &claims);
+                if let Some(op) = operation(&mut old, &mut new, &units, false) {
+                    let at = (at, golden.next_ordinal());
+                    let shown = if new.exists.exists { &mut new } else { &mut old };
+                    golden.push(&self.rules, key, op, at, shown);
+                }
+                for turn in self.turns_of_rules(&mut old, &mut new) {
+                    outcome.conflicts.push(self.told(key, turn, &mut new)?);
+                }
+            }
+            outcome.golden = golden.finish(&self.rules)?;
+        }
+        if next.is_none() {
+            self.put_in_force();
+        }
+        Ok((outcome, next))
+    }
+
+    /// Conflicts are told by the names of their units, which both rules may have.
+    fn turns_of_rules(
+        &self,
+        old: &mut Judged<'_, '_, '_>,
+        new: &mut Judged<'_, '_, '_>,
+    ) -> Vec<Turn> {
+        let mut turns = Vec::new();
+        for unit in 0..self.rules.units.len() {
+            let former = old.unit_named(&self.rules.units[unit].name);
+            let before = former.and_then(|former| old.conflict(former));
+            turns.extend(turn(Some(unit), before, new.conflict(unit), Closed::RulesChanged));
+        }
+        turns.extend(turn(None, old.exists.conflict, new.exists.conflict, Closed::RulesChanged));
+        turns
+    }
+
+    /// Lets go of all records that a mapping brought so far, in the next piece of all claims.
+    pub(super) fn empty(
+        &mut self,
+        mapping: u16,
+        from: Cursor,
+        at: Transaction,
+    ) -> Result<(Resolved, Option<Cursor>)> {
+        let (scanned, next) = self.scan(from)?;
+        let mut golden = GoldenRows::new(&self.rules);
+        let (mut conflicts, mut encoded) = (Vec::new(), Vec::new());
+        for (key, row) in claims_in(&scanned) {
+            let old_claims = decode(row).ok_or_else(|| self.damaged())?;
+            let of_mapping = old_claims.origins.iter().filter(|it| it.mapping == mapping);
+            // Whatever was said so far, and nothing that is said from now on.
+            let gone: Vec<_> = of_mapping
+                .filter_map(|it| {
+                    let (record, mark) = (it.record, it.seen?);
+                    Some(Observation { mapping, record, mark, said: Said::Gone })
+                })
+                .collect();
+            if gone.is_empty() {
+                continue;
+            }
+            let (mut claims, mut touched) = (old_claims.clone(), Touched::default());
+            for observation in &gone {
+                claims.merge(observation, &mut touched);
+            }
+            encoded.clear();
+            encode(&claims, &mut encoded);
+            self.rows.write(key, &encoded)?;
+            let units = touched_units(&self.rules, &touched);
+            let mut old = Judged::new(&self.rules, &old_claims);
+            let mut new = Judged::new(&self.rules, &claims);
+            for turn in turns(&mut old, &mut new, &units) {
+                conflicts.push(self.told(key, turn, &mut new)?);
+            }
+            if let Some(op) = operation(&mut old, &mut new, &units, false) {
+                let at = (at, golden.next_ordinal());
+                let shown = if new.exists.exists { &mut new } else { &mut old };
+                golden.push(&self.rules, key, op, at, shown);
+            }
+        }
+        Ok((Resolved { golden: golden.finish(&self.rules)?, conflicts }, next))
+    }
+
+    fn scan(&mut self, from: Cursor) -> Result<(Scanned, Option<Cursor>)> {
+        let mut scanned = Scanned::default();
+        let next = self.rows.scan(from, PIECE_BYTES, &mut scanned)?;
+        Ok((scanned, next))
+    }
+}
+
+/// The claims among scanned rows; the row of the empty key is the entity's own.
+fn claims_in(scanned: &Scanned) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let rows = (0..scanned.len()).filter_map(|place| scanned.get(place));
+    rows.filter(|(key, _)| !key.is_empty())
+}
