@@ -33,7 +33,7 @@ pub trait Rows: Send {
     fn rollback(&mut self) -> Result<()>;
 
     /// The note of the last commit; empty before the first.
-    fn note(&self) -> &[u8];
+    fn note(&self) -> Vec<u8>;
 
     /// Reads about so many bytes of rows, also of those that are not committed, in an order of its
     /// own, and says where to go on; none at the end. A row that is written meanwhile may come again,
@@ -151,8 +151,8 @@ impl Rows for MemoryRows {
         Ok(())
     }
 
-    fn note(&self) -> &[u8] {
-        &self.note
+    fn note(&self) -> Vec<u8> {
+        self.note.clone()
     }
 
     fn scan(

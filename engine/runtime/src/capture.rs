@@ -50,8 +50,8 @@ impl Attempt for Capture {
         format!("capture of {}", self.system)
     }
 
-    fn state(&self) -> &StateCell {
-        &self.registry.capture(&self.system).state
+    fn states(&self) -> Vec<&StateCell> {
+        vec![self.state()]
     }
 
     /// Runs the source until told to stop, or until it fails. Where tables are asked for, its run ends
@@ -70,6 +70,10 @@ enum Ended {
 }
 
 impl Capture {
+    pub(crate) fn state(&self) -> &StateCell {
+        &self.registry.capture(&self.system).state
+    }
+
     async fn run_source(&self, shutdown: &mut Shutdown) -> Result<Ended> {
         let mut source = (self.make)();
         let counters = self.registry.capture(&self.system);

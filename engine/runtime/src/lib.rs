@@ -5,7 +5,7 @@
 //!                                              └───────────▶ apply ◀─────────────┘─▶ Sink
 //! ```
 //!
-//! [`run`] starts one capture per system that is read, one resolve per topic that feeds an entity, and
+//! [`run`] starts one capture per system that is read, one resolve per entity, and
 //! one apply *lane* per topic and system that is written. Each runs by itself: a loop that fails is
 //! retried or stopped by the rule of its error ([`syncline_core::Kind::retry`]) while the others go on.
 //!
@@ -38,7 +38,7 @@ mod supervise;
 pub use backfill::Backfills;
 pub use clock::Clock;
 pub use pipeline::{
-    EntityPlan, MakeSink, MakeSource, Pipeline, Plan, SinkPlan, SourcePlan, parked_before_entities,
+    EntityPlan, MakeSink, MakeSource, Pipeline, Plan, SinkPlan, SourcePlan, parked_before_entity,
     run,
 };
 pub use settings::Settings;

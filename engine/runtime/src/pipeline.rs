@@ -5,7 +5,7 @@ use crate::capture::Capture;
 use crate::clock::Clock;
 use crate::marks::Marks;
 use crate::readers::{Planned, Readers};
-use crate::resolve::Resolve;
+use crate::resolve::{Input, Resolve};
 use crate::route::{LanePlan, ResolvePlan, link, plan_lanes, plan_mappings, plan_resolves};
 use crate::status::LoopState;
 use crate::supervise::{Attempt, supervised};
@@ -13,8 +13,8 @@ use crate::{Backfills, Registry, Settings, Shutdown, ShutdownTrigger, notes, shu
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use syncline_core::{
-    ChangeLog, Checkpoints, Error, Kind, Parked, ReaderName, Result, Sink, Source, SystemName,
-    TableName, TableSchema, Topic, Transform,
+    ChangeLog, Checkpoints, Claims, ConflictBook, Error, Kind, Parked, ReaderName, Result, Sink,
+    Source, SystemName, TableName, TableSchema, Topic, Transform,
 };
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
@@ -42,11 +42,12 @@ pub struct SinkPlan {
     pub make: MakeSink,
 }
 
-/// An entity: its columns and key.
-#[derive(Debug, Clone)]
+/// An entity: its columns and key, and what was said of it so far.
 pub struct EntityPlan {
     /// Its name is [`TableName::Entity`].
     pub schema: Arc<TableSchema>,
+    /// Its claims.
+    pub claims: Box<dyn Claims>,
 }
 
 /// What a project says there is to do.
@@ -65,6 +66,8 @@ pub struct Plan {
     /// What mappings mean, by their names: a text that is the same as long as they make the same of
     /// every row. A mapping that means something else than at the last start gets all rows again.
     pub meanings: BTreeMap<String, String>,
+    /// Where conflicts are written down.
+    pub conflicts: Arc<dyn ConflictBook>,
 }
 
 /// Everything that [`run`] needs.
@@ -80,11 +83,12 @@ pub struct Pipeline {
     resolves: Vec<ResolvePlan>,
     lanes: Vec<LanePlan>,
     mappings: Vec<Planned>,
+    conflicts: Arc<dyn ConflictBook>,
 }
 
 impl Pipeline {
-    /// Puts the loops together: one resolve for each topic that feeds an entity, one lane for each
-    /// topic and system that is written.
+    /// Puts the loops together: one resolve for each entity, one lane for each topic and system that is
+    /// written.
     ///
     /// # Errors
     /// `Config` where a mapping names an entity, or a system to write, that has no plan.
@@ -95,11 +99,14 @@ impl Pipeline {
         settings: Settings,
         plan: Plan,
     ) -> Result<Self> {
-        let Plan { sources, sinks, entities, transforms, references, meanings } = plan;
-        let resolves = plan_resolves(&entities, &transforms)?;
+        let Plan { sources, sinks, entities, transforms, references, meanings, conflicts } = plan;
+        let claims = entities.iter().map(|it| (it.schema.name().to_string(), it.claims.id()));
+        let mappings = plan_mappings(&transforms, &meanings, &claims.collect());
+        let resolves = plan_resolves(entities, &transforms)?;
         let mut lanes = plan_lanes(sinks, &transforms)?;
         link(&mut lanes, &resolves, &references);
-        let readers = resolves.iter().map(|it| &it.reader).chain(lanes.iter().map(|it| &it.reader));
+        let inputs = resolves.iter().flat_map(|it| &it.inputs);
+        let readers = inputs.map(|it| &it.reader).chain(lanes.iter().map(|it| &it.reader));
         let systems = sources.iter().map(|it| it.system.clone());
         let marks = Arc::new(Marks::new(systems.clone(), readers.clone().cloned()));
         let names = transforms.iter().map(|it| it.name().to_owned());
@@ -116,7 +123,8 @@ impl Pipeline {
             sources,
             resolves,
             lanes,
-            mappings: plan_mappings(&transforms, &meanings),
+            mappings,
+            conflicts,
         })
     }
 
@@ -136,27 +144,29 @@ impl Pipeline {
     #[must_use]
     pub fn topics(&self) -> BTreeSet<Topic> {
         let captured = self.sources.iter().map(|it| Topic::changes(&it.system));
-        let resolved =
-            self.resolves.iter().flat_map(|it| it.transforms.iter().map(|it| it.1.clone()));
-        captured.chain(resolved).collect()
+        captured.chain(self.resolves.iter().map(|it| it.topic.clone())).collect()
     }
 
     /// The readers, resolves first.
     pub fn readers(&self) -> impl Iterator<Item = &ReaderName> {
-        self.resolves.iter().map(|it| &it.reader).chain(self.lanes.iter().map(|it| &it.reader))
+        self.inputs().map(|it| &it.reader).chain(self.lanes.iter().map(|it| &it.reader))
+    }
+
+    fn inputs(&self) -> impl Iterator<Item = &Input> {
+        self.resolves.iter().flat_map(|it| &it.inputs)
     }
 
     /// Topics that no loop reads.
     fn unread(&self) -> BTreeSet<Topic> {
         let mut topics = self.topics();
-        topics.retain(|topic| self.resolves.iter().all(|it| it.topic != *topic));
+        topics.retain(|topic| self.inputs().all(|it| it.topic != *topic));
         topics.retain(|topic| self.lanes.iter().all(|it| it.topic != *topic));
         topics
     }
 
     /// All who are waited for by trimming, each with its topic.
     fn all_readers(&self) -> BTreeMap<ReaderName, Topic> {
-        let resolves = self.resolves.iter().map(|it| (it.reader.clone(), it.topic.clone()));
+        let resolves = self.inputs().map(|it| (it.reader.clone(), it.topic.clone()));
         let lanes = self.lanes.iter().map(|it| (it.reader.clone(), it.topic.clone()));
         let unread = self.unread().into_iter().map(|it| (ReaderName::unread(&it), it));
         resolves.chain(lanes).chain(unread).collect()
@@ -282,6 +292,7 @@ fn start(pipeline: Pipeline, readers: Arc<Readers>, loops_end: &Shutdown) -> Loo
         resolves,
         lanes,
         mappings: _,
+        conflicts,
     } = pipeline;
     let mut captures = Vec::new();
     for SourcePlan { system, make } in sources {
@@ -299,15 +310,18 @@ fn start(pipeline: Pipeline, readers: Arc<Readers>, loops_end: &Shutdown) -> Loo
         }));
     }
     let mut works: Vec<Arc<dyn Attempt>> = Vec::new();
-    for ResolvePlan { reader, topic, transforms } in resolves {
+    for ResolvePlan { entity, topic, inputs, claims } in resolves {
         works.push(Arc::new(Resolve {
-            reader,
+            entity,
             topic,
-            transforms,
+            inputs,
+            claims,
+            conflicts: conflicts.clone(),
             log: log.clone(),
             checkpoints: checkpoints.clone(),
             registry: registry.clone(),
             marks: marks.clone(),
+            clock: clock.clone(),
             settings: settings.clone(),
         }));
     }
@@ -371,10 +385,13 @@ async fn pass_over(log: &dyn ChangeLog, topic: &Topic) -> Result<()> {
     log.commit(&ReaderName::unread(topic), topic, end).await
 }
 
-/// The rows that resolve has set aside for one topic, for people.
+/// The rows of one topic that were set aside before they reached an entity, for people.
 ///
 /// # Errors
 /// `Corrupt` when the note can't be understood.
-pub fn parked_before_entities(checkpoints: &dyn Checkpoints, topic: &Topic) -> Result<Vec<Parked>> {
-    notes::load(checkpoints, &ReaderName::resolve(topic))
+pub fn parked_before_entity(
+    checkpoints: &dyn Checkpoints,
+    reader: &ReaderName,
+) -> Result<Vec<Parked>> {
+    notes::load(checkpoints, reader)
 }

@@ -1,242 +1,385 @@
 //! Log → log: what systems say of an entity becomes the entity's agreed rows.
 //!
-//! An entity has one source for now, so its word is the agreed value; where claims are weighed, they
-//! are weighed between `settle_source` and `append`.
+//! ```text
+//!  changes.sis ─▶ mappings ─┐
+//!  changes.hr  ─▶ mappings ─┼─▶ claims ─▶ golden rows ─▶ entity.person
+//!                           │         └─▶ conflicts ──▶ book
+//!      one at a time, a transaction whole before the next topic's turn
+//! ```
 //!
-//! Order of effects: golden changes durable → parked rows noted → progress committed. A crash between
-//! repeats the same golden changes, which is harmless.
+//! One loop an entity, since a topic has one writer. Order of effects: golden rows durable → conflicts
+//! noted → claims committed, and with them how far each topic was heard → parked rows noted → the log
+//! told. A crash between repeats golden rows, which is harmless, or conflicts, which are known by then.
 
 use crate::apply::{Mapped, Prepared, Preparing, Reach, Step};
+use crate::clock::Clock;
 use crate::marks::Marks;
 use crate::parking::Parking;
-use crate::settle::{MappedBatch, retry_source, settle_source};
+use crate::settle::{MappedBatch, Settled, retry_source, settle_source};
 use crate::status::{LoopState, StateCell};
 use crate::supervise::Attempt;
 use crate::{Registry, Settings, Shutdown, notes};
-use arrow_array::new_null_array;
 use async_trait::async_trait;
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use futures::future::select_all;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use syncline_core::{
-    Body, Boundary, ChangeBatch, ChangeLog, Checkpoints, ColumnMask, Entry, Error, Kind, Offset,
-    Presence, ReaderName, Result, TableSchema, Topic, Transform,
+    Body, Boundary, ChangeLog, Checkpoints, Claims, ConflictBook, Cursor, Entry, Error, Heard,
+    Kind, Offset, Position, ReaderName, Resolved, Result, Sweep, Topic, Transaction, Transform,
 };
-use tokio::select;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::{select, task::spawn_blocking};
 
-/// One topic's resolve: everything an attempt needs.
-pub(crate) struct Resolve {
+/// The claims of an entity, shared with the thread that weighs them.
+pub(crate) type SharedClaims = Arc<Mutex<Box<dyn Claims>>>;
+
+/// One topic that speaks of the entity.
+pub(crate) struct Input {
     pub(crate) reader: ReaderName,
     pub(crate) topic: Topic,
-    /// Each with its entity's topic and columns.
-    pub(crate) transforms: Vec<(Arc<dyn Transform>, Topic, Arc<TableSchema>)>,
+    pub(crate) transforms: Vec<Arc<dyn Transform>>,
+}
+
+/// One entity's resolve: everything an attempt needs.
+pub(crate) struct Resolve {
+    pub(crate) entity: String,
+    pub(crate) topic: Topic,
+    pub(crate) inputs: Vec<Input>,
+    pub(crate) claims: SharedClaims,
+    pub(crate) conflicts: Arc<dyn ConflictBook>,
     pub(crate) log: Arc<dyn ChangeLog>,
     pub(crate) checkpoints: Arc<dyn Checkpoints>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) marks: Arc<Marks>,
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) settings: Settings,
 }
 
 #[async_trait]
 impl Attempt for Resolve {
     fn name(&self) -> String {
-        self.reader.to_string()
+        format!("resolve/{}", self.entity)
     }
 
-    fn state(&self) -> &StateCell {
-        &self.registry.lane(&self.reader).state
+    fn states(&self) -> Vec<&StateCell> {
+        self.inputs.iter().map(|input| &self.registry.lane(&input.reader).state).collect()
     }
 
     /// Resolves until told to stop, or until something fails.
     async fn attempt(&self, shutdown: &mut Shutdown) -> Result<()> {
-        let progress = self.log.progress(&self.reader, &self.topic).await?;
-        let from = progress.unwrap_or_default();
-        self.log.commit(&self.reader, &self.topic, from).await?;
-        self.close_open_transactions().await?;
-        let (prepared, steps) = mpsc::channel(1);
-        let preparing = Preparing {
-            log: self.log.clone(),
-            topic: self.topic.clone(),
-            transforms: self.transforms.iter().map(|(transform, ..)| transform.clone()).collect(),
-            reach: Arc::new(Reach::steady(self.settings.apply_bytes_max)),
-        };
-        let task = tokio::spawn(preparing.run(from, prepared));
+        self.with_claims(|claims| claims.rollback()).await?;
+        self.close_open_transaction().await?;
         let mut resolving =
-            Resolving { resolve: self, parking: self.parked()?, next: from, open: BTreeMap::new() };
-        let outcome = match resolving.retry_parked().await {
-            Ok(()) => resolving.run(steps, shutdown).await,
-            Err(error) => Err(error),
-        };
-        task.abort();
-        outcome
+            Resolving { resolve: self, parking: Vec::new(), next: Vec::new(), open: None };
+        let mut tasks = JoinSet::new();
+        let mut steps = Vec::new();
+        for input in &self.inputs {
+            let from = self.begin(input).await?;
+            resolving.next.push(from);
+            resolving.parking.push(self.parked(input)?);
+            let (prepared, receiver) = mpsc::channel(1);
+            let preparing = Preparing {
+                log: self.log.clone(),
+                topic: input.topic.clone(),
+                transforms: input.transforms.clone(),
+                reach: Arc::new(Reach::steady(self.settings.apply_bytes_max)),
+            };
+            tasks.spawn(preparing.run(from, prepared));
+            steps.push(receiver);
+        }
+        resolving.redecide().await?;
+        resolving.retry_parked().await?;
+        resolving.run(steps, shutdown).await
     }
 }
 
 impl Resolve {
-    /// The rows that were set aside.
-    fn parked(&self) -> Result<Parking> {
-        let rows = notes::load(self.checkpoints.as_ref(), &self.reader)?;
+    /// Where a topic goes on: where the claims are, or where its reader began.
+    async fn begin(&self, input: &Input) -> Result<Offset> {
+        let (log, topic) = (self.log.id(), input.topic.clone());
+        let heard = self.with_claims(move |claims| Ok(claims.progress(log, &topic))).await?;
+        let told = self.log.progress(&input.reader, &input.topic).await?;
+        let from = heard.max(told).unwrap_or_default();
+        self.log.commit(&input.reader, &input.topic, from).await?;
+        Ok(from)
+    }
+
+    /// The rows of a topic that were set aside.
+    fn parked(&self, input: &Input) -> Result<Parking> {
+        let rows = notes::load(self.checkpoints.as_ref(), &input.reader)?;
         Ok(Parking::new(rows, self.settings.parked_max))
     }
 
     /// Rows that an earlier process appended of a transaction it did not finish come again.
-    async fn close_open_transactions(&self) -> Result<()> {
-        for (_, topic, _) in &self.transforms {
-            let tail = self.log.tail(topic).await?;
-            if tail.open {
-                let entry = Entry { body: Body::Abandoned, boundary: tail.boundary };
-                self.log.append(topic, vec![entry]).await?.durable.await?;
-            }
+    async fn close_open_transaction(&self) -> Result<()> {
+        let tail = self.log.tail(&self.topic).await?;
+        if tail.open {
+            let entry = Entry { body: Body::Abandoned, boundary: tail.boundary };
+            self.log.append(&self.topic, vec![entry]).await?.durable.await?;
         }
         Ok(())
     }
+
+    /// Weighs claims on a thread that may wait for the disk.
+    async fn with_claims<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut dyn Claims) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let claims = self.claims.clone();
+        let weighing = spawn_blocking(move || {
+            // A panic may have left them half-heard; the attempt that follows begins with a rollback.
+            let mut claims = claims.lock().unwrap_or_else(PoisonError::into_inner);
+            work(claims.as_mut())
+        });
+        let ended = weighing.await;
+        ended
+            .map_err(|error| Error::new(Kind::Internal, "weighing claims ended").caused_by(error))?
+    }
 }
 
-/// The state of one attempt.
+/// A transaction of which golden rows are in the log, and not yet its end.
+struct Open {
+    input: usize,
+    /// The entity topic's boundary before it.
+    boundary: Option<Boundary>,
+}
+
+/// The state of one attempt. By input: what is parked, and how far it is heard.
 struct Resolving<'a> {
     resolve: &'a Resolve,
-    parking: Parking,
-    next: Offset,
-    /// Entity topics with rows after their last boundary, and that boundary.
-    open: BTreeMap<Topic, Option<Boundary>>,
+    parking: Vec<Parking>,
+    next: Vec<Offset>,
+    open: Option<Open>,
 }
 
 impl Resolving<'_> {
     async fn run(
         &mut self,
-        mut steps: mpsc::Receiver<Result<Prepared>>,
+        mut steps: Vec<mpsc::Receiver<Result<Prepared>>>,
         shutdown: &mut Shutdown,
     ) -> Result<()> {
-        self.resolve.state().set(LoopState::Running);
-        self.count().await?;
+        for state in self.resolve.states() {
+            state.set(LoopState::Running);
+        }
+        for input in 0..steps.len() {
+            self.count(input).await?;
+        }
         loop {
             select! { biased;
                 () = shutdown.requested() => return Ok(()),
-                step = steps.recv() => match step {
-                    Some(step) => self.on_step(step?).await?,
+                (input, step) = next_step(&mut steps, self.open.as_ref()) => match step {
+                    Some(step) => self.on_step(input, step?).await?,
                     None => return Err(Error::new(Kind::Internal, "reading ended by itself")),
                 },
             }
         }
     }
 
-    /// Tries parked rows again, once: only another mapping makes anything else of them.
-    async fn retry_parked(&mut self) -> Result<()> {
-        let boundary = self.resolve.log.tail(&self.resolve.topic).await?.boundary;
-        let mut entries: BTreeMap<Topic, Vec<Entry>> = BTreeMap::new();
-        for key in self.parking.due(|_| true, usize::MAX) {
-            let named =
-                |(transform, ..): &&(Arc<dyn Transform>, _, _)| transform.name() == key.mapping;
-            let Some((transform, topic, entity)) = self.resolve.transforms.iter().find(named)
-            else {
-                continue;
-            };
-            if let Some(rows) = retry_source(&mut self.parking, transform, &key).await? {
-                let body = Body::Rows(golden(&rows, entity)?);
-                entries.entry(topic.clone()).or_default().push(Entry { body, boundary: None });
-            }
+    /// Decides again what other rules decided.
+    async fn redecide(&mut self) -> Result<()> {
+        if self.resolve.with_claims(|claims| Ok(claims.is_outdated())).await? {
+            tracing::info!("{} has other rules: all is decided again", self.resolve.entity);
+            let committed_at = self.resolve.clock.now();
+            let at = Transaction { epoch: 0, commit: 0, committed_at };
+            self.sweep(Sweep::Redecide, at).await?;
+            self.end(0, &self.resolve.topic).await?;
         }
-        self.append(entries, boundary).await?;
-        self.commit(self.next).await
+        Ok(())
     }
 
-    async fn on_step(&mut self, prepared: Prepared) -> Result<()> {
-        if prepared.rollback {
-            self.abandon().await?;
+    /// Tries parked rows again, once: only another mapping makes anything else of them.
+    async fn retry_parked(&mut self) -> Result<()> {
+        for (input, of) in self.resolve.inputs.iter().enumerate() {
+            let due = self.parking[input].due(|_| true, usize::MAX);
+            if due.is_empty() {
+                continue;
+            }
+            for key in due {
+                let named = |it: &&Arc<dyn Transform>| it.name() == key.mapping;
+                let Some(transform) = of.transforms.iter().find(named) else { continue };
+                let settled = retry_source(&mut self.parking[input], transform, &key).await?;
+                self.hear(input, transform.name(), settled).await?;
+            }
+            self.end(input, &of.topic).await?;
         }
-        let mut entries: BTreeMap<Topic, Vec<Entry>> = BTreeMap::new();
-        for step in prepared.steps {
-            let (topic, entry) = match step {
-                Step::Rows(mapped) => {
-                    let Mapped { mapping, input, output, offset } = *mapped;
-                    let (transform, topic, entity) = &self.resolve.transforms[mapping];
-                    let counters = self.resolve.registry.mapping(transform.name());
-                    counters.rows_in.fetch_add(input.len() as u64, Ordering::Relaxed);
-                    let mapped = MappedBatch { input, output, offset, attempts: 0 };
-                    let rows = settle_source(&mut self.parking, transform, mapped).await?;
-                    counters.rows_out.fetch_add(rows.len() as u64, Ordering::Relaxed);
-                    if rows.is_empty() {
-                        continue;
-                    }
-                    (topic, Body::Rows(golden(&rows, entity)?))
-                }
-                Step::Truncate { mapping } => {
-                    let (transform, topic, entity) = &self.resolve.transforms[mapping];
-                    for key in self.parking.keys(transform.name()) {
-                        self.parking.settle(&key);
-                    }
-                    (topic, Body::Truncate(vec![entity.name().clone()]))
-                }
-            };
-            entries.entry(topic.clone()).or_default().push(Entry { body: entry, boundary: None });
+        Ok(())
+    }
+
+    /// Ends a transaction of our own, at the boundary that a topic has come to.
+    async fn end(&mut self, input: usize, topic: &Topic) -> Result<()> {
+        let boundary = self.resolve.log.tail(topic).await?.boundary;
+        let unbound =
+            || Boundary { position: Position::default(), committed_at: self.resolve.clock.now() };
+        let boundary = boundary.unwrap_or_else(unbound);
+        self.append(input, Vec::new(), Some(boundary)).await?;
+        self.commit(input, self.next[input]).await
+    }
+
+    async fn on_step(&mut self, input: usize, prepared: Prepared) -> Result<()> {
+        if prepared.rollback {
+            self.abandon(input).await?;
         }
         let boundary = prepared.commit.and_then(|commit| commit.boundary);
-        self.append(entries, boundary).await?;
+        for step in prepared.steps {
+            match step {
+                Step::Rows(mapped) => self.on_rows(input, *mapped).await?,
+                Step::Truncate { mapping } => self.on_truncate(input, mapping, boundary).await?,
+            }
+        }
         match prepared.commit {
-            Some(commit) => self.commit(commit.next).await,
+            Some(commit) => {
+                self.append(input, Vec::new(), boundary).await?;
+                self.commit(input, commit.next).await
+            }
             None => {
-                self.resolve.marks.reader(&self.resolve.reader).stir();
+                let reader = &self.resolve.inputs[input].reader;
+                self.resolve.marks.reader(reader).stir();
                 Ok(())
             }
         }
     }
 
-    /// Appends to every entity's topic, with the boundary where the transactions are whole.
+    async fn on_rows(&mut self, input: usize, mapped: Mapped) -> Result<()> {
+        let Mapped { mapping, input: rows, output, offset } = mapped;
+        let transform = &self.resolve.inputs[input].transforms[mapping];
+        let counters = self.resolve.registry.mapping(transform.name());
+        counters.rows_in.fetch_add(rows.len() as u64, Ordering::Relaxed);
+        let mapped = MappedBatch { input: rows, output, offset, attempts: 0 };
+        let settled = settle_source(&mut self.parking[input], transform, mapped).await?;
+        let given: usize = settled.iter().map(|settled| settled.rows.len()).sum();
+        counters.rows_out.fetch_add(given as u64, Ordering::Relaxed);
+        self.hear(input, transform.name(), settled).await
+    }
+
+    async fn on_truncate(
+        &mut self,
+        input: usize,
+        mapping: usize,
+        boundary: Option<Boundary>,
+    ) -> Result<()> {
+        let name = self.resolve.inputs[input].transforms[mapping].name().to_owned();
+        for key in self.parking[input].keys(&name) {
+            self.parking[input].settle(&key);
+        }
+        let now = self.resolve.clock.now();
+        let at = boundary.map_or(Transaction { epoch: 0, commit: 0, committed_at: now }, |it| {
+            let (epoch, commit) = (it.position.epoch, it.position.commit);
+            Transaction { epoch, commit, committed_at: it.committed_at }
+        });
+        self.sweep_for(input, Sweep::Emptied(name), at).await
+    }
+
+    async fn hear(&mut self, input: usize, mapping: &str, settled: Vec<Settled>) -> Result<()> {
+        for Settled { rows, source, origins } in
+            settled.into_iter().filter(|it| !it.rows.is_empty())
+        {
+            let mapping = mapping.to_owned();
+            let resolved = self.resolve.with_claims(move |claims| {
+                claims.hear(Heard {
+                    mapping: &mapping,
+                    source: &source,
+                    rows: &rows,
+                    origins: &origins,
+                })
+            });
+            let resolved = resolved.await?;
+            self.emit(input, resolved).await?;
+        }
+        Ok(())
+    }
+
+    async fn sweep(&mut self, sweep: Sweep, at: Transaction) -> Result<()> {
+        self.sweep_for(0, sweep, at).await
+    }
+
+    async fn sweep_for(&mut self, input: usize, sweep: Sweep, at: Transaction) -> Result<()> {
+        let mut from = Some(Cursor::default());
+        while let Some(cursor) = from {
+            let sweep = sweep.clone();
+            let piece = self.resolve.with_claims(move |claims| claims.sweep(&sweep, cursor, at));
+            let (resolved, next) = piece.await?;
+            self.emit(input, resolved).await?;
+            from = next;
+        }
+        Ok(())
+    }
+
+    /// Golden rows go to the log, then conflicts to the book.
+    async fn emit(&mut self, input: usize, resolved: Resolved) -> Result<()> {
+        if let Some(golden) = resolved.golden {
+            self.append(input, vec![Entry { body: Body::Rows(golden), boundary: None }], None)
+                .await?;
+        }
+        if !resolved.conflicts.is_empty() {
+            self.resolve.conflicts.note(&self.resolve.entity, resolved.conflicts).await?;
+        }
+        Ok(())
+    }
+
+    /// Appends to the entity's topic, with the boundary where the transaction is whole.
     async fn append(
         &mut self,
-        mut entries: BTreeMap<Topic, Vec<Entry>>,
+        input: usize,
+        mut entries: Vec<Entry>,
         boundary: Option<Boundary>,
     ) -> Result<()> {
         if boundary.is_some() {
-            for topic in std::mem::take(&mut self.open).into_keys() {
-                entries.entry(topic).or_default();
+            // Nothing came of the transaction: then nothing has to end.
+            if self.open.take().is_none() && entries.is_empty() {
+                return Ok(());
             }
-        }
-        let mut durable = Vec::new();
-        for (topic, mut entries) in entries {
             match entries.last_mut() {
                 Some(last) => last.boundary = boundary,
                 None => entries.push(Entry { body: Body::Nothing, boundary }),
             }
-            if boundary.is_none() && !self.open.contains_key(&topic) {
-                let last = self.resolve.log.tail(&topic).await?.boundary;
-                self.open.insert(topic.clone(), last);
-            }
-            durable.push(self.resolve.log.append(&topic, entries).await?.durable);
         }
-        futures::future::try_join_all(durable).await?;
+        if entries.is_empty() {
+            return Ok(());
+        }
+        if boundary.is_none() && self.open.is_none() {
+            let boundary = self.resolve.log.tail(&self.resolve.topic).await?.boundary;
+            self.open = Some(Open { input, boundary });
+        }
+        self.resolve.log.append(&self.resolve.topic, entries).await?.durable.await?;
         Ok(())
     }
 
-    async fn abandon(&mut self) -> Result<()> {
-        for (topic, boundary) in std::mem::take(&mut self.open) {
+    async fn abandon(&mut self, input: usize) -> Result<()> {
+        if let Some(Open { boundary, .. }) = self.open.take() {
             let entry = Entry { body: Body::Abandoned, boundary };
-            self.resolve.log.append(&topic, vec![entry]).await?.durable.await?;
+            self.resolve.log.append(&self.resolve.topic, vec![entry]).await?.durable.await?;
         }
-        self.parking = self.resolve.parked()?;
+        self.resolve.with_claims(|claims| claims.rollback()).await?;
+        self.parking[input] = self.resolve.parked(&self.resolve.inputs[input])?;
         Ok(())
     }
 
-    async fn commit(&mut self, next: Offset) -> Result<()> {
-        if self.parking.is_changed() {
-            notes::save(self.resolve.checkpoints.as_ref(), &self.resolve.reader, &self.parking)?;
-            self.parking.written();
+    async fn commit(&mut self, input: usize, next: Offset) -> Result<()> {
+        let Input { reader, topic, .. } = &self.resolve.inputs[input];
+        let (log, heard) = (self.resolve.log.id(), topic.clone());
+        self.resolve.with_claims(move |claims| claims.commit(log, &heard, next)).await?;
+        let parking = &mut self.parking[input];
+        if parking.is_changed() {
+            notes::save(self.resolve.checkpoints.as_ref(), reader, parking)?;
+            parking.written();
         }
-        self.resolve.log.commit(&self.resolve.reader, &self.resolve.topic, next).await?;
-        self.next = next;
-        self.count().await
+        self.resolve.log.commit(reader, topic, next).await?;
+        self.next[input] = next;
+        self.count(input).await
     }
 
-    async fn count(&self) -> Result<()> {
-        let counters = self.resolve.registry.lane(&self.resolve.reader);
-        let end = self.resolve.log.tail(&self.resolve.topic).await?.next;
-        self.resolve.marks.reader(&self.resolve.reader).pass(self.next);
-        counters.next.store(self.next.0, Ordering::Relaxed);
+    async fn count(&self, input: usize) -> Result<()> {
+        let Input { reader, topic, transforms } = &self.resolve.inputs[input];
+        let (next, parking) = (self.next[input], &self.parking[input]);
+        let counters = self.resolve.registry.lane(reader);
+        let end = self.resolve.log.tail(topic).await?.next;
+        self.resolve.marks.reader(reader).pass(next);
+        counters.next.store(next.0, Ordering::Relaxed);
         counters.end.store(end.0, Ordering::Relaxed);
-        counters.parked.store(self.parking.len() as u64, Ordering::Relaxed);
-        for (transform, ..) in &self.resolve.transforms {
-            let parked = self.parking.count(transform.name()) as u64;
+        counters.parked.store(parking.len() as u64, Ordering::Relaxed);
+        for transform in transforms {
+            let parked = parking.count(transform.name()) as u64;
             let mapping = self.resolve.registry.mapping(transform.name());
             mapping.parked.store(parked, Ordering::Relaxed);
         }
@@ -244,41 +387,17 @@ impl Resolving<'_> {
     }
 }
 
-/// A mapping's rows with all columns of the entity: a field that nobody claims is NULL.
-fn golden(rows: &ChangeBatch, entity: &Arc<TableSchema>) -> Result<ChangeBatch> {
-    let claimed: Vec<Option<usize>> =
-        entity.columns().iter().map(|column| rows.schema().index_of(&column.name)).collect();
-    let columns = claimed
-        .iter()
-        .zip(entity.columns())
-        .map(|(claimed, column)| match claimed {
-            Some(index) => rows.columns().column(*index).clone(),
-            None => new_null_array(&column.data_type, rows.len()),
-        })
-        .collect();
-    ChangeBatch::try_new(
-        entity.clone(),
-        columns,
-        rows.ops().clone(),
-        rows.ordinals().clone(),
-        rows.transactions().to_vec(),
-        golden_presence(rows.presence(), &claimed),
-    )
-    .map_err(|error| {
-        Error::new(Kind::Internal, "golden rows could not be put together").caused_by(error)
-    })
-}
-
-fn golden_presence(claimed_presence: &Presence, claimed: &[Option<usize>]) -> Presence {
-    let Some(rows) = claimed_presence.rows() else { return Presence::all(claimed.len()) };
-    let masks = claimed_presence.masks().iter().map(|mask| {
-        let mut golden = ColumnMask::none(claimed.len());
-        for (column, index) in claimed.iter().enumerate() {
-            if index.is_none_or(|index| mask.has(index)) {
-                golden.set(column);
-            }
+/// The next step of any topic; while a transaction is open, of its own.
+async fn next_step(
+    steps: &mut [mpsc::Receiver<Result<Prepared>>],
+    open: Option<&Open>,
+) -> (usize, Option<Result<Prepared>>) {
+    match open {
+        Some(Open { input, .. }) => (*input, steps[*input].recv().await),
+        None => {
+            let waiting = steps.iter_mut().map(|steps| Box::pin(steps.recv()));
+            let (step, input, _) = select_all(waiting).await;
+            (input, step)
         }
-        golden
-    });
-    Presence::from_parts(claimed.len(), masks.collect(), rows.to_vec().into())
+    }
 }

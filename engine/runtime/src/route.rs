@@ -3,17 +3,18 @@
 use crate::apply::Link;
 use crate::pipeline::{EntityPlan, MakeSink, SinkPlan};
 use crate::readers::{Planned, Tables, feeding};
+use crate::resolve::{Input, SharedClaims};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use syncline_core::{
-    Error, Kind, ReaderName, Result, SystemName, TableName, TableSchema, Topic, Transform,
-};
+use std::sync::{Arc, Mutex};
+use syncline_core::{Error, Kind, ReaderName, Result, SystemName, TableName, Topic, Transform};
 
-/// What turns one topic into entity changes.
+/// What weighs the claims on one entity.
 pub(crate) struct ResolvePlan {
-    pub(crate) reader: ReaderName,
+    pub(crate) entity: String,
+    /// Its topic.
     pub(crate) topic: Topic,
-    pub(crate) transforms: Vec<(Arc<dyn Transform>, Topic, Arc<TableSchema>)>,
+    pub(crate) inputs: Vec<Input>,
+    pub(crate) claims: SharedClaims,
 }
 
 /// What writes one topic to one system.
@@ -35,26 +36,28 @@ fn topic_of(table: &TableName) -> Topic {
 }
 
 pub(crate) fn plan_resolves(
-    entities: &[EntityPlan],
+    entities: Vec<EntityPlan>,
     transforms: &[Arc<dyn Transform>],
 ) -> Result<Vec<ResolvePlan>> {
-    let mut plans: BTreeMap<Topic, ResolvePlan> = BTreeMap::new();
-    for transform in transforms {
-        let TableName::Entity(_) = transform.writes().name() else { continue };
-        let entity = entities
-            .iter()
-            .find(|entity| entity.schema.name() == transform.writes().name())
-            .ok_or_else(|| unplanned(transform))?;
-        let topic = topic_of(transform.reads());
-        let plan = plans.entry(topic.clone()).or_insert_with(|| ResolvePlan {
-            reader: ReaderName::resolve(&topic),
-            topic,
-            transforms: Vec::new(),
-        });
-        let to = topic_of(transform.writes().name());
-        plan.transforms.push((transform.clone(), to, entity.schema.clone()));
+    let mut plans: BTreeMap<String, ResolvePlan> = BTreeMap::new();
+    for EntityPlan { schema, claims } in entities {
+        let (entity, topic) = (schema.name().to_string(), topic_of(schema.name()));
+        let (inputs, claims) = (Vec::new(), Arc::new(Mutex::new(claims)));
+        plans.insert(entity.clone(), ResolvePlan { entity, topic, inputs, claims });
     }
-    Ok(plans.into_values().collect())
+    for transform in transforms {
+        let TableName::Entity(entity) = transform.writes().name() else { continue };
+        let plan = plans.get_mut(&**entity).ok_or_else(|| unplanned(transform))?;
+        let topic = topic_of(transform.reads());
+        match plan.inputs.iter_mut().find(|input| input.topic == topic) {
+            Some(input) => input.transforms.push(transform.clone()),
+            None => {
+                let reader = ReaderName::resolve(entity, &topic);
+                plan.inputs.push(Input { reader, topic, transforms: vec![transform.clone()] });
+            }
+        }
+    }
+    Ok(plans.into_values().filter(|plan| !plan.inputs.is_empty()).collect())
 }
 
 pub(crate) fn plan_lanes(
@@ -85,9 +88,11 @@ pub(crate) fn plan_lanes(
     Ok(plans.into_values().collect())
 }
 
+/// `claims` are the ids of the entities' claims: claims that were begun anew have heard nothing.
 pub(crate) fn plan_mappings(
     transforms: &[Arc<dyn Transform>],
     meanings: &BTreeMap<String, String>,
+    claims: &BTreeMap<String, u64>,
 ) -> Vec<Planned> {
     let plan = |transform: &Arc<dyn Transform>| {
         let (reads, writes) = (transform.reads(), transform.writes().name());
@@ -95,10 +100,13 @@ pub(crate) fn plan_mappings(
         let topic = topic_of(reads);
         Planned {
             name: transform.name().to_owned(),
-            meaning: format!("{reads} to {writes}: {meaning}"),
-            reader: match writes.system() {
-                Some(system) => ReaderName::apply(system, &topic),
-                None => ReaderName::resolve(&topic),
+            meaning: match claims.get(&writes.to_string()) {
+                Some(id) => format!("{reads} to {writes} ({id:016x}): {meaning}"),
+                None => format!("{reads} to {writes}: {meaning}"),
+            },
+            reader: match writes {
+                TableName::Table { system, .. } => ReaderName::apply(system, &topic),
+                TableName::Entity(entity) => ReaderName::resolve(entity, &topic),
             },
             tables: feeding(transform.as_ref(), transforms),
         }
@@ -133,17 +141,16 @@ pub(crate) fn link(
 
 /// A link to a lane, from one that reads `topic`.
 fn link_to(lane: &LanePlan, topic: &Topic, resolves: &[ResolvePlan]) -> Link {
-    let feeds = |plan: &&ResolvePlan| plan.transforms.iter().any(|(_, to, _)| *to == lane.topic);
-    let resolves: Vec<_> = resolves.iter().filter(feeds).collect();
-    let through =
-        resolves.iter().flat_map(|plan| &plan.transforms).map(|(transform, ..)| transform);
+    let feeding = resolves.iter().filter(|plan| plan.topic == lane.topic);
+    let inputs: Vec<&Input> = feeding.flat_map(|plan| &plan.inputs).collect();
+    let through = inputs.iter().flat_map(|input| &input.transforms);
     let systems = lane.transforms.iter().chain(through).filter_map(|it| it.reads().system());
     let systems: BTreeSet<&SystemName> =
         systems.filter(|system| Topic::changes(system) != *topic).collect();
     Link {
         lane: lane.reader.clone(),
         topic: lane.topic.clone(),
-        resolves: resolves.iter().map(|it| (it.reader.clone(), it.topic.clone())).collect(),
+        resolves: inputs.iter().map(|it| (it.reader.clone(), it.topic.clone())).collect(),
         systems: systems.into_iter().cloned().collect(),
     }
 }

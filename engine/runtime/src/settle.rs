@@ -34,20 +34,39 @@ pub(crate) struct MappedBatch {
     pub(crate) attempts: u32,
 }
 
+/// Rows that are to be written, and where they come from.
+#[derive(Debug)]
+pub(crate) struct Settled {
+    pub(crate) rows: ChangeBatch,
+    /// Changes of the table that the mapping reads.
+    pub(crate) source: ChangeBatch,
+    /// For each row, the place of its change among these.
+    pub(crate) origins: Vec<u32>,
+}
+
+/// The rows alone, in their order.
+pub(crate) fn rows_of(settled: Vec<Settled>) -> Result<Option<ChangeBatch>> {
+    let rows: Vec<ChangeBatch> = settled.into_iter().map(|settled| settled.rows).collect();
+    if rows.is_empty() { Ok(None) } else { concat(&rows).map(Some) }
+}
+
+impl MappedBatch {
+    fn settled(self) -> Settled {
+        let Transformed { rows, origins, .. } = self.output;
+        Settled { rows, source: self.input, origins }
+    }
+}
+
 /// Parks what a mapping refused, and joins changes with the parked source rows of their keys; gives
-/// the rows that are to be written, in the order of their source.
+/// the rows that are to be written, in the order of their source; at least one batch, if an empty one.
 pub(crate) async fn settle_source(
     parking: &mut Parking,
     transform: &Arc<dyn Transform>,
     mapped: MappedBatch,
-) -> Result<ChangeBatch> {
-    let mut rows = settle_owed(parking, transform)?;
-    let settled = settle(parking, transform, mapped).await?;
-    if rows.is_empty() {
-        return Ok(settled);
-    }
-    rows.push(settled);
-    concat(&rows)
+) -> Result<Vec<Settled>> {
+    let mut settled = settle_owed(parking, transform)?;
+    settled.push(settle(parking, transform, mapped).await?);
+    Ok(settled)
 }
 
 /// Tries a parked source row again; gives the rows that are to be written.
@@ -55,21 +74,21 @@ pub(crate) async fn retry_source(
     parking: &mut Parking,
     transform: &Arc<dyn Transform>,
     key: &ParkKey,
-) -> Result<Option<ChangeBatch>> {
-    let mut rows = settle_owed(parking, transform)?;
+) -> Result<Vec<Settled>> {
+    let mut settled = settle_owed(parking, transform)?;
     if let Some(row) = parking.get(key).cloned() {
         let output = run_transform(transform, &row.image).await?;
         parking.settle(key);
         let attempts = row.attempts.saturating_add(1);
         let mapped = MappedBatch { input: row.image, output, offset: row.offset, attempts };
-        rows.push(settle(parking, transform, mapped).await?);
+        settled.push(settle(parking, transform, mapped).await?);
     }
-    rows.retain(|rows| !rows.is_empty());
-    if rows.is_empty() { Ok(None) } else { concat(&rows).map(Some) }
+    settled.retain(|settled| !settled.rows.is_empty());
+    Ok(settled)
 }
 
 /// The deletes of all target rows that are owed, as far as the mapping can tell them.
-fn settle_owed(parking: &mut Parking, transform: &Arc<dyn Transform>) -> Result<Vec<ChangeBatch>> {
+fn settle_owed(parking: &mut Parking, transform: &Arc<dyn Transform>) -> Result<Vec<Settled>> {
     let mut deletes = Vec::new();
     let mut unfit: Vec<Arc<TableSchema>> = Vec::new();
     for key in parking.owing(transform.name()) {
@@ -90,9 +109,11 @@ fn settle_owed(parking: &mut Parking, transform: &Arc<dyn Transform>) -> Result<
             continue;
         }
         let is_gone = known.image.is_none();
-        let places = if is_gone { moved_from(&output) } else { moved(&output, &[0]).0 };
+        let places = if is_gone { moved_from(&output) } else { moved(&output, &[0], |_| false).0 };
         if !places.is_empty() {
-            deletes.push(take(&output.rows, &places)?);
+            let rows = take(&output.rows, &places)?;
+            let origins = places.iter().map(|&place| output.origins[place as usize]).collect();
+            deletes.push(Settled { rows, source: left, origins });
         }
         match known.image {
             Some(image) => parking.park(Parked { image, ..row })?,
@@ -106,20 +127,20 @@ async fn settle(
     parking: &mut Parking,
     transform: &Arc<dyn Transform>,
     mapped: MappedBatch,
-) -> Result<ChangeBatch> {
+) -> Result<Settled> {
     let shelf = parking.shelf(transform.name(), Stage::Map);
     if shelf.is_none() && mapped.output.rejected.is_empty() {
-        return Ok(mapped.output.rows);
+        return Ok(mapped.settled());
     }
     let touched = Search::new(shelf, &mapped).touched()?;
     if touched.is_empty() {
-        return Ok(mapped.output.rows);
+        return Ok(mapped.settled());
     }
     let again = Again::map(transform, &touched).await?;
     let refused = refused(&touched, &mapped.output, &again);
     let left = Left::of(transform, &touched, &refused).await?;
     park(parking, transform.name(), &mapped, &touched, &refused, &left)?;
-    assemble(mapped.output, &touched, again, left)
+    assemble(mapped, &touched, again, left)
 }
 
 /// What is known of a source row that is set aside, or was until this batch.
@@ -327,7 +348,10 @@ impl Left {
         let output = run_transform(transform, &concat(&changes)?).await?;
         let unknown = output.rejected.iter().filter(|it| it.row % 2 == 0);
         let unknown = unknown.map(|it| of[it.row / 2]).collect();
-        let (places, of) = moved(&output, &of);
+        // An entity knows records by their source's key: what the former one said is said no more.
+        let is_entity = transform.writes().name().system().is_none();
+        let is_renamed = |index: usize| touched[index].left != touched[index].key;
+        let (places, of) = moved(&output, &of, |index| is_entity && is_renamed(index));
         let deletes = match places.is_empty() {
             true => None,
             false => Some(take(&output.rows, &places)?),
@@ -336,14 +360,20 @@ impl Left {
     }
 }
 
-/// The deletes of keys that were left for another, and the changes they are of.
-fn moved(output: &Transformed, of: &[usize]) -> (Vec<u32>, Vec<usize>) {
+/// The deletes of keys that were left for another, or that have to be told in any case, and the changes
+/// they are of.
+fn moved(
+    output: &Transformed,
+    of: &[usize],
+    in_any_case: impl Fn(usize) -> bool,
+) -> (Vec<u32>, Vec<usize>) {
     let texts = KeyTexts::new(&output.rows);
     let of_origin: HashMap<usize, String> =
         output.origins.iter().enumerate().map(|(at, it)| (*it as usize, texts.get(at))).collect();
     let moved = output.origins.iter().zip(0..).filter(|(origin, _)| {
         let origin = **origin as usize;
-        origin.is_multiple_of(2) && of_origin.get(&origin) != of_origin.get(&(origin + 1))
+        let is_other = || of_origin.get(&origin) != of_origin.get(&(origin + 1));
+        origin.is_multiple_of(2) && (in_any_case(of[origin / 2]) || is_other())
     });
     moved.map(|(origin, place)| (place, of[*origin as usize / 2])).unzip()
 }
@@ -416,15 +446,11 @@ fn images(
 }
 
 /// All rows to write in the order of the changes that they are of.
-fn assemble(
-    output: Transformed,
-    touched: &[Touched],
-    again: Again,
-    left: Left,
-) -> Result<ChangeBatch> {
+fn assemble(mapped: MappedBatch, touched: &[Touched], again: Again, left: Left) -> Result<Settled> {
     if again.output.is_none() && left.deletes.is_none() {
-        return Ok(output.rows);
+        return Ok(mapped.settled());
     }
+    let output = mapped.output;
     let joined: HashSet<usize> =
         touched.iter().filter(|it| it.is_joined).map(|it| it.row).collect();
     let mut places: Vec<(usize, u32)> = Vec::new();
@@ -447,6 +473,8 @@ fn assemble(
         add(output.rows, &mut output.origins.iter().map(|origin| again.of[*origin as usize]));
     }
     places.sort_by_key(|(row, _)| *row);
-    let places: Vec<u32> = places.into_iter().map(|(_, place)| place).collect();
-    take(&concat(&pieces)?, &places)
+    let (origins, places): (Vec<usize>, Vec<u32>) = places.into_iter().unzip();
+    let rows = take(&concat(&pieces)?, &places)?;
+    let origins = origins.into_iter().map(|row| u32::try_from(row).expect("see above"));
+    Ok(Settled { rows, source: mapped.input, origins: origins.collect() })
 }

@@ -18,8 +18,8 @@ pub(crate) trait Attempt: Send + Sync {
     /// What it is called in messages.
     fn name(&self) -> String;
 
-    /// Where its state is kept.
-    fn state(&self) -> &StateCell;
+    /// Where its state is kept: once for each that people know it by.
+    fn states(&self) -> Vec<&StateCell>;
 
     /// Works until told to stop, or until something fails.
     async fn attempt(&self, told: &mut Shutdown) -> Result<()>;
@@ -33,7 +33,7 @@ pub(crate) async fn supervised(
     mut shutdown: Shutdown,
 ) -> Result<()> {
     let mut backoff = Backoff::new(&settings);
-    let (name, state) = (work.name(), work.state());
+    let (name, states) = (work.name(), work.states());
     loop {
         let began = Instant::now();
         let outcome = work.attempt(&mut shutdown).await;
@@ -41,11 +41,11 @@ pub(crate) async fn supervised(
             backoff.reset();
         }
         let Err(error) = outcome else {
-            state.set(LoopState::Ended);
+            states.iter().for_each(|state| state.set(LoopState::Ended));
             return Ok(());
         };
         if shutdown.is_requested() {
-            state.set(LoopState::Ended);
+            states.iter().for_each(|state| state.set(LoopState::Ended));
             return Ok(());
         }
         match error.kind().retry() {
@@ -56,7 +56,7 @@ pub(crate) async fn supervised(
                     detail(&error).unwrap_or_default(),
                     wait.as_millis()
                 );
-                state.retrying(&error);
+                states.iter().for_each(|state| state.retrying(&error));
                 select! {
                     () = sleep(wait) => {}
                     () = shutdown.requested() => {}
@@ -69,7 +69,7 @@ pub(crate) async fn supervised(
                     detail(&error).unwrap_or("none"),
                     error.hint_text().unwrap_or("none")
                 );
-                state.stopped(&error);
+                states.iter().for_each(|state| state.stopped(&error));
                 return Err(error);
             }
         }
@@ -108,8 +108,8 @@ mod tests {
             "lane".into()
         }
 
-        fn state(&self) -> &StateCell {
-            &self.registry.lane(&self.reader).state
+        fn states(&self) -> Vec<&StateCell> {
+            vec![&self.registry.lane(&self.reader).state]
         }
 
         async fn attempt(&self, _told: &mut Shutdown) -> Result<()> {

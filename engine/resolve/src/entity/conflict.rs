@@ -69,7 +69,11 @@ fn of_unit(
     Ok((told, in_force))
 }
 
-fn of_existence(rules: &Compiled, registry: &Registry, new: &Judged<'_, '_, '_>) -> Vec<ConflictWord> {
+fn of_existence(
+    rules: &Compiled,
+    registry: &Registry,
+    new: &Judged<'_, '_, '_>,
+) -> Vec<ConflictWord> {
     let word = |origin: &crate::claims::Origin<'_>| {
         let mapping = rules.mapping(origin.mapping)?;
         Some(ConflictWord {

@@ -16,8 +16,8 @@ use crate::rows::{RowBuffer, Rows};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use syncline_core::{
-    ChangeBatch, ConflictChange, Cursor, Error, Heard, Kind, LogId, Offset, Resolved,
-    Result, Sweep, Topic, Transaction,
+    ChangeBatch, ConflictChange, Cursor, Error, Heard, Kind, LogId, Offset, Resolved, Result,
+    Sweep, Topic, Transaction,
 };
 
 /// The claims of one entity.
@@ -77,8 +77,9 @@ impl Entity {
         };
         let mut note = Note { id: new_id, log: None, progress: BTreeMap::new() };
         let (mut registry, mut former) = (Registry::default(), None);
-        if !rows.note().is_empty() {
-            note = serde_json::from_slice(rows.note()).map_err(damaged)?;
+        let noted = rows.note();
+        if !noted.is_empty() {
+            note = serde_json::from_slice(&noted).map_err(damaged)?;
         }
         let mut buffer = RowBuffer::default();
         rows.read(&[b""], &mut buffer)?;

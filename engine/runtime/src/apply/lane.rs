@@ -46,8 +46,8 @@ impl Attempt for Lane {
         self.reader.to_string()
     }
 
-    fn state(&self) -> &StateCell {
-        &self.registry.lane(&self.reader).state
+    fn states(&self) -> Vec<&StateCell> {
+        vec![&self.registry.lane(&self.reader).state]
     }
 
     /// Applies until told to stop, or until something fails.

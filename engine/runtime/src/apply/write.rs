@@ -9,7 +9,7 @@ use crate::isolate::{Isolated, MappedRows, Refused, Whole, write_apart, write_wh
 use crate::marks::Marker;
 use crate::parking::Parking;
 use crate::rejoin::{align, last_row, parked_target, rejoin_target};
-use crate::settle::{MappedBatch, retry_source, settle_source};
+use crate::settle::{MappedBatch, retry_source, rows_of, settle_source};
 use crate::status::{LaneCounters, LoopState};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -200,9 +200,12 @@ impl<'a> Writing<'a> {
         let counters = self.lane.registry.mapping(transform.name());
         counters.rows_in.fetch_add(input.len() as u64, Ordering::Relaxed);
         let mapped = MappedBatch { input, output, offset, attempts: 0 };
-        let rows = settle_source(&mut self.parking, transform, mapped).await?;
+        let settled = settle_source(&mut self.parking, transform, mapped).await?;
+        let Some(rows) = rows_of(settled)?.filter(|rows| !rows.is_empty()) else {
+            return Ok(None);
+        };
         counters.rows_out.fetch_add(rows.len() as u64, Ordering::Relaxed);
-        Ok((!rows.is_empty()).then_some(MappedRows { mapping, rows }))
+        Ok(Some(MappedRows { mapping, rows }))
     }
 
     async fn write_rows(&mut self, wave: Vec<MappedRows>, offset: Offset) -> Result<()> {
@@ -450,7 +453,8 @@ impl<'a> Writing<'a> {
         for key in keys.iter().filter(|key| key.stage == Stage::Map) {
             let Some(row) = self.parking.get(key) else { continue };
             (attempts, first) = (attempts.max(row.attempts), first.min(row.offset));
-            rows.extend(retry_source(&mut self.parking, transform, key).await?);
+            let settled = retry_source(&mut self.parking, transform, key).await?;
+            rows.extend(settled.into_iter().map(|settled| settled.rows));
         }
         if !rows.is_empty() {
             let wave = vec![MappedRows { mapping, rows: concat(&rows)? }];

@@ -4,7 +4,7 @@
 mod sis;
 
 use crate::support::{Notes, Rename, Script, Target, system};
-use crate::{pipeline, quick, sink_plan};
+use crate::{claims, pipeline, quick, sink_plan};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use sis::{Sis, Translate, key_of, table};
@@ -14,7 +14,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use syncline_core::{ChangeLog as _, Entry, ReaderName, TableName, TableSchema, Topic, Transform};
 use syncline_log::MemoryLog;
-use syncline_runtime::{EntityPlan, Plan, Settings, SourcePlan, run, shutdown};
+use syncline_resolve::{Fallback, Policy};
+use syncline_runtime::{Plan, Settings, SourcePlan, run, shutdown};
 
 /// What a source tells of its rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,6 +133,7 @@ struct World {
     transactions: Arc<Mutex<Vec<Vec<Entry>>>>,
     log: Arc<MemoryLog>,
     notes: Arc<Notes>,
+    claims: claims::Rested,
 }
 
 impl World {
@@ -144,6 +146,7 @@ impl World {
             transactions: Arc::default(),
             log: Arc::default(),
             notes: Arc::default(),
+            claims: claims::Rested::default(),
         }
     }
 
@@ -183,10 +186,16 @@ impl World {
         Plan {
             sources: vec![SourcePlan { system: system("sis"), make }],
             sinks: vec![sink_plan("lms", &self.target)],
-            entities: vec![EntityPlan { schema: person }],
+            entities: vec![claims::entity(
+                &person,
+                &transforms,
+                &self.claims,
+                &Policy::Ask(Fallback::Ask),
+            )],
             transforms,
             references: vec![],
             meanings: BTreeMap::new(),
+            conflicts: Arc::new(claims::Noted::default()),
         }
     }
 
@@ -204,7 +213,7 @@ impl World {
         }
         let person = Topic::entity("person");
         let apply = ReaderName::apply(&system("lms"), &person);
-        vec![(ReaderName::resolve(&changes), changes), (apply, person)]
+        vec![(ReaderName::resolve("person", &changes), changes), (apply, person)]
     }
 
     async fn is_applied(&self, registry: &syncline_runtime::Registry) -> bool {

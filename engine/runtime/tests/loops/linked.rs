@@ -2,13 +2,13 @@
 //! longer way.
 
 use crate::support::{Target, people, system, until};
-use crate::{D, I, Running, U, quick, rename, rename_when, sink_plan, start_plan};
+use crate::{D, I, Running, U, claims, quick, rename, rename_when, sink_plan, start_plan};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use syncline_core::TableName;
-use syncline_runtime::{EntityPlan, Plan, Settings};
+use syncline_runtime::{Plan, Settings};
 
 /// `users` through the entity `person`, as long as they are not held up; `cards` straight.
 fn start(lms: &Target, users_held_up: &Arc<AtomicBool>, linked_wait: Duration) -> Running {
@@ -16,17 +16,19 @@ fn start(lms: &Target, users_held_up: &Arc<AtomicBool>, linked_wait: Duration) -
     let person = people(TableName::entity("person"));
     let table = |name| people(TableName::table(&system("lms"), "public", name));
     let (users, cards) = (table("users"), table("cards"));
+    let transforms = vec![
+        rename(&sis, &person),
+        rename_when(person.name(), &users, users_held_up.clone()),
+        rename(&sis, &cards),
+    ];
     let plan = Plan {
         sources: vec![],
         sinks: vec![sink_plan("lms", lms)],
-        entities: vec![EntityPlan { schema: person.clone() }],
-        transforms: vec![
-            rename(&sis, &person),
-            rename_when(person.name(), &users, users_held_up.clone()),
-            rename(&sis, &cards),
-        ],
+        entities: vec![claims::fresh(&person, &transforms)],
+        transforms,
         references: vec![(cards.name().clone(), users.name().clone())],
         meanings: BTreeMap::new(),
+        conflicts: Arc::new(claims::Noted::default()),
     };
     start_plan(plan, Settings { linked_wait, ..quick() }, vec![])
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it says")]
 
+mod claims;
 mod law;
 mod linked;
 mod parked;
@@ -16,8 +17,8 @@ use support::{Change, Notes, Rename, Script, Target, people, system, transaction
 use syncline_core::{Entry, Op, ReaderName, TableName, TableSchema, Transform};
 use syncline_log::MemoryLog;
 use syncline_runtime::{
-    Clock, EntityPlan, LoopState, Pipeline, Plan, Registry, Settings, ShutdownTrigger, SinkPlan,
-    SourcePlan, run, shutdown,
+    Clock, LoopState, Pipeline, Plan, Registry, Settings, ShutdownTrigger, SinkPlan, SourcePlan,
+    run, shutdown,
 };
 use tokio::task::JoinHandle;
 
@@ -120,10 +121,11 @@ fn start_with(
     let plan = Plan {
         sources: vec![],
         sinks,
-        entities: vec![EntityPlan { schema: person }],
+        entities: vec![claims::fresh(&person, &transforms)],
         transforms,
         references: vec![],
         meanings: BTreeMap::new(),
+        conflicts: Arc::new(claims::Noted::default()),
     };
     start_plan(plan, settings, failures)
 }

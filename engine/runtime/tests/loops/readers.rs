@@ -1,13 +1,13 @@
 //! Nothing of a source is missing at a target: who is waited for by trimming, and what is copied again.
 
 use crate::support::{Target, people, system, until};
-use crate::{D, I, Running, U, quick, rename, sink_plan, start_on, start_plan};
+use crate::{D, I, Running, U, claims, quick, rename, sink_plan, start_on, start_plan};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use syncline_core::{ChangeLog, Offset, ReaderName, TableName, Topic, Transform};
-use syncline_runtime::{EntityPlan, Plan, Settings};
+use syncline_runtime::{Plan, Settings};
 
 fn sis() -> TableName {
     TableName::table(&system("sis"), "public", "people")
@@ -23,10 +23,11 @@ fn plan(targets: &[(&str, &Target)], transforms: Vec<Arc<dyn Transform>>) -> Pla
     Plan {
         sources: vec![],
         sinks: targets.iter().map(|(name, target)| sink_plan(name, target)).collect(),
-        entities: vec![EntityPlan { schema: people(TableName::entity("person")) }],
+        entities: vec![claims::fresh(&people(TableName::entity("person")), &transforms)],
         transforms,
         references: vec![],
         meanings: BTreeMap::new(),
+        conflicts: Arc::new(claims::Noted::default()),
     }
 }
 
@@ -44,7 +45,9 @@ async fn until_trimmed(running: &Running, topic: &Topic) {
     let end = running.log.tail(topic).await.unwrap().next.max(Offset(1));
     let waiting = async {
         while running.log.trim(topic).await.unwrap() < end {
-            running.commit(&[(U, 1, None)]);
+            running.commit(&[(U, 1, Some("Anna"))]);
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            running.commit(&[(U, 1, Some("Ana"))]);
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
