@@ -63,6 +63,22 @@ impl RowBuffer {
         self.slots.clear();
     }
 
+    /// Forgets all rows; there are so many empty slots then.
+    pub fn reset(&mut self, slots: usize) {
+        self.clear();
+        self.slots.resize(slots, None);
+    }
+
+    /// Puts a row into a slot.
+    ///
+    /// # Panics
+    /// When there is no such slot.
+    pub fn set(&mut self, slot: usize, row: &[u8]) {
+        let from = self.bytes.len();
+        self.bytes.extend_from_slice(row);
+        self.slots[slot] = Some((from, from + row.len()));
+    }
+
     /// Adds a slot.
     pub fn push(&mut self, row: Option<&[u8]>) {
         let from = self.bytes.len();

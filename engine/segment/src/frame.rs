@@ -8,7 +8,8 @@ pub const HEADER: u8 = 0;
 pub(crate) const MAGIC: &[u8; 16] = b"syncline segment";
 pub(crate) const VERSION: u32 = 1;
 pub(crate) const PREAMBLE_BYTES: u64 = 32;
-pub(crate) const HEAD_BYTES: usize = 32;
+/// Bytes of a frame before its payload.
+pub const HEAD_BYTES: usize = 32;
 /// Frames and payloads begin at multiples of this.
 pub(crate) const ALIGNMENT: u64 = 16;
 const CHECKED_BYTES: usize = 28;

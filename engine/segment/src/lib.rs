@@ -38,7 +38,7 @@ mod writer;
 
 pub use disk::{Disk, RealDisk};
 pub use error::Error;
-pub use frame::{Frame, HEADER};
+pub use frame::{Frame, HEAD_BYTES, HEADER};
 pub use note::{load_note, save_note};
 pub use reader::{Frames, Segment};
 pub use recovery::{Recovered, recover};

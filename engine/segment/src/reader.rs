@@ -63,8 +63,23 @@ impl Segment {
 
     pub(crate) fn read_at(&self, at: u64, length: usize) -> Result<Vec<u8>, Error> {
         let mut bytes = vec![0; length];
-        self.file.read_exact_at(&mut bytes, at).map_err(Error::read(&self.path))?;
+        self.read_into(at, &mut bytes)?;
         Ok(bytes)
+    }
+
+    /// Fills a buffer with the bytes at a place, as they are: who reads a part of a frame checks it
+    /// himself.
+    ///
+    /// # Errors
+    /// `Read` when the system refuses, or the file ends before.
+    pub fn read_into(&self, at: u64, bytes: &mut [u8]) -> Result<(), Error> {
+        self.file.read_exact_at(bytes, at).map_err(Error::read(&self.path))
+    }
+
+    /// That the bytes at a place are not what was written.
+    #[must_use]
+    pub fn damage(&self, at: u64, what: &'static str) -> Error {
+        self.damaged(at, what)
     }
 
     pub(crate) fn damaged(&self, at: u64, what: &'static str) -> Error {

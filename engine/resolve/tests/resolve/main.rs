@@ -1,0 +1,3 @@
+//! The heart, from outside.
+
+mod store;
