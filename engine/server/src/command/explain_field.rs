@@ -218,6 +218,42 @@ fn to_text(report: &Report) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::project::rules_tests::{HR, SIS, Scene, lock};
+
+    fn scene() -> Scene {
+        let fields = "[fields.email]\ntype = \"text\"\ndoc = \"Lower case\"\nsensitive = true\n\
+                      policy = \"newest\"\nprefer = [\"hr\", \"sis\"]\nnull = \"value\"\n\
+                      [fields.street]\ntype = \"text\"\n[fields.city]\ntype = \"text\"\n\
+                      [groups.address]\nfields = [\"street\", \"city\"]\nprefer = [\"hr\"]\n";
+        Scene::new(fields, &[SIS, HR])
+    }
+
+    /// The report on a field, as it is printed.
+    fn explained(project: &Project, what: &str) -> Report {
+        let field = find(project, what).expect("an entity").expect("a field of it");
+        let mappings = checked::check(project, &lock()).mappings;
+        let rules = project.entity_rules(&mappings);
+        report(&field, &rules[0], &mappings)
+    }
+
+    #[test]
+    fn a_field_is_explained_with_its_policy_and_who_writes_it() {
+        let project = scene().project();
+        let of = |what: &str| explained(&project, what);
+        let texts = ["person.person_id", "person.email", "person.city"].map(|it| to_text(&of(it)));
+        insta::assert_snapshot!(texts.join("\n"));
+        let json = serde_json::to_string_pretty(&of("person.email")).expect("it is JSON");
+        insta::assert_snapshot!(json);
+    }
+
+    #[test]
+    fn an_unknown_field_is_told_and_another_word_is_no_field() {
+        let project = scene().project();
+        let failure = find(&project, "person.emial").expect("an entity").expect_err("no field");
+        insta::assert_snapshot!(crate::render::problems(&failure.problems));
+        assert!(find(&project, "people.email").is_none());
+        assert!(find(&project, "person/from_sis.sql").is_none());
+    }
 
     fn told(policy: Policy) -> String {
         policy_sentence(&policy)
@@ -244,6 +280,6 @@ mod tests {
             Policy::Ask(Fallback::Ask),
             Policy::Ask(Fallback::Prefer(list())),
         ];
-        insta::assert_snapshot!(policies.map(told).join("\n"), @"");
+        insta::assert_snapshot!(policies.map(told).join("\n"));
     }
 }

@@ -148,7 +148,7 @@ impl<'e> Claimed<'e> {
             );
             let problem = Problem::new(message)
                 .at(members.clone())
-                .detail("a row would have the one from one source and the other from another")
+                .detail("its fields are always taken together, all from one source")
                 .hint("write them all, NULL where the source does not know, or none".to_owned());
             (!missing.is_empty()).then_some(problem)
         });
@@ -183,7 +183,7 @@ impl<'e> Claimed<'e> {
         let unheard = self.by.iter().filter(|mapping| !list.contains(&mapping.system));
         let wrong = unheard.map(|mapping| {
             let system = &mapping.system;
-            Problem::new(format!("{system} writes {}, but prefer leaves it out", self.name))
+            Problem::new(format!("prefer leaves out {system}, which writes {}", self.name))
                 .at(self.declared.prefer.clone())
                 .detail(format!("{} writes it; its word would never count", mapping.name))
                 .hint(format!("add {system} to the list, or leave the column out of the mapping"))

@@ -13,7 +13,7 @@ mod lock;
 mod open;
 mod rules;
 #[cfg(test)]
-mod rules_tests;
+pub(crate) mod rules_tests;
 mod settings;
 mod systems;
 #[cfg(test)]

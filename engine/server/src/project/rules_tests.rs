@@ -385,16 +385,16 @@ const HR_CITY: (&str, &str) =
 #[test]
 fn a_system_that_the_project_does_not_have_is_told() {
     let scene = Scene::new(&format!("{EMAIL}prefer = [\"siss\", \"warehouse\"]\n"), &[SIS]);
-    insta::assert_snapshot!(scene.refused(), @"");
+    insta::assert_snapshot!(scene.refused());
     let owned = HEAD.replace("\n\n[fields", "\nexists = { owner = \"ssi\" }\n\n[fields");
     scene.write("person/entity.toml", &owned);
-    insta::assert_snapshot!(scene.refused(), @"");
+    insta::assert_snapshot!(scene.refused());
 }
 
 #[test]
 fn a_source_that_is_believed_and_silent_is_told() {
     let fields = format!("{EMAIL}policy = \"newest\"\nprefer = [\"sis\", \"hr\"]\n");
-    insta::assert_snapshot!(Scene::new(&fields, &[SIS]).told(), @"");
+    insta::assert_snapshot!(Scene::new(&fields, &[SIS]).told());
 }
 
 #[test]
@@ -402,13 +402,13 @@ fn an_owner_without_a_mapping_is_told() {
     let scene = Scene::new("", &[SIS]);
     let owned = HEAD.replace("\n\n[fields", "\nexists = { owner = \"hr\" }\n\n[fields");
     scene.write("person/entity.toml", &format!("{owned}{EMAIL}"));
-    insta::assert_snapshot!(scene.told(), @"");
+    insta::assert_snapshot!(scene.told());
 }
 
 #[test]
 fn a_source_that_would_never_be_heard_is_told() {
     let scene = Scene::new(&format!("{EMAIL}prefer = [\"hr\"]\n"), &[SIS, HR]);
-    insta::assert_snapshot!(scene.told(), @"");
+    insta::assert_snapshot!(scene.told());
     let fallback = format!("{EMAIL}policy = \"newest\"\nprefer = [\"hr\"]\n");
     assert_eq!(Scene::new(&fallback, &[SIS, HR]).told(), "", "the newest is heard");
 }
@@ -416,13 +416,13 @@ fn a_source_that_would_never_be_heard_is_told() {
 #[test]
 fn a_group_that_a_mapping_writes_in_part_is_told() {
     let fields = format!("{ADDRESS}policy = \"newest\"\n");
-    insta::assert_snapshot!(Scene::new(&fields, &[CRM_ADDRESS, HR_CITY]).told(), @"");
+    insta::assert_snapshot!(Scene::new(&fields, &[CRM_ADDRESS, HR_CITY]).told());
 }
 
 #[test]
 fn a_field_that_nothing_writes_is_told_unless_a_mapping_is_not_known() {
     let fields = format!("{EMAIL}\n[fields.phone]\ntype = \"text\"\n");
-    insta::assert_snapshot!(Scene::new(&fields, &[SIS]).told(), @"");
+    insta::assert_snapshot!(Scene::new(&fields, &[SIS]).told());
     let broken =
         ("from_hr", "INSERT INTO person (person_id, phone) SELECT id FROM hr.public.people");
     assert!(!Scene::new(&fields, &[SIS, broken]).told().contains("no mapping"));
@@ -430,12 +430,12 @@ fn a_field_that_nothing_writes_is_told_unless_a_mapping_is_not_known() {
 
 #[test]
 fn an_entity_that_nothing_writes_is_told_once() {
-    insta::assert_snapshot!(Scene::new(EMAIL, &[]).told(), @"");
+    insta::assert_snapshot!(Scene::new(EMAIL, &[]).told());
 }
 
 #[test]
 fn a_disagreement_that_nothing_decides_is_told() {
-    insta::assert_snapshot!(Scene::new(EMAIL, &[SIS, HR]).told(), @"");
+    insta::assert_snapshot!(Scene::new(EMAIL, &[SIS, HR]).told());
     let asked = format!("{EMAIL}policy = \"ask\"\n");
     assert_eq!(Scene::new(&asked, &[SIS, HR]).told(), "", "that is what was wanted");
 }
@@ -471,5 +471,5 @@ fn the_rules_name_the_mappings_and_the_clocks_of_their_systems() {
 fn an_uncertainty_without_a_unit_is_told() {
     let scene = Scene::new(EMAIL, &[SIS]);
     scene.write("syncline.toml", &SETTINGS.replace("\"500ms\"", "500"));
-    insta::assert_snapshot!(scene.refused(), @"");
+    insta::assert_snapshot!(scene.refused());
 }
