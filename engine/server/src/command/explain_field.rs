@@ -181,7 +181,7 @@ fn where_clocks_fail(fallback: &Fallback) -> String {
 
 fn ties(list: &[SystemName]) -> String {
     match list {
-        [] => "among equals, the least by value".to_owned(),
+        [] => "among equals, the greatest by value".to_owned(),
         list => format!("among equals, that of the first: {}", chain(list)),
     }
 }
