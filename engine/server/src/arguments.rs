@@ -65,8 +65,10 @@ pub(crate) enum Command {
     /// Run the test cases of the mappings.
     #[command(after_help = "Examples:\n  syncline test\n  syncline test person")]
     Test(Test),
-    /// Show how a mapping is run: its columns, inputs and filter.
-    #[command(after_help = "Examples:\n  syncline explain person/to_lms.sql")]
+    /// Show how a mapping is run, or how a field is decided and who writes it.
+    #[command(
+        after_help = "Examples:\n  syncline explain person/to_lms.sql\n  syncline explain person.email"
+    )]
     Explain(Explain),
     /// Show what a run would make and change, with row counts of the live systems.
     #[command(after_help = "Examples:\n  syncline plan")]
@@ -140,8 +142,9 @@ pub(crate) struct Test {
 /// What `explain` is told.
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
-    /// The mapping's file.
-    pub(crate) mapping: String,
+    /// The mapping's file, or a field as ENTITY.FIELD.
+    #[arg(value_name = "MAPPING|FIELD")]
+    pub(crate) what: String,
 }
 
 /// What `run` is told.

@@ -13,14 +13,17 @@ pub(crate) struct Checked {
     pub(crate) problems: Vec<Problem>,
 }
 
-/// Checks all mappings against these tables.
+/// Checks all mappings against these tables, and the entities against the mappings.
 pub(crate) fn check(project: &Project, lock: &Lock) -> Checked {
     let catalog = project.catalog(lock);
     let checked =
         syncline_mappings::check(&project.sql_files(), &catalog, &project.mapping_options());
-    let problems =
-        checked.diagnostics.into_iter().map(|found| into_problem(found, &project.mappings));
-    Checked { mappings: checked.mappings, problems: problems.collect() }
+    let found = checked.diagnostics.into_iter();
+    let problems = found
+        .map(|found| into_problem(found, &project.mappings))
+        .chain(project.check_claims(&checked.mappings))
+        .collect();
+    Checked { mappings: checked.mappings, problems }
 }
 
 /// The mappings, all of them well.

@@ -34,19 +34,16 @@ pub(super) fn check(files: &Files<'_>) -> Vec<Diagnostic> {
     found
 }
 
-/// Two mappings into one target: their words would have to be weighed against each other.
+/// Two mappings into one table: nothing weighs their words against each other. Those into an entity
+/// are claims.
 fn refuse_second_writer(mapping: Known<'_>, before: &[Known<'_>], report: &mut Report<'_>) {
     let planned = mapping.planned;
+    if let TableName::Entity(_) = planned.writes {
+        return;
+    }
     let writers = || before.iter().filter(|other| other.planned.writes == planned.writes);
     let Some(first) = writers().next() else { return };
     let place = place_of(*first);
-    if let TableName::Entity(name) = &planned.writes {
-        report
-            .error(planned.target_span, format!("entity \"{name}\" has more than one source"))
-            .detail(format!("{place} writes it too"))
-            .hint("an entity with more than one source needs claims, which this version does not have");
-        return;
-    }
     let own = planned.columns.iter().filter(|column| !planned.key.contains(&column.name));
     let mut shared = own.filter_map(|column| {
         let mut others = writers().flat_map(|writer| {

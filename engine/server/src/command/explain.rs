@@ -1,6 +1,6 @@
-//! `explain`: how a mapping is run.
+//! `explain`: how a mapping is run, or how a field is decided.
 
-use super::Context;
+use super::{Context, explain_field};
 use crate::arguments::Explain;
 use crate::checked;
 use crate::problem::{Exit, Outcome};
@@ -26,11 +26,15 @@ struct Column {
     inputs: Vec<String>,
 }
 
-/// Shows one mapping's plan.
+/// Shows one mapping's plan, or one field's rules.
 pub(crate) fn run(context: &Context, explain: &Explain) -> Outcome<Exit> {
     let project = context.project()?;
     let lock = project.read_lock()?;
-    let mappings = checked::find(&project, &lock, &explain.mapping)?;
+    let is_mapping = checked::find_file(&project.mappings, &explain.what).is_ok();
+    if let Some(field) = explain_field::find(&project, &explain.what).filter(|_| !is_mapping) {
+        return explain_field::run(context, &project, &lock, &field?);
+    }
+    let mappings = checked::find(&project, &lock, &explain.what)?;
     for mapping in mappings.iter().take(1) {
         context.output.result(&report(mapping), to_text);
     }

@@ -5,6 +5,7 @@ mod check;
 mod dispatch;
 mod doctor;
 mod explain;
+mod explain_field;
 mod init;
 mod lock;
 mod parked;

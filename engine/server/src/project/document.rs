@@ -183,6 +183,16 @@ impl<'d> Section<'d> {
         self.document.report(span, problem);
     }
 
+    /// The place of the section's own line.
+    pub(crate) fn here(&self) -> Place {
+        self.document.place(self.span.clone())
+    }
+
+    /// Whether a key is said, rightly or not. Does not make it known.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.entry(key).is_some()
+    }
+
     /// The place of a key's value; the section's where there is no such key.
     pub(crate) fn place(&self, key: &str) -> Place {
         self.document.place(self.entry(key).map_or(self.span.clone(), |value| value.span()))

@@ -1,12 +1,19 @@
 //! The project directory: what an engineer writes, read and made sure of.
 
+mod claims;
+mod decision;
 mod document;
 mod drift;
 mod entity;
+mod fields;
 mod files;
+mod groups;
 mod limits;
 mod lock;
 mod open;
+mod rules;
+#[cfg(test)]
+pub(crate) mod rules_tests;
 mod settings;
 mod systems;
 #[cfg(test)]
@@ -15,6 +22,7 @@ mod types;
 mod values;
 
 pub(crate) use drift::{TableDrift, between, render as render_drift};
+pub(crate) use entity::Entity;
 pub(crate) use files::{TextFile, find_project};
 pub(crate) use lock::{FILE as LOCK_FILE, Lock};
 pub(crate) use open::Project;

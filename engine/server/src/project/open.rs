@@ -1,5 +1,6 @@
 //! The whole project, opened: settings, entities, mappings, cases and the lock.
 
+use super::claims::unknown_sources;
 use super::entity::Entity;
 use super::files::{Files, TextFile, read_text};
 use super::lock::{self, Lock};
@@ -22,7 +23,7 @@ pub(crate) struct Project {
     pub(crate) mappings: Vec<TextFile>,
     /// The test cases.
     pub(crate) cases: Vec<TextFile>,
-    entities: Vec<Entity>,
+    pub(super) entities: Vec<Entity>,
     from: Surroundings,
 }
 
@@ -45,8 +46,14 @@ impl Project {
         let state = settings.as_ref().map_or(".syncline".into(), |settings| settings.state.clone());
         let files = Files::read(&directory, &directory.join(state))?;
         let entities = read_entities(&files.entities);
+        let sources = match (&settings, &entities) {
+            (Ok(settings), Ok(entities)) => {
+                unknown_sources(entities, &settings.systems.keys().collect::<Vec<_>>())
+            }
+            _ => Vec::new(),
+        };
         match (settings, entities) {
-            (Ok(settings), Ok(entities)) => Ok(Self {
+            (Ok(settings), Ok(entities)) if sources.is_empty() => Ok(Self {
                 settings,
                 mappings: files.mappings,
                 cases: files.cases,
@@ -55,7 +62,7 @@ impl Project {
             }),
             (settings, entities) => {
                 let problems = settings.err().into_iter().chain(entities.err()).flatten();
-                Err(Failure::config(problems.collect()))
+                Err(Failure::config(problems.chain(sources).collect()))
             }
         }
     }
@@ -140,6 +147,11 @@ impl Project {
             (entity.name(), mapped)
         });
         Catalog { tables: lock.tables.clone(), entities: entities.collect() }
+    }
+
+    /// The entity of this name.
+    pub(crate) fn entity(&self, name: &str) -> Option<&Entity> {
+        self.entities.iter().find(|entity| entity.name() == name)
     }
 
     /// The entities' fields and keys.

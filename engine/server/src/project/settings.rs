@@ -7,6 +7,7 @@ use crate::problem::{Place, Problem};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 use syncline_core::SystemName;
 use toml::de::DeValue;
 
@@ -30,6 +31,8 @@ pub(crate) struct Settings {
     pub(crate) runtime: syncline_runtime::Settings,
     /// The systems by name.
     pub(crate) systems: BTreeMap<SystemName, System>,
+    /// By how much a system's clock may be wrong, where that is said.
+    pub(crate) clock_uncertainty: BTreeMap<SystemName, Duration>,
 }
 
 impl Settings {
@@ -61,6 +64,7 @@ impl Settings {
         let runtime = runtime_settings(root.section("runtime").as_ref());
         let systems = root.required_section("systems").map(|section| read_systems(&section));
         let (name, time_zone) = project?;
+        let (systems, clock_uncertainty) = systems?;
         Some(Self {
             name: name?,
             time_zone,
@@ -68,7 +72,8 @@ impl Settings {
             listen: listen.unwrap_or(default_listen().0),
             log,
             runtime,
-            systems: systems?,
+            systems,
+            clock_uncertainty,
         })
     }
 }
@@ -81,7 +86,11 @@ fn default_listen() -> Listen {
     Listen(SocketAddr::from(([127, 0, 0, 1], 0)))
 }
 
-fn read_systems(section: &Section<'_>) -> BTreeMap<SystemName, System> {
+/// `[systems.NAME]`, and by how much their clocks may be wrong.
+fn read_systems(
+    section: &Section<'_>,
+) -> (BTreeMap<SystemName, System>, BTreeMap<SystemName, Duration>) {
+    let mut uncertainty = BTreeMap::new();
     let named = section.sections().into_iter().filter_map(|(name, section)| {
         let system = SystemName::new(name);
         if !is_name(name) {
@@ -89,11 +98,12 @@ fn read_systems(section: &Section<'_>) -> BTreeMap<SystemName, System> {
                 .detail("a name has lowercase letters, digits and _, and begins with a letter");
             section.report_here(wrong);
         }
+        uncertainty.extend(section.optional("clock_uncertainty").map(|by| (system.clone(), by)));
         let read = System::from_section(&system, &section);
         section.finish();
         Some((system, read?))
     });
-    named.collect()
+    (named.collect(), uncertainty)
 }
 
 /// Whether a name can stand in SQL without quotes, and in topics and directory names as it is.

@@ -5,8 +5,8 @@
 
 use super::document::{Section, Value, Wrong};
 use super::limits::{positive, set};
-use super::values::{ByteSize, Port, Surroundings, Text};
-use crate::problem::{Place, Problem, did_you_mean};
+use super::values::{ByteSize, Port, Surroundings, Text, one_of};
+use crate::problem::{Place, Problem};
 use std::path::PathBuf;
 use std::time::Duration;
 use syncline_core::{Secret, SystemName};
@@ -70,17 +70,6 @@ fn made_up(name: &SystemName, section: &Section<'_>) -> generator::Settings {
     settings.rows = section.optional("rows");
     settings.rows_per_second = positive(section, "rows_per_second");
     settings
-}
-
-/// The one of these words that the text is.
-fn one_of(value: &DeValue<'_>, words: &[&'static str]) -> Result<&'static str, Wrong> {
-    let wrong = || Wrong::expected(format!("one of {}", words.join(", ")));
-    let DeValue::String(word) = value else { return Err(wrong()) };
-    words.iter().copied().find(|known| *known == word).ok_or_else(|| Wrong {
-        detail: Some(format!("found {word:?}")),
-        hint: did_you_mean(word, words.iter().copied()),
-        ..wrong()
-    })
 }
 
 /// A PostgreSQL system as the project writes it.

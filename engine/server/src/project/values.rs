@@ -240,6 +240,17 @@ impl Value for ByteSize {
     }
 }
 
+/// The one of these words that the text is.
+pub(crate) fn one_of(value: &DeValue<'_>, words: &[&'static str]) -> Result<&'static str, Wrong> {
+    let wrong = || Wrong::expected(format!("one of {}", words.join(", ")));
+    let DeValue::String(word) = value else { return Err(wrong()) };
+    words.iter().copied().find(|known| *known == word).ok_or_else(|| Wrong {
+        detail: Some(format!("found {word:?}")),
+        hint: did_you_mean(word, words.iter().copied()),
+        ..wrong()
+    })
+}
+
 fn parse_duration(text: &str) -> Option<Duration> {
     let (number, unit) = split_unit(text)?;
     let millis = match unit {
