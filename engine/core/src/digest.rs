@@ -18,7 +18,7 @@ impl Digest {
 
     /// With more bytes behind.
     #[must_use]
-    pub fn add(self, bytes: &[u8]) -> Self {
+    pub fn with(self, bytes: &[u8]) -> Self {
         const PRIME: u128 = (1 << 88) | 0x13b;
         Self(bytes.iter().fold(self.0, |hash, &byte| (hash ^ u128::from(byte)).wrapping_mul(PRIME)))
     }
@@ -26,7 +26,7 @@ impl Digest {
     /// With a part behind that is told apart from its neighbours by its length.
     #[must_use]
     pub fn part(self, bytes: &[u8]) -> Self {
-        self.add(&(bytes.len() as u64).to_le_bytes()).add(bytes)
+        self.with(&(bytes.len() as u64).to_le_bytes()).with(bytes)
     }
 
     /// The number.
@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn is_what_it_always_was() {
-        assert_eq!(Digest::default().add(b"a").to_string(), "d228cb696f1a8caf78912b704e4a8964");
+        assert_eq!(Digest::default().with(b"a").to_string(), "d228cb696f1a8caf78912b704e4a8964");
         assert_eq!(Digest::from_bytes(&Digest::default().to_bytes()), Some(Digest::default()));
         assert_eq!(Digest::from_bytes(&[0; 15]), None);
     }

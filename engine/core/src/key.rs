@@ -105,7 +105,7 @@ impl<'a> KeyTexts<'a> {
         }
         text.push(']');
         if text.len() > TEXT_BYTES_MAX {
-            let hash = Digest::default().add(text.as_bytes()).value();
+            let hash = Digest::default().with(text.as_bytes()).value();
             let kept: String = text.chars().take(TEXT_KEPT).collect();
             text.clear();
             text.push('[');

@@ -141,7 +141,7 @@ impl EntityRules {
     #[must_use]
     pub fn revision(&self) -> Digest {
         let text = serde_json::to_vec(self).expect("rules are plain data");
-        Digest::default().add(&text)
+        Digest::default().with(&text)
     }
 
     /// By how much a source's clock may be wrong, in µs.

@@ -59,6 +59,6 @@ pub(crate) fn exists(rules: &Compiled, claims: &Claims<'_>) -> Exists {
 fn evidence(said: &mut [(&str, &[u8], bool)]) -> Digest {
     said.sort_unstable();
     said.iter().fold(Digest::default(), |digest, (system, record, is_here)| {
-        digest.part(system.as_bytes()).part(record).add(&[u8::from(*is_here)])
+        digest.part(system.as_bytes()).part(record).with(&[u8::from(*is_here)])
     })
 }

@@ -109,8 +109,8 @@ pub(crate) fn evidence(words: &[Word<'_, '_>]) -> Digest {
     said.into_iter().fold(Digest::default(), |digest, (system, record, columns)| {
         let digest = digest.part(system.as_bytes()).part(record);
         columns.iter().fold(digest, |digest, column| match column {
-            Some(value) => digest.add(&[1]).part(value),
-            None => digest.add(&[0]),
+            Some(value) => digest.with(&[1]).part(value),
+            None => digest.with(&[0]),
         })
     })
 }
