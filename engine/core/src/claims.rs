@@ -23,6 +23,9 @@ pub struct Heard<'a> {
     pub rows: &'a ChangeBatch,
     /// For each of these, the place of its source row.
     pub origins: &'a [u32],
+    /// Whether golden rows may be out that came of these before a crash. Then each key is told
+    /// again, also where this time nothing comes of it.
+    pub in_doubt: bool,
 }
 
 /// Something that is done over all claims.

@@ -70,12 +70,18 @@ impl Attempt for Resolve {
     async fn attempt(&self, shutdown: &mut Shutdown) -> Result<()> {
         self.with_claims(|claims| claims.rollback()).await?;
         self.close_open_transaction().await?;
-        let mut resolving =
-            Resolving { resolve: self, parking: Vec::new(), next: Vec::new(), open: None };
+        let mut resolving = Resolving {
+            resolve: self,
+            parking: Vec::new(),
+            next: Vec::new(),
+            doubt_until: Vec::new(),
+            open: None,
+        };
         let mut tasks = JoinSet::new();
         let mut steps = Vec::new();
         for input in &self.inputs {
             let from = self.begin(input).await?;
+            resolving.doubt_until.push(self.log.tail(&input.topic).await?.next);
             resolving.next.push(from);
             resolving.parking.push(self.parked(input)?);
             let (prepared, receiver) = mpsc::channel(1);
@@ -150,6 +156,9 @@ struct Resolving<'a> {
     resolve: &'a Resolve,
     parking: Vec<Parking>,
     next: Vec<Offset>,
+    /// Where each topic ended when the attempt began: what lies before may have been heard, and told,
+    /// by an earlier one that did not come to commit it.
+    doubt_until: Vec<Offset>,
     open: Option<Open>,
 }
 
@@ -271,6 +280,7 @@ impl Resolving<'_> {
     }
 
     async fn hear(&mut self, input: usize, mapping: &str, settled: Vec<Settled>) -> Result<()> {
+        let in_doubt = self.next[input] < self.doubt_until[input];
         for Settled { rows, source, origins } in
             settled.into_iter().filter(|it| !it.rows.is_empty())
         {
@@ -281,6 +291,7 @@ impl Resolving<'_> {
                     source: &source,
                     rows: &rows,
                     origins: &origins,
+                    in_doubt,
                 })
             });
             let resolved = resolved.await?;

@@ -47,8 +47,8 @@ impl Engine {
     /// Starts the project's engine in the background.
     pub(crate) async fn start(project: &Project) -> Outcome<Self> {
         let Wired { pipeline, state, mappings, readers, sources } = wire(project)?;
-        let captured = mappings.iter().filter_map(|it| it.reads.system()).map(Topic::changes);
-        let captured: BTreeSet<Topic> = captured.collect();
+        let into_entities = mappings.iter().filter(|it| it.writes.system().is_none());
+        let resolves: BTreeSet<ReaderName> = into_entities.map(|it| it.lane.clone()).collect();
         let (registry, backfills) = (pipeline.registry(), pipeline.backfills());
         // Order: before anything runs, so that a run until all is caught up has it in it.
         take_up(&state.directory, &backfills)?;
@@ -58,7 +58,7 @@ impl Engine {
             watching: watching.clone(),
             registry,
             checkpoints: state.log.clone(),
-            captured: captured.into_iter().collect(),
+            resolves: resolves.into_iter().collect(),
         };
         let address = serve(project.settings.listen, served).await?;
         let file = state.directory.join(ADDRESS_FILE);

@@ -6,6 +6,7 @@ mod arguments;
 mod checked;
 mod clock;
 mod command;
+mod conflicts;
 mod demo;
 mod engine;
 mod live;

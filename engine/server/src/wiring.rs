@@ -2,6 +2,7 @@
 
 use crate::checked;
 use crate::clock::SystemClock;
+use crate::conflicts::Book;
 use crate::live::{Reading, WatchedMapping};
 use crate::problem::{Failure, Outcome, Problem};
 use crate::project::{Lock, Project, System};
@@ -13,7 +14,12 @@ use syncline_discard::DiscardSink;
 use syncline_generator::GeneratorSource;
 use syncline_mappings::Mapping;
 use syncline_postgres::{PostgresSink, PostgresSource, Settings};
-use syncline_runtime::{EntityPlan, MakeSink, MakeSource, Pipeline, Plan, SinkPlan, SourcePlan};
+use syncline_resolve::Entity;
+use syncline_resolve::store::{RowStore, StoreSettings};
+use syncline_runtime::{
+    Clock as _, EntityPlan, MakeSink, MakeSource, Pipeline, Plan, SinkPlan, SourcePlan,
+};
+use syncline_segment::RealDisk;
 
 /// A project, put together.
 pub(crate) struct Wired {
@@ -39,15 +45,16 @@ pub(crate) fn wire(project: &Project) -> Outcome<Wired> {
             .into());
     }
     let sources = source_settings(project, &mappings)?;
+    let state = State::open(project)?;
     let plan = Plan {
         sources: plan_sources(project, &mappings, &lock)?,
         sinks: plan_sinks(project, &mappings)?,
-        entities: project.entity_schemas().map(|schema| EntityPlan { schema }).collect(),
+        entities: plan_entities(project, &mappings, &state)?,
         transforms: mappings.iter().map(|mapping| mapping.transform.clone()).collect(),
         references: references(&lock),
         meanings: meanings(project, &mappings),
+        conflicts: Arc::new(Book::new(&state.directory)),
     };
-    let state = State::open(project)?;
     let pipeline = Pipeline::new(
         state.log.clone(),
         state.log.clone(),
@@ -118,6 +125,24 @@ fn plan_sinks(project: &Project, mappings: &[Mapping]) -> Outcome<Vec<SinkPlan>>
     Ok(plans)
 }
 
+/// The entities, each with the claims that rest in the state directory.
+fn plan_entities(
+    project: &Project,
+    mappings: &[Mapping],
+    state: &State,
+) -> Outcome<Vec<EntityPlan>> {
+    let mut plans = Vec::new();
+    for rules in project.entity_rules(mappings) {
+        let schema = rules.schema.clone();
+        let directory = state.directory.join("claims").join(schema.name().to_string());
+        let rows = RowStore::open(Arc::new(RealDisk), &directory, StoreSettings::default())?;
+        // Claims that are begun anew are told from those that went before them.
+        let claims = Entity::open(Box::new(rows), rules, SystemClock.now().unsigned_abs())?;
+        plans.push(EntityPlan { schema, claims: Box::new(claims) });
+    }
+    Ok(plans)
+}
+
 /// A system that a mapping uses the wrong way round.
 fn one_way(system: &SystemName, use_: &str, why: &str) -> Failure {
     Problem::new(format!("system {system} can't be {use_}: {why}"))
@@ -172,9 +197,9 @@ fn parents_first(mut waiting: Vec<TableName>, lock: &Lock) -> Vec<TableName> {
 
 fn watched(mapping: &Mapping) -> WatchedMapping {
     let topic = topic_of(&mapping.reads);
-    let lane = match mapping.writes.system() {
-        Some(system) => ReaderName::apply(system, &topic),
-        None => ReaderName::resolve(&topic),
+    let lane = match &mapping.writes {
+        TableName::Table { system, .. } => ReaderName::apply(system, &topic),
+        TableName::Entity(entity) => ReaderName::resolve(entity, &topic),
     };
     WatchedMapping {
         name: mapping.name.clone(),

@@ -72,18 +72,27 @@ pub(crate) fn touched_units(rules: &Compiled, touched: &Touched) -> Vec<usize> {
     units
 }
 
-/// The operation that takes the old golden row to the new one; none where they are the same. A copied
-/// row is told again even so, since it is copied to mend what targets have.
+/// Why a golden row is told again that is no other than it was.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Again {
+    /// A row was copied: that is to mend what targets have.
+    pub(crate) is_copied: bool,
+    /// Something else may have been told before a crash, and was not committed.
+    pub(crate) in_doubt: bool,
+}
+
+/// The operation that takes the old golden row to the new one; none where they are the same, and nothing
+/// has to be told again.
 pub(crate) fn operation(
     old: &mut Judged<'_, '_, '_>,
     new: &mut Judged<'_, '_, '_>,
     units: &[usize],
-    is_copied: bool,
+    again: Again,
 ) -> Option<Op> {
     match (old.exists.exists, new.exists.exists) {
-        (false, false) => None,
+        (false, false) => again.in_doubt.then_some(Op::Delete),
         (true, false) => Some(Op::Delete),
-        (_, true) if is_copied => Some(Op::Snapshot),
+        (_, true) if again.is_copied || again.in_doubt => Some(Op::Snapshot),
         (false, true) => Some(Op::Insert),
         (true, true) => {
             let rules = new.rules;

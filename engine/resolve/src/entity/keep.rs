@@ -3,7 +3,7 @@
 //! Rows are merged key by key; only what merging touched is decided anew, and only golden rows that
 //! are others now come out.
 
-use super::compare::{Judged, Turn, operation, touched_units, turns};
+use super::compare::{Again, Judged, Turn, operation, touched_units, turns};
 use super::conflict;
 use super::golden::GoldenRows;
 use super::incoming::Incoming;
@@ -100,13 +100,14 @@ impl Entity {
         let records = RecordKeys::of(heard.source, heard.rows, heard.origins);
         let mapping = self.registry.mapping(heard.mapping);
         let incoming = Incoming::new(&self.rules, mapping, heard.rows, &records)?;
-        self.merge(heard.rows, &incoming)
+        self.merge(heard.rows, &incoming, heard.in_doubt)
     }
 
     pub(super) fn merge(
         &mut self,
         batch: &ChangeBatch,
         incoming: &Incoming<'_>,
+        in_doubt: bool,
     ) -> Result<Resolved> {
         let key: Vec<usize> = self.key_columns_of(batch)?;
         let groups = Groups::of(batch, &key)?;
@@ -136,14 +137,15 @@ impl Entity {
                 self.rows.write(keys[group], &self.encoded)?;
             }
             let units = touched_units(&self.rules, &touched);
-            if units.is_empty() && !touched.existence && !is_copied {
+            if units.is_empty() && !touched.existence && !is_copied && !in_doubt {
                 continue;
             }
             let old_claims = before.and_then(decode).unwrap_or_default();
             let mut old = Judged::new(&self.rules, &old_claims);
             let mut new = Judged::new(&self.rules, &claims);
             let turned = turns(&mut old, &mut new, &units);
-            if let Some(op) = operation(&mut old, &mut new, &units, is_copied) {
+            let again = Again { is_copied, in_doubt };
+            if let Some(op) = operation(&mut old, &mut new, &units, again) {
                 let last = *rows.last().expect("a key has a row") as usize;
                 let at = (at[last], batch.ordinals()[last]);
                 let shown = if new.exists.exists { &mut new } else { &mut old };

@@ -1,6 +1,6 @@
 //! What is done over all claims: deciding again by other rules, and forgetting a table that was emptied.
 
-use super::compare::{Judged, Turn, operation, touched_units, turn, turns};
+use super::compare::{Again, Judged, Turn, operation, touched_units, turn, turns};
 use super::golden::GoldenRows;
 use super::keep::Entity;
 use crate::claims::{Observation, Said, Touched, decode, encode};
@@ -26,7 +26,7 @@ impl Entity {
                 let claims = decode(row).ok_or_else(|| self.damaged())?;
                 let mut old = Judged::new(former, &claims);
                 let mut new = Judged::new(&self.rules, &claims);
-                if let Some(op) = operation(&mut old, &mut new, &units, false) {
+                if let Some(op) = operation(&mut old, &mut new, &units, Again::default()) {
                     let at = (at, golden.next_ordinal());
                     let shown = if new.exists.exists { &mut new } else { &mut old };
                     golden.push(&self.rules, key, op, at, shown);
@@ -95,7 +95,7 @@ impl Entity {
             for turn in turns(&mut old, &mut new, &units) {
                 conflicts.push(self.told(key, turn, &mut new)?);
             }
-            if let Some(op) = operation(&mut old, &mut new, &units, false) {
+            if let Some(op) = operation(&mut old, &mut new, &units, Again::default()) {
                 let at = (at, golden.next_ordinal());
                 let shown = if new.exists.exists { &mut new } else { &mut old };
                 golden.push(&self.rules, key, op, at, shown);

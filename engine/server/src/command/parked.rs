@@ -10,7 +10,7 @@ use crate::project::Project;
 use crate::render::{self, Align, table};
 use crate::state::State;
 use serde::Serialize;
-use syncline_core::{ParkKey, Stage, SystemName, Topic};
+use syncline_core::{ParkKey, ReaderName, Stage, SystemName, Topic};
 use syncline_postgres::{ParkedRow, Settings, drop_parked, list_parked, replay_parked};
 
 #[derive(Serialize)]
@@ -88,8 +88,13 @@ async fn in_state(project: &Project) -> Outcome<Vec<SetAside>> {
         });
     }
     let state = State::open(project)?;
-    let topics: Vec<Topic> = project.settings.systems.keys().map(Topic::changes).collect();
-    before_entities(state.log.as_ref(), &topics)
+    let entities: Vec<String> = project.entity_schemas().map(|it| it.name().to_string()).collect();
+    let systems = project.settings.systems.keys().map(Topic::changes);
+    let topics: Vec<Topic> = systems.chain(entities.iter().map(|it| Topic::entity(it))).collect();
+    let readers = entities
+        .iter()
+        .flat_map(|entity| topics.iter().map(|topic| ReaderName::resolve(entity, topic)));
+    before_entities(state.log.as_ref(), &readers.collect::<Vec<_>>())
 }
 
 async fn replay(context: &Context, project: &Project, rows: &ParkedRows) -> Outcome<Exit> {

@@ -14,7 +14,7 @@ use axum::{Router, serve as serve_connections};
 use serde_json::json;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use syncline_core::{Checkpoints, Topic};
+use syncline_core::{Checkpoints, ReaderName};
 use syncline_runtime::{Clock as _, Registry};
 use tokio::net::TcpListener;
 
@@ -30,8 +30,8 @@ pub(crate) struct Served {
     pub(crate) registry: Arc<Registry>,
     /// Where rows rest that did not reach their entities.
     pub(crate) checkpoints: Arc<dyn Checkpoints>,
-    /// The captured topics.
-    pub(crate) captured: Vec<Topic>,
+    /// The readers of resolves.
+    pub(crate) resolves: Vec<ReaderName>,
 }
 
 /// Serves until the process ends; returns the address.
@@ -84,7 +84,7 @@ async fn health_page(State(served): State<Served>) -> Response {
 
 /// The rows that did not reach their entities.
 async fn parked_page(State(served): State<Served>) -> Response {
-    match before_entities(served.checkpoints.as_ref(), &served.captured) {
+    match before_entities(served.checkpoints.as_ref(), &served.resolves) {
         Ok(rows) => Json(rows).into_response(),
         Err(failure) => (StatusCode::INTERNAL_SERVER_ERROR, Json(failure.problems)).into_response(),
     }

@@ -2,8 +2,8 @@
 
 use crate::problem::Outcome;
 use serde::{Deserialize, Serialize};
-use syncline_core::{Checkpoints, Parked, ReaderName, Topic};
-use syncline_runtime::parked_before_entities;
+use syncline_core::{Checkpoints, Parked, ReaderName};
+use syncline_runtime::parked_before_entity;
 
 /// A row that was set aside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,24 +30,24 @@ pub(crate) struct SetAside {
     pub(crate) attempts: u32,
 }
 
-/// The rows of these captured topics that did not reach their entities.
+/// The rows that these readers set aside before they reached their entities.
 pub(crate) fn before_entities(
     checkpoints: &dyn Checkpoints,
-    topics: &[Topic],
+    readers: &[ReaderName],
 ) -> Outcome<Vec<SetAside>> {
     let mut rows = Vec::new();
-    for topic in topics {
-        let parked = parked_before_entities(checkpoints, topic)?;
-        rows.extend(parked.into_iter().map(|row| SetAside::of(topic, row)));
+    for reader in readers {
+        let parked = parked_before_entity(checkpoints, reader)?;
+        rows.extend(parked.into_iter().map(|row| SetAside::of(reader, row)));
     }
     Ok(rows)
 }
 
 impl SetAside {
-    fn of(topic: &Topic, row: Parked) -> Self {
+    fn of(reader: &ReaderName, row: Parked) -> Self {
         Self {
             system: None,
-            reader: ReaderName::resolve(topic).to_string(),
+            reader: reader.to_string(),
             mapping: row.key.mapping,
             stage: row.key.stage.as_str().to_owned(),
             key: row.key.key,

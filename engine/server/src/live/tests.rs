@@ -39,7 +39,7 @@ async fn status_metrics_and_health_are_served_where_the_address_file_says() {
         watching: Observer::new("university", registry.clone(), Vec::new()).spawn(),
         registry,
         checkpoints: log,
-        captured: vec![Topic::changes(&SystemName::new("sis"))],
+        resolves: vec![ReaderName::resolve("person", &Topic::changes(&SystemName::new("sis")))],
     };
     let listen = "127.0.0.1:0".parse().expect("an address");
     let address = serve(listen, served).await.expect("it serves");
@@ -112,7 +112,7 @@ struct Chain {
 impl Chain {
     fn new() -> Self {
         let (changes, entity) = (Topic::changes(&SystemName::new("sis")), Topic::entity("person"));
-        let resolve = ReaderName::resolve(&changes);
+        let resolve = ReaderName::resolve("person", &changes);
         let apply = ReaderName::apply(&SystemName::new("lms"), &entity);
         Self { log: MemoryLog::default(), changes, entity, resolve, apply }
     }

@@ -1,0 +1,79 @@
+//! What resolving says of conflicts, written down for people.
+
+use crate::clock::SystemClock;
+use async_trait::async_trait;
+use std::path::{Path, PathBuf};
+use syncline_control::{
+    Change, ClaimView, CloseReason, ConflictChange as Noted, ConflictKind as NotedKind, Control,
+    Raise,
+};
+use syncline_core::{
+    Closed, ConflictBook, ConflictChange, ConflictState, ConflictWord, Error, Kind, Result,
+};
+use syncline_runtime::Clock as _;
+use tokio::sync::OnceCell;
+
+/// The file in the state directory.
+pub(crate) const FILE: &str = "control.sqlite";
+
+/// The control store, opened when there is something to write down.
+pub(crate) struct Book {
+    path: PathBuf,
+    control: OnceCell<Control>,
+}
+
+impl Book {
+    /// In a state directory.
+    pub(crate) fn new(state: &Path) -> Self {
+        Self { path: state.join(FILE), control: OnceCell::new() }
+    }
+
+    async fn control(&self) -> Result<&Control> {
+        let path = self.path.to_string_lossy();
+        Ok(self.control.get_or_try_init(|| Control::open(&path)).await?)
+    }
+}
+
+#[async_trait]
+impl ConflictBook for Book {
+    async fn note(&self, entity: &str, changes: Vec<ConflictChange>) -> Result<()> {
+        let changes = changes.into_iter().map(|change| noted(entity, change));
+        let changes = changes.collect::<Result<Vec<_>>>()?;
+        let control = self.control().await?;
+        control.apply(&changes, SystemClock.now()).await?;
+        // The claims say next how far they have come: nobody would say this again.
+        Ok(control.make_durable().await?)
+    }
+}
+
+fn noted(entity: &str, change: ConflictChange) -> Result<Noted> {
+    let ConflictChange { key, subject, state } = change;
+    let state = match state {
+        ConflictState::Closed(why) => Change::Closed { reason: reason(why) },
+        ConflictState::Raised { kind, evidence, words, in_force, rules } => {
+            let unknown = || Error::new(Kind::Internal, format!("{kind} is no kind of conflict"));
+            Change::Raised(Raise {
+                kind: NotedKind::from_text(kind.as_str()).ok_or_else(unknown)?,
+                evidence,
+                claims: words.into_iter().map(claim).collect(),
+                in_force,
+                policy: String::new(),
+                policy_revision: rules,
+            })
+        }
+    };
+    Ok(Noted { entity: entity.to_owned(), key, subject, state })
+}
+
+fn reason(why: Closed) -> CloseReason {
+    match why {
+        Closed::Agreed | Closed::Decided => CloseReason::Agreed,
+        Closed::Gone => CloseReason::Gone,
+        Closed::RulesChanged => CloseReason::PolicyChanged,
+    }
+}
+
+fn claim(word: ConflictWord) -> ClaimView {
+    let ConflictWord { source, mapping, record, value, since, uncertainty } = word;
+    ClaimView { source, mapping, record, value, since, uncertainty_micros: uncertainty }
+}
