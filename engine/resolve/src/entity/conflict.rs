@@ -22,7 +22,8 @@ pub struct ConflictChange {
 /// What became of a conflict.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConflictState {
-    /// It is open. Raised again with other evidence where the words are others.
+    /// It is open. Raised again with other evidence where the words are others, and with the same
+    /// where another value is in force meanwhile.
     Raised {
         /// What it is.
         kind: ConflictKind,
@@ -90,6 +91,12 @@ pub(super) fn told(
     };
     let subject = unit.map_or(EXISTENCE_NAME, |unit| rules.units[unit].name.as_str()).to_owned();
     Ok(ConflictChange { key: key_json(rules, key)?, subject, state })
+}
+
+/// That nothing is asked any more of a unit that the rules no longer have.
+pub(super) fn dropped(rules: &Compiled, key: &[u8], subject: &str) -> Result<ConflictChange> {
+    let state = ConflictState::Closed(Closed::RulesChanged);
+    Ok(ConflictChange { key: key_json(rules, key)?, subject: subject.to_owned(), state })
 }
 
 fn raised(

@@ -1,7 +1,7 @@
 //! Deciding again by other rules.
 
-use super::compare::{Judged, Turn, operation, turn};
-use super::conflict::Closed;
+use super::compare::{Judged, Turn, operation, turn, unit_turn};
+use super::conflict::{Closed, ConflictChange, dropped};
 use super::golden::GoldenRows;
 use super::keep::{Entity, Outcome};
 use crate::claims::decode;
@@ -43,6 +43,7 @@ impl Entity {
                 for turn in self.turns(&mut old, &mut new) {
                     outcome.conflicts.push(self.told(key, turn, &mut new)?);
                 }
+                self.close_dropped(key, &mut old, &new, &mut outcome.conflicts)?;
             }
             outcome.golden = golden.finish(&self.rules)?;
         }
@@ -52,13 +53,28 @@ impl Entity {
         Ok((outcome, next))
     }
 
+    /// Nothing is asked any more of units that the rules no longer have.
+    fn close_dropped(
+        &self,
+        key: &[u8],
+        old: &mut Judged<'_, '_, '_>,
+        new: &Judged<'_, '_, '_>,
+        conflicts: &mut Vec<ConflictChange>,
+    ) -> Result<()> {
+        for subject in old.open_units() {
+            if new.unit_named(subject).is_none() {
+                conflicts.push(dropped(&self.rules, key, subject)?);
+            }
+        }
+        Ok(())
+    }
+
     /// Conflicts are told by the names of their units, which both rules may have.
     fn turns(&self, old: &mut Judged<'_, '_, '_>, new: &mut Judged<'_, '_, '_>) -> Vec<Turn> {
         let mut turns = Vec::new();
         for unit in 0..self.rules.units.len() {
             let former = old.unit_named(&self.rules.units[unit].name);
-            let before = former.and_then(|former| old.conflict(former));
-            turns.extend(turn(Some(unit), before, new.conflict(unit), Closed::RulesChanged));
+            turns.extend(unit_turn((old, former), (new, unit), Closed::RulesChanged));
         }
         turns.extend(turn(None, old.exists.conflict, new.exists.conflict, Closed::RulesChanged));
         turns
