@@ -25,6 +25,9 @@ pub(crate) struct Origin<'a> {
     pub(crate) seen: Option<Mark>,
     /// When it last went.
     pub(crate) gone: Option<Mark>,
+    /// Whether it was ever there. A mapping says of a record that its filter keeps out that it is gone,
+    /// where it can't know that it never was there.
+    pub(crate) was: bool,
     /// Sorted by id. All were heard after it went.
     pub(crate) fields: Vec<Field<'a>>,
 }
@@ -64,7 +67,7 @@ impl<'a> Claims<'a> {
         let found = self.origins.binary_search_by(|it| (it.mapping, it.record).cmp(&of));
         let place = found.unwrap_or_else(|place| {
             let (mapping, record) = of;
-            let origin = Origin { mapping, record, seen: None, gone: None, fields: Vec::new() };
+            let origin = Origin { mapping, record, seen: None, gone: None, was: false, fields: Vec::new() };
             self.origins.insert(place, origin);
             place
         });
@@ -92,10 +95,14 @@ impl<'a> Origin<'a> {
                 touched.existence |= went;
                 went
             }
-            Said::Here(_) if self.gone.is_some_and(|gone| mark <= gone) => false,
+            Said::Here(_) if self.gone.is_some_and(|gone| mark <= gone) => {
+                touched.existence |= !self.was;
+                !std::mem::replace(&mut self.was, true)
+            }
             Said::Here(values) => {
                 let is_later = self.seen.is_none_or(|seen| mark > seen);
                 touched.existence |= self.seen.is_none();
+                self.was = true;
                 if is_later {
                     self.seen = Some(mark);
                 }

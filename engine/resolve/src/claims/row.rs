@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! row      layout u8, origins n, origin × n
-//! origin   mapping n, record (n bytes), marks n, mark × n, seen n, gone n, fields n, field × n
+//! origin   mapping n, record (n bytes), marks n, mark × n, seen n, gone n, was u8, fields n, field × n
 //! mark     epoch u32, commit u64, ordinal u32, micros i64, copied u8      25 bytes, little-endian
 //! field    id n, floor n, older n, run × (1 + older)
 //! run      first n, last n, value: 0 for NULL, else its length + 1 and its bytes
@@ -44,6 +44,7 @@ fn encode_origin(origin: &Origin<'_>, marks: &mut Vec<Mark>, bytes: &mut Vec<u8>
     let maybe = |mark: Option<Mark>| mark.map_or(0, |mark| index(mark) + 1);
     push(bytes, maybe(origin.seen));
     push(bytes, maybe(origin.gone));
+    bytes.push(origin.was.into());
     push(bytes, origin.fields.len());
     for field in &origin.fields {
         push(bytes, field.id.into());
@@ -106,6 +107,7 @@ fn decode_origin<'a>(input: &mut Input<'a>, marks: &mut Vec<Mark>) -> Option<Ori
         marks.push(decode_mark(input.take(MARK_BYTES)?)?);
     }
     let (seen, gone) = (input.maybe_mark(marks)?, input.maybe_mark(marks)?);
+    let was = input.flag()?;
     let count = input.count()?;
     let mut fields = Vec::with_capacity(count);
     for _ in 0..count {
@@ -114,7 +116,7 @@ fn decode_origin<'a>(input: &mut Input<'a>, marks: &mut Vec<Mark>) -> Option<Ori
         let older = (0..input.count()?).map(|_| input.run(marks)).collect::<Option<Vec<_>>>()?;
         fields.push(Field { id, run: input.run(marks)?, older, floor });
     }
-    Some(Origin { mapping, record, seen, gone, fields })
+    Some(Origin { mapping, record, seen, gone, was, fields })
 }
 
 fn decode_mark(bytes: &[u8]) -> Option<Mark> {
@@ -127,8 +129,16 @@ fn decode_mark(bytes: &[u8]) -> Option<Mark> {
         commit: u64::from_le_bytes(*commit),
         ordinal: u32::from_le_bytes(*ordinal),
     };
-    let stamp = Stamp { micros: i64::from_le_bytes(*micros), copied: bytes == [1] };
+    let stamp = Stamp { micros: i64::from_le_bytes(*micros), copied: flag(*bytes.first()?)? };
     Some(Mark { position, stamp })
+}
+
+fn flag(byte: u8) -> Option<bool> {
+    match byte {
+        0 => Some(false),
+        1 => Some(true),
+        _ => None,
+    }
 }
 
 fn push(bytes: &mut Vec<u8>, mut number: usize) {
@@ -146,6 +156,10 @@ impl<'a> Input<'a> {
         let (first, rest) = self.0.split_first()?;
         self.0 = rest;
         Some(*first)
+    }
+
+    fn flag(&mut self) -> Option<bool> {
+        flag(self.byte()?)
     }
 
     fn number(&mut self) -> Option<usize> {

@@ -147,7 +147,7 @@ fn of_existence(rules: &Compiled, registry: &Registry, new: &Judged<'_, '_, '_>)
             uncertainty: mapping.uncertainty,
         })
     };
-    new.claims().origins.iter().filter_map(word).collect()
+    new.claims().origins.iter().filter(|origin| origin.was).filter_map(word).collect()
 }
 
 /// The value of a unit as text: of a field as such, of a group as a JSON array.
