@@ -24,6 +24,8 @@ pub struct Entity {
     pub(super) rules: Compiled,
     /// The rules that what was emitted so far was decided by, where they are others.
     pub(super) former: Option<Compiled>,
+    /// Whether all was decided again, and only a commit is left.
+    pub(super) is_redecided: bool,
     buffer: RowBuffer,
     encoded: Vec<u8>,
 }
@@ -77,7 +79,7 @@ impl Entity {
         let former = former.map(|former| Compiled::new(former, &registry));
         let rules = Compiled::new(rules, &registry);
         let (buffer, encoded) = (RowBuffer::default(), Vec::new());
-        Ok(Self { rows, registry, rules, former, buffer, encoded })
+        Ok(Self { rows, registry, rules, former, is_redecided: false, buffer, encoded })
     }
 
     /// Hears what a mapping made of a batch, one record for each of its rows.
@@ -158,17 +160,24 @@ impl Entity {
     /// # Errors
     /// See [`Rows::commit`].
     pub fn commit(&mut self) -> Result<()> {
-        let rules = self.former.as_ref().unwrap_or(&self.rules).rules.clone();
+        let former = self.former.as_ref().filter(|_| !self.is_redecided);
+        let rules = former.unwrap_or(&self.rules).rules.clone();
         let note = Note { registry: self.registry.clone(), rules };
         let note = serde_json::to_vec(&note).expect("a note is plain data");
-        self.rows.commit(&note)
+        self.rows.commit(&note)?;
+        if self.is_redecided {
+            (self.former, self.is_redecided) = (None, false);
+        }
+        Ok(())
     }
 
-    /// Forgets what was heard since the last commit.
+    /// Forgets what was heard since the last commit, and what was decided again unless a commit
+    /// followed.
     ///
     /// # Errors
     /// See [`Rows::rollback`].
     pub fn rollback(&mut self) -> Result<()> {
+        self.is_redecided = false;
         self.rows.rollback()
     }
 

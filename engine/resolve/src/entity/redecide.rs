@@ -15,7 +15,7 @@ impl Entity {
     /// Whether the rules are others than those that decided so far.
     #[must_use]
     pub fn is_outdated(&self) -> bool {
-        self.former.is_some()
+        self.former.is_some() && !self.is_redecided
     }
 
     /// Decides the next piece of all claims again, as of a transaction that stands for the change of the
@@ -47,9 +47,7 @@ impl Entity {
             }
             outcome.golden = golden.finish(&self.rules)?;
         }
-        if next.is_none() {
-            self.former = None;
-        }
+        self.is_redecided = next.is_none() && self.former.is_some();
         Ok((outcome, next))
     }
 
