@@ -224,8 +224,7 @@ mod tests {
 
     type Owned = (Mark, Mark, Option<Vec<u8>>);
     type OwnedField = (u16, Owned, Vec<Owned>, Option<Mark>);
-    type OwnedOrigin =
-        (u16, Vec<u8>, (Option<Mark>, Option<Mark>, bool), Vec<OwnedField>);
+    type OwnedOrigin = (u16, Vec<u8>, (Option<Mark>, Option<Mark>, bool), Vec<OwnedField>);
 
     fn origin() -> impl Strategy<Value = OwnedOrigin> {
         let run = || (mark(), mark(), option::of(vec(any::<u8>(), 0..200)));
@@ -321,22 +320,42 @@ mod tests {
         let run = Run { first: late, last: late, value: Some(b"ab") };
         let fields = vec![Field { id: 5, run, older, floor: Some(early) }];
         let record = b"[\"7\"]";
-        let origin =
-            Origin { mapping: 1, record, seen: Some(late), gone: None, was: true, fields };
+        let origin = Origin { mapping: 1, record, seen: Some(late), gone: None, was: true, fields };
         let hex: String = encoded(&Claims { origins: vec![origin] })
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect();
         let parts = [
-            "01", "01", // layout, origins
-            "01", "05", "5b2237225d", // mapping, record
-            "02", // marks
-            "01000000", "1000000000000000", "02000000", "0300000000000000", "01",
-            "01000000", "2000000000000000", "02000000", "0300000000000000", "00",
-            "02", "00", "01", "01", // seen, gone, was, fields
-            "05", "01", "01", // id, floor, older
-            "00", "00", "00", // the run before: NULL
-            "01", "01", "03", "6162", // the run that holds
+            "01",
+            "01", // layout, origins
+            "01",
+            "05",
+            "5b2237225d", // mapping, record
+            "02",         // marks
+            "01000000",
+            "1000000000000000",
+            "02000000",
+            "0300000000000000",
+            "01",
+            "01000000",
+            "2000000000000000",
+            "02000000",
+            "0300000000000000",
+            "00",
+            "02",
+            "00",
+            "01",
+            "01", // seen, gone, was, fields
+            "05",
+            "01",
+            "01", // id, floor, older
+            "00",
+            "00",
+            "00", // the run before: NULL
+            "01",
+            "01",
+            "03",
+            "6162", // the run that holds
         ];
         assert_eq!(hex, parts.concat());
     }

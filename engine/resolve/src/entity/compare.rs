@@ -34,6 +34,15 @@ impl<'r, 'c, 'a> Judged<'r, 'c, 'a> {
         self.unit(unit).value.column(column)
     }
 
+    /// Whether a field has a value whose column is of another type by other rules: its word is lost.
+    pub(crate) fn loses_a_value(&mut self, others: &Compiled) -> bool {
+        let fields = self.rules.fields.iter().zip(self.rules.rules.schema.columns());
+        let is_kept = |name: &str| others.rules.schema.index_of(name).is_some();
+        let mut lost = fields
+            .filter(|(field, column)| !others.fields.contains(field) && is_kept(&column.name));
+        lost.any(|(&field, _)| self.field(field).is_some())
+    }
+
     /// The names of the units that something is open on.
     pub(crate) fn open_units(&mut self) -> Vec<&'r str> {
         let rules = self.rules;

@@ -124,10 +124,12 @@ impl Entity {
             let rows = groups.rows(group);
             for row in rows.iter().map(|&row| row as usize) {
                 is_copied |= incoming.is_copied(row);
-                let former = incoming.former(row);
-                for observation in former.into_iter().chain([incoming.observation(row)]) {
-                    changed |= claims.merge(&observation, &mut touched);
+                let observation = incoming.observation(row);
+                if let Some(former) = incoming.former(row) {
+                    claims.follow(&former, &observation);
+                    changed |= claims.merge(&former, &mut touched);
                 }
+                changed |= claims.merge(&observation, &mut touched);
             }
             if changed {
                 self.encoded.clear();
@@ -142,7 +144,14 @@ impl Entity {
             let mut old = Judged::new(&self.rules, &old_claims);
             let mut new = Judged::new(&self.rules, &claims);
             let turned = turns(&mut old, &mut new, &units);
-            if let Some(op) = operation(&mut old, &mut new, &units, is_copied) {
+            let mut op = operation(&mut old, &mut new, &units, is_copied);
+            if let Some(former) = self.former.as_ref().filter(|_| self.is_outdated()) {
+                // It may have been told by the former rules, or by these already.
+                let mut told = Judged::new(former, &old_claims);
+                let again = self.decide_again(keys[group], &mut told, &mut new, &mut conflicts)?;
+                op = op.or(again);
+            }
+            if let Some(op) = op {
                 let last = *rows.last().expect("a key has a row") as usize;
                 let at = (at[last], batch.ordinals()[last]);
                 let shown = if new.exists.exists { &mut new } else { &mut old };

@@ -6,7 +6,7 @@ use super::golden::GoldenRows;
 use super::keep::{Entity, Outcome};
 use crate::claims::decode;
 use crate::rows::{Cursor, Scanned};
-use syncline_core::{Result, Transaction};
+use syncline_core::{Op, Result, Transaction};
 
 /// How many bytes of claims are decided again at a time.
 const PIECE_BYTES: usize = 1 << 20;
@@ -20,7 +20,8 @@ impl Entity {
 
     /// Decides the next piece of all claims again, as of a transaction that stands for the change of the
     /// rules; says where to go on, none at the end. Then the new rules hold, once
-    /// [`Entity::commit`] was called.
+    /// [`Entity::commit`] was called. What was heard before is committed; what is heard meanwhile is
+    /// decided by the new rules at once, and may be told twice.
     ///
     /// # Errors
     /// `Unavailable` or `Corrupt` when claims can't be read.
@@ -30,25 +31,39 @@ impl Entity {
         let mut outcome = Outcome::default();
         if let Some(former) = &self.former {
             let mut golden = GoldenRows::new(&self.rules);
-            let units: Vec<usize> = (0..self.rules.units.len()).collect();
             for (key, row) in (0..scanned.len()).filter_map(|place| scanned.get(place)) {
                 let claims = decode(row).ok_or_else(|| self.damaged())?;
                 let mut old = Judged::new(former, &claims);
                 let mut new = Judged::new(&self.rules, &claims);
-                if let Some(op) = operation(&mut old, &mut new, &units, false) {
+                let op = self.decide_again(key, &mut old, &mut new, &mut outcome.conflicts)?;
+                if let Some(op) = op {
                     let ordinal = u32::try_from(golden.len()).unwrap_or(u32::MAX);
                     let shown = if new.exists.exists { &mut new } else { &mut old };
                     golden.push(&self.rules, key, op, (at, ordinal), shown);
                 }
-                for turn in self.turns(&mut old, &mut new) {
-                    outcome.conflicts.push(self.told(key, turn, &mut new)?);
-                }
-                self.close_dropped(key, &mut old, &new, &mut outcome.conflicts)?;
             }
             outcome.golden = golden.finish(&self.rules)?;
         }
         self.is_redecided = next.is_none() && self.former.is_some();
         Ok((outcome, next))
+    }
+
+    /// What becomes of a key when other rules decide it.
+    pub(super) fn decide_again(
+        &self,
+        key: &[u8],
+        old: &mut Judged<'_, '_, '_>,
+        new: &mut Judged<'_, '_, '_>,
+        conflicts: &mut Vec<ConflictChange>,
+    ) -> Result<Option<Op>> {
+        let units: Vec<usize> = (0..self.rules.units.len()).collect();
+        let op = operation(old, new, &units, false);
+        for turn in self.turns(old, new) {
+            conflicts.push(self.told(key, turn, new)?);
+        }
+        self.close_dropped(key, old, new, conflicts)?;
+        let is_lost = old.exists.exists && new.exists.exists && old.loses_a_value(&self.rules);
+        Ok(op.or(is_lost.then_some(Op::Update)))
     }
 
     /// Nothing is asked any more of units that the rules no longer have.
