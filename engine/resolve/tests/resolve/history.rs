@@ -38,7 +38,8 @@ fn act() -> impl Strategy<Value = Act> {
     let kind = prop_oneof![
         6 => Just(Kind::Write), 1 => Just(Kind::Copy), 2 => Just(Kind::Delete)
     ];
-    let micros = prop_oneof![Just(0), Just(300_000), Just(1_500_000), Just(5_000_000), Just(-700_000)];
+    let micros =
+        prop_oneof![Just(0), Just(300_000), Just(1_500_000), Just(5_000_000), Just(-700_000)];
     let flags = (any::<bool>(), prop::bool::weighted(0.7), prop::bool::weighted(0.05));
     (0_u8..2, 0_u8..5, kind, any::<[u8; 9]>(), micros, flags).prop_map(
         |(record, key, kind, picks, micros, (both, commits, epoch))| Act {
@@ -148,7 +149,9 @@ pub(crate) struct Delivery(Vec<(u8, bool)>);
 
 impl std::fmt::Debug for Delivery {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.iter().try_for_each(|(turn, ends)| write!(f, "{turn}{}", if *ends { "|" } else { " " }))
+        self.0
+            .iter()
+            .try_for_each(|(turn, ends)| write!(f, "{turn}{}", if *ends { "|" } else { " " }))
     }
 }
 

@@ -203,7 +203,9 @@ fn chosen(unit: &Unit, all: &[Word], words: &[&Word]) -> Answer {
             return (left[0].value().clone(), None);
         }
         match fallback {
-            Fallback::Prefer(list) => first_of(list, &left).map_or_else(open, |value| (value, None)),
+            Fallback::Prefer(list) => {
+                first_of(list, &left).map_or_else(open, |value| (value, None))
+            }
             Fallback::Ask => open(),
         }
     };
@@ -249,7 +251,11 @@ fn least(unit: &Unit, words: &[&Word], score: &dyn Fn(&Word) -> usize, least: bo
     let is_number = unit.name == "seats" || unit.name == "fee";
     let value = |word: &Word| -> Vec<(bool, i64, Text)> {
         let comparable = |text: &Text| {
-            (text.is_some(), text.filter(|_| is_number).map_or(0, number), text.filter(|_| !is_number))
+            (
+                text.is_some(),
+                text.filter(|_| is_number).map_or(0, number),
+                text.filter(|_| !is_number),
+            )
         };
         word.value().iter().map(comparable).collect()
     };
