@@ -30,7 +30,7 @@ pub(crate) struct Told {
 impl Told {
     /// Takes in what came of a batch. Unless it may be told a second time, every change must be one.
     pub(crate) fn take(&mut self, outcome: &Outcome, may_repeat: bool) {
-        for batch in &outcome.golden {
+        if let Some(batch) = &outcome.golden {
             self.take_golden(batch, may_repeat);
         }
         for change in &outcome.conflicts {
