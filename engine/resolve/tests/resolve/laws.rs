@@ -103,7 +103,9 @@ proptest! {
         }
     }
 
-    /// A crash at any place: what was not committed is heard again, in the same batches.
+    /// A crash at any place: what was not committed is heard again, in the same batches and the same
+    /// order. In others it would not do: a golden row that was told before the crash, and that no
+    /// difference between two batches leads to again, would never be taken back.
     #[test]
     fn a_crash_anywhere_changes_nothing(
         rules in any_rules(), histories in histories(), delivery in delivery(),
@@ -127,9 +129,9 @@ proptest! {
         prop_assert_eq!(heart.told, expected);
     }
 
-    /// Each source told from its end to its beginning. Only what is said is the same, not what was
-    /// agreed on before it where a record moved meanwhile: nothing is restricted all the same, since
-    /// a register keeps its runs whichever way round it hears them.
+    /// Each source told from its end to its beginning: a register keeps the same runs whichever way
+    /// round it hears them. No record is given another key here: what it said under its former one is
+    /// taken over when the change is heard, and told backwards it is not yet known then.
     #[test]
     fn backwards_comes_to_the_same(
         rules in any_rules(), histories in histories(), delivery in delivery(),
@@ -139,9 +141,8 @@ proptest! {
             .iter()
             .map(|history| history.iter().rev().map(|rows| rows.iter().rev().cloned().collect()).collect())
             .collect();
-        let mut told = told(&rules, &delivery.batches(&backwards));
+        let told = told(&rules, &delivery.batches(&backwards));
         prop_assert_eq!(&told.table, &expected.table);
-        told.table.clear();
         prop_assert_eq!(told.conflicts, expected.conflicts);
     }
 
