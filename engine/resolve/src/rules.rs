@@ -108,14 +108,11 @@ pub enum Existence {
 }
 
 impl Policy {
-    /// Whether a person may be asked, so that it has to be known what was agreed before.
+    /// Whether the value may have to stay what was last agreed, so that what was said before has to be
+    /// known: where no source in a list has the word, a person is asked.
     #[must_use]
     pub fn may_ask(&self) -> bool {
-        match self {
-            Self::Newest(fallback) | Self::Oldest(fallback) => *fallback == Fallback::Ask,
-            Self::Ask(_) | Self::Sum => true,
-            _ => false,
-        }
+        matches!(self, Self::Newest(_) | Self::Oldest(_) | Self::Ask(_))
     }
 
     /// The sources it names.

@@ -15,6 +15,7 @@
 //! seem to begin later than it did (never earlier), until the history is heard once more.
 
 use crate::Mark;
+use std::cmp::Ordering;
 
 /// A run of equal values, as it was heard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,10 +49,11 @@ impl<'a> Field<'a> {
 
     /// Hears a value, and keeps so many runs before the one that holds.
     pub(crate) fn hear(&mut self, mark: Mark, value: Option<&'a [u8]>, older_max: usize) {
-        if mark > self.run.last {
-            self.hear_later(mark, value, older_max);
-        } else if self.floor.is_none_or(|floor| mark.position > floor.position) {
-            self.hear_earlier(mark, value, older_max);
+        match mark.position.cmp(&self.run.last.position) {
+            Ordering::Greater => self.hear_later(mark, value, older_max),
+            Ordering::Equal => self.hear_again(mark, value, older_max),
+            Ordering::Less if self.floor.is_some_and(|it| mark.position <= it.position) => {}
+            Ordering::Less => self.hear_earlier(mark, value, older_max),
         }
     }
 
@@ -60,27 +62,32 @@ impl<'a> Field<'a> {
             self.run.last = mark;
             return;
         }
-        if mark.position == self.run.last.position && value < self.run.value {
-            return;
-        }
-        if mark.position == self.run.last.position && self.run.first == self.run.last {
-            // One change that was told in two ways: a history that was forked. The greater value
-            // counts, whoever came first.
-            self.run = Run { first: mark, last: mark, value };
-            return;
-        }
         self.older.insert(0, self.run);
         self.run = Run { first: mark, last: mark, value };
         self.forget(older_max);
     }
 
-    fn hear_earlier(&mut self, mark: Mark, value: Option<&'a [u8]>, older_max: usize) {
-        if mark.position == self.run.last.position {
-            if value > self.run.value && self.run.first == self.run.last {
-                self.run.value = value;
-            }
+    /// One change that is told once more. Where it is told in two ways (a history that was forked), the
+    /// later time counts, so that a row is one or the other; of equal times the greater value.
+    fn hear_again(&mut self, mark: Mark, value: Option<&'a [u8]>, older_max: usize) {
+        if (mark, value) <= (self.run.last, self.run.value) {
             return;
         }
+        if self.run.first < self.run.last && value != self.run.value {
+            // All that is known of the run without its end is its beginning.
+            self.run.last = self.run.first;
+            return self.hear_later(mark, value, older_max);
+        }
+        if self.run.first == self.run.last {
+            self.run = Run { first: mark, last: mark, value };
+        }
+        self.run.last = mark;
+        if self.older.first().is_some_and(|before| before.value == value) {
+            self.run.first = self.older.remove(0).first;
+        }
+    }
+
+    fn hear_earlier(&mut self, mark: Mark, value: Option<&'a [u8]>, older_max: usize) {
         let mut runs = std::mem::take(&mut self.older);
         runs.insert(0, self.run);
         insert(&mut runs, mark, value);

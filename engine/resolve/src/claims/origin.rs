@@ -25,7 +25,10 @@ pub(crate) struct Origin<'a> {
     pub(crate) seen: Option<Mark>,
     /// When it last went.
     pub(crate) gone: Option<Mark>,
-    /// Sorted by id. All were heard after it went.
+    /// Whether it was ever there. A mapping says of a record that its filter keeps out that it is gone,
+    /// where it can't know that it never was there.
+    pub(crate) was: bool,
+    /// Sorted by id. All were heard after it went, or before under a former key.
     pub(crate) fields: Vec<Field<'a>>,
 }
 
@@ -60,15 +63,38 @@ pub(crate) struct Touched {
 impl<'a> Claims<'a> {
     /// Takes one change in; false when that changes nothing.
     pub(crate) fn merge(&mut self, observation: &Observation<'a>, touched: &mut Touched) -> bool {
-        let of = (observation.mapping, observation.record);
-        let found = self.origins.binary_search_by(|it| (it.mapping, it.record).cmp(&of));
-        let place = found.unwrap_or_else(|place| {
+        self.origin((observation.mapping, observation.record)).hear(observation, touched)
+    }
+
+    /// A record is given another key: under it, it says what it said. In its source's order; told the
+    /// other way round, it says under its new key only what is told with it.
+    pub(crate) fn follow(&mut self, former: &Observation<'a>, now: &Observation<'a>) {
+        let mark = former.mark;
+        let Ok(place) = self.place((former.mapping, former.record)) else { return };
+        let Some(origin) = self.origins.get(place) else { return };
+        if origin.seen.is_none_or(|seen| seen >= mark) {
+            return;
+        }
+        let fields = origin.fields.clone();
+        let to = self.origin((now.mapping, now.record));
+        if !to.is_here() && to.gone.is_none_or(|gone| gone < mark) {
+            to.fields = fields;
+        }
+    }
+
+    fn place(&self, of: (u16, &[u8])) -> Result<usize, usize> {
+        self.origins.binary_search_by(|it| (it.mapping, it.record).cmp(&of))
+    }
+
+    fn origin(&mut self, of: (u16, &'a [u8])) -> &mut Origin<'a> {
+        let place = self.place(of).unwrap_or_else(|place| {
             let (mapping, record) = of;
-            let origin = Origin { mapping, record, seen: None, gone: None, fields: Vec::new() };
+            let origin =
+                Origin { mapping, record, seen: None, gone: None, was: false, fields: Vec::new() };
             self.origins.insert(place, origin);
             place
         });
-        self.origins.get_mut(place).is_some_and(|origin| origin.hear(observation, touched))
+        &mut self.origins[place]
     }
 }
 
@@ -92,10 +118,14 @@ impl<'a> Origin<'a> {
                 touched.existence |= went;
                 went
             }
-            Said::Here(_) if self.gone.is_some_and(|gone| mark <= gone) => false,
+            Said::Here(_) if self.gone.is_some_and(|gone| mark <= gone) => {
+                touched.existence |= !self.was;
+                !std::mem::replace(&mut self.was, true)
+            }
             Said::Here(values) => {
                 let is_later = self.seen.is_none_or(|seen| mark > seen);
                 touched.existence |= self.seen.is_none();
+                self.was = true;
                 if is_later {
                     self.seen = Some(mark);
                 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! row      layout u8, origins n, origin × n
-//! origin   mapping n, record (n bytes), marks n, mark × n, seen n, gone n, fields n, field × n
+//! origin   mapping n, record (n bytes), marks n, mark × n, seen n, gone n, was u8, fields n, field × n
 //! mark     epoch u32, commit u64, ordinal u32, micros i64, copied u8      25 bytes, little-endian
 //! field    id n, floor n, older n, run × (1 + older)
 //! run      first n, last n, value: 0 for NULL, else its length + 1 and its bytes
@@ -44,6 +44,7 @@ fn encode_origin(origin: &Origin<'_>, marks: &mut Vec<Mark>, bytes: &mut Vec<u8>
     let maybe = |mark: Option<Mark>| mark.map_or(0, |mark| index(mark) + 1);
     push(bytes, maybe(origin.seen));
     push(bytes, maybe(origin.gone));
+    bytes.push(origin.was.into());
     push(bytes, origin.fields.len());
     for field in &origin.fields {
         push(bytes, field.id.into());
@@ -106,6 +107,7 @@ fn decode_origin<'a>(input: &mut Input<'a>, marks: &mut Vec<Mark>) -> Option<Ori
         marks.push(decode_mark(input.take(MARK_BYTES)?)?);
     }
     let (seen, gone) = (input.maybe_mark(marks)?, input.maybe_mark(marks)?);
+    let was = input.flag()?;
     let count = input.count()?;
     let mut fields = Vec::with_capacity(count);
     for _ in 0..count {
@@ -114,7 +116,7 @@ fn decode_origin<'a>(input: &mut Input<'a>, marks: &mut Vec<Mark>) -> Option<Ori
         let older = (0..input.count()?).map(|_| input.run(marks)).collect::<Option<Vec<_>>>()?;
         fields.push(Field { id, run: input.run(marks)?, older, floor });
     }
-    Some(Origin { mapping, record, seen, gone, fields })
+    Some(Origin { mapping, record, seen, gone, was, fields })
 }
 
 fn decode_mark(bytes: &[u8]) -> Option<Mark> {
@@ -127,8 +129,16 @@ fn decode_mark(bytes: &[u8]) -> Option<Mark> {
         commit: u64::from_le_bytes(*commit),
         ordinal: u32::from_le_bytes(*ordinal),
     };
-    let stamp = Stamp { micros: i64::from_le_bytes(*micros), copied: bytes == [1] };
+    let stamp = Stamp { micros: i64::from_le_bytes(*micros), copied: flag(*bytes.first()?)? };
     Some(Mark { position, stamp })
+}
+
+fn flag(byte: u8) -> Option<bool> {
+    match byte {
+        0 => Some(false),
+        1 => Some(true),
+        _ => None,
+    }
 }
 
 fn push(bytes: &mut Vec<u8>, mut number: usize) {
@@ -146,6 +156,10 @@ impl<'a> Input<'a> {
         let (first, rest) = self.0.split_first()?;
         self.0 = rest;
         Some(*first)
+    }
+
+    fn flag(&mut self) -> Option<bool> {
+        flag(self.byte()?)
     }
 
     fn number(&mut self) -> Option<usize> {
@@ -189,5 +203,160 @@ impl<'a> Input<'a> {
             length => Some(self.take(length - 1)?),
         };
         Some(Run { first, last, value })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::collection::vec;
+    use proptest::option;
+    use proptest::prelude::*;
+
+    fn mark() -> impl Strategy<Value = Mark> {
+        let small = (0_u32..2, 0_u64..3, 0_u32..2, 0_i64..3);
+        let position = prop_oneof![small, any::<(u32, u64, u32, i64)>()];
+        (position, any::<bool>()).prop_map(|((epoch, commit, ordinal, micros), copied)| Mark {
+            position: Position { epoch, commit, ordinal },
+            stamp: Stamp { micros, copied },
+        })
+    }
+
+    type Owned = (Mark, Mark, Option<Vec<u8>>);
+    type OwnedField = (u16, Owned, Vec<Owned>, Option<Mark>);
+    type OwnedOrigin = (u16, Vec<u8>, (Option<Mark>, Option<Mark>, bool), Vec<OwnedField>);
+
+    fn origin() -> impl Strategy<Value = OwnedOrigin> {
+        let run = || (mark(), mark(), option::of(vec(any::<u8>(), 0..200)));
+        let field = (any::<u16>(), run(), vec(run(), 0..4), option::of(mark()));
+        let life = (option::of(mark()), option::of(mark()), any::<bool>());
+        (any::<u16>(), vec(any::<u8>(), 0..12), life, vec(field, 0..6))
+    }
+
+    fn run((first, last, value): &Owned) -> Run<'_> {
+        Run { first: *first, last: *last, value: value.as_deref() }
+    }
+
+    fn claims(origins: &[OwnedOrigin]) -> Claims<'_> {
+        let origins = origins.iter().map(|(mapping, record, (seen, gone, was), fields)| Origin {
+            mapping: *mapping,
+            record,
+            seen: *seen,
+            gone: *gone,
+            was: *was,
+            fields: fields
+                .iter()
+                .map(|(id, now, older, floor)| Field {
+                    id: *id,
+                    run: run(now),
+                    older: older.iter().map(run).collect(),
+                    floor: *floor,
+                })
+                .collect(),
+        });
+        Claims { origins: origins.collect() }
+    }
+
+    fn encoded(claims: &Claims<'_>) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        encode(claims, &mut bytes);
+        bytes
+    }
+
+    proptest! {
+        /// What is written is read; equal claims have equal bytes, and others have others.
+        #[test]
+        fn what_is_written_is_read(a in vec(origin(), 0..4), b in vec(origin(), 0..2)) {
+            let (a, b) = (claims(&a), claims(&b));
+            let bytes = encoded(&a);
+            let read = decode(&bytes);
+            prop_assert_eq!(read.as_ref(), Some(&a));
+            prop_assert_eq!(encoded(&read.unwrap()), bytes.clone());
+            prop_assert_eq!(a == b, bytes == encoded(&b));
+        }
+
+        /// Bytes that are no row are refused, or read as another row: nothing panics, and no more is
+        /// allocated than the bytes can hold.
+        #[test]
+        fn damaged_bytes_do_not_panic(
+            origins in vec(origin(), 0..4), noise in vec((any::<usize>(), any::<u8>()), 0..6),
+            cut in any::<usize>(),
+        ) {
+            let mut bytes = encoded(&claims(&origins));
+            for (at, byte) in noise {
+                let at = at % bytes.len();
+                bytes[at] = byte;
+            }
+            let _ = decode(&bytes);
+            let _ = decode(&bytes[..cut % (bytes.len() + 1)]);
+        }
+
+        #[test]
+        fn random_bytes_do_not_panic(mut bytes in vec(any::<u8>(), 0..300)) {
+            let _ = decode(&bytes);
+            if let Some(first) = bytes.first_mut() {
+                *first = LAYOUT;
+            }
+            let _ = decode(&bytes);
+        }
+
+        /// A row that is cut short is never one.
+        #[test]
+        fn a_part_of_a_row_is_no_row(origins in vec(origin(), 1..3), cut in any::<usize>()) {
+            let bytes = encoded(&claims(&origins));
+            prop_assert_eq!(decode(&bytes[..cut % bytes.len()]), None);
+        }
+    }
+
+    /// Rows rest on disks: this layout is a promise.
+    #[test]
+    fn a_row_is_laid_out_as_it_always_was() {
+        let mark = |commit, copied| Mark {
+            position: Position { epoch: 1, commit, ordinal: 2 },
+            stamp: Stamp { micros: 3, copied },
+        };
+        let (early, late) = (mark(0x10, true), mark(0x20, false));
+        let older = vec![Run { first: early, last: early, value: None }];
+        let run = Run { first: late, last: late, value: Some(b"ab") };
+        let fields = vec![Field { id: 5, run, older, floor: Some(early) }];
+        let record = b"[\"7\"]";
+        let origin = Origin { mapping: 1, record, seen: Some(late), gone: None, was: true, fields };
+        let hex: String = encoded(&Claims { origins: vec![origin] })
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        let parts = [
+            "01",
+            "01", // layout, origins
+            "01",
+            "05",
+            "5b2237225d", // mapping, record
+            "02",         // marks
+            "01000000",
+            "1000000000000000",
+            "02000000",
+            "0300000000000000",
+            "01",
+            "01000000",
+            "2000000000000000",
+            "02000000",
+            "0300000000000000",
+            "00",
+            "02",
+            "00",
+            "01",
+            "01", // seen, gone, was, fields
+            "05",
+            "01",
+            "01", // id, floor, older
+            "00",
+            "00",
+            "00", // the run before: NULL
+            "01",
+            "01",
+            "03",
+            "6162", // the run that holds
+        ];
+        assert_eq!(hex, parts.concat());
     }
 }

@@ -33,6 +33,23 @@ impl<'r, 'c, 'a> Judged<'r, 'c, 'a> {
         self.unit(unit).value.column(column)
     }
 
+    /// Whether a field has a value whose column is of another type by other rules: its word is lost.
+    pub(crate) fn loses_a_value(&mut self, others: &Compiled) -> bool {
+        let fields = self.rules.fields.iter().zip(self.rules.rules.schema.columns());
+        let is_kept = |name: &str| others.rules.schema.index_of(name).is_some();
+        let mut lost = fields
+            .filter(|(field, column)| !others.fields.contains(field) && is_kept(&column.name));
+        lost.any(|(&field, _)| self.field(field).is_some())
+    }
+
+    /// The names of the units that something is open on.
+    pub(crate) fn open_units(&mut self) -> Vec<&'r str> {
+        let rules = self.rules;
+        let is_open = |&unit: &usize| self.conflict(unit).is_some();
+        let open: Vec<usize> = (0..rules.units.len()).filter(is_open).collect();
+        open.into_iter().map(|unit| rules.units[unit].name.as_str()).collect()
+    }
+
     /// The unit with a name.
     pub(crate) fn unit_named(&self, name: &str) -> Option<usize> {
         self.rules.units.iter().position(|unit| unit.name == name)
@@ -125,11 +142,30 @@ pub(crate) fn turns(
         } else {
             Closed::Agreed
         };
-        turns.extend(turn(Some(unit), old.conflict(unit), new.conflict(unit), why));
+        turns.extend(unit_turn((old, Some(unit)), (new, unit), why));
     }
     let why = if new.exists.exists { Closed::Agreed } else { Closed::Gone };
     turns.extend(turn(None, old.exists.conflict, new.exists.conflict, why));
     turns
+}
+
+/// What became of the conflict on a unit, which the old rules may not know. One that is open as it was
+/// is raised again where another value is in force meanwhile.
+pub(crate) fn unit_turn(
+    (old, of_old): (&mut Judged<'_, '_, '_>, Option<usize>),
+    (new, unit): (&mut Judged<'_, '_, '_>, usize),
+    why: Closed,
+) -> Option<Turn> {
+    let before = of_old.and_then(|of_old| old.conflict(of_old));
+    let now = new.conflict(unit);
+    if let (Some(of_old), Some((kind, evidence))) = (of_old, now.filter(|_| before == now)) {
+        let columns = 0..new.rules.units[unit].fields.len();
+        let (old, new) = (&old.unit(of_old).value, &new.unit(unit).value);
+        let mut differs = columns.map(|column| old.column(column) != new.column(column));
+        let raised = Turn::Raised { unit: Some(unit), kind, evidence };
+        return differs.any(|differs| differs).then_some(raised);
+    }
+    turn(Some(unit), before, now, why)
 }
 
 pub(crate) fn turn(

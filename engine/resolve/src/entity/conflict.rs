@@ -7,7 +7,8 @@ use crate::cells::array;
 use crate::policy::{Compiled, CompiledUnit, EXISTENCE_NAME, Registry, words};
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use syncline_core::{
-    Column, ConflictChange, ConflictKind, ConflictState, ConflictWord, Digest, Error, Kind, Result,
+    Closed, Column, ConflictChange, ConflictKind, ConflictState, ConflictWord, Digest, Error, Kind,
+    Result,
 };
 
 /// Puts into words what became of a conflict.
@@ -31,6 +32,12 @@ pub(super) fn told(
     };
     let subject = unit.map_or(EXISTENCE_NAME, |unit| rules.units[unit].name.as_str()).to_owned();
     Ok(ConflictChange { key: key_json(rules, key)?, subject, state })
+}
+
+/// That nothing is asked any more of a unit that the rules no longer have.
+pub(super) fn dropped(rules: &Compiled, key: &[u8], subject: &str) -> Result<ConflictChange> {
+    let state = ConflictState::Closed(Closed::RulesChanged);
+    Ok(ConflictChange { key: key_json(rules, key)?, subject: subject.to_owned(), state })
 }
 
 fn raised(
@@ -85,7 +92,7 @@ fn of_existence(
             uncertainty: mapping.uncertainty,
         })
     };
-    new.claims().origins.iter().filter_map(word).collect()
+    new.claims().origins.iter().filter(|origin| origin.was).filter_map(word).collect()
 }
 
 /// When it was said, where that is known.

@@ -27,10 +27,10 @@ pub struct Entity {
     pub(super) rules: Compiled,
     /// The rules that what was emitted so far was decided by, where they are others.
     pub(super) former: Option<Compiled>,
-    /// The same as of the last commit.
-    outdated: Option<Compiled>,
+    /// Whether all was decided again, and only a commit is left.
+    pub(super) is_redecided: bool,
     /// Whether the head in the store says what holds.
-    is_headed: bool,
+    pub(super) is_headed: bool,
     note: Note,
     buffer: RowBuffer,
     encoded: Vec<u8>,
@@ -92,15 +92,28 @@ impl Entity {
         let former = former.map(|former| Compiled::new(former, &registry));
         let rules = Compiled::new(rules, &registry);
         let encoded = Vec::new();
-        let (outdated, is_headed) = (former.clone(), false);
-        Ok(Self { rows, registry, rules, former, outdated, is_headed, note, buffer, encoded })
+        let (is_redecided, is_headed) = (false, false);
+        Ok(Self { rows, registry, rules, former, is_redecided, is_headed, note, buffer, encoded })
     }
 
-    fn hear_rows(&mut self, heard: Heard<'_>) -> Result<Resolved> {
-        let records = RecordKeys::of(heard.source, heard.rows, heard.origins);
-        let mapping = self.registry.mapping(heard.mapping);
-        let incoming = Incoming::new(&self.rules, mapping, heard.rows, &records)?;
-        self.merge(heard.rows, &incoming, heard.in_doubt)
+    /// Hears rows that a mapping gave, with the record of each; see [`Heard`].
+    ///
+    /// # Errors
+    /// See [`Claims::hear`](syncline_core::Claims::hear).
+    ///
+    /// # Panics
+    /// When the rules don't know the mapping, or there is not a record for each row.
+    pub fn hear_rows(
+        &mut self,
+        mapping: &str,
+        rows: &ChangeBatch,
+        records: &RecordKeys,
+        in_doubt: bool,
+    ) -> Result<Resolved> {
+        assert_eq!(records.len(), rows.len(), "a record a row");
+        let mapping = self.registry.mapping(mapping);
+        let incoming = Incoming::new(&self.rules, mapping, rows, records)?;
+        self.merge(rows, &incoming, in_doubt)
     }
 
     pub(super) fn merge(
@@ -126,10 +139,12 @@ impl Entity {
             let rows = groups.rows(group);
             for row in rows.iter().map(|&row| row as usize) {
                 is_copied |= incoming.is_copied(row);
-                let former = incoming.former(row);
-                for observation in former.into_iter().chain([incoming.observation(row)]) {
-                    changed |= claims.merge(&observation, &mut touched);
+                let observation = incoming.observation(row);
+                if let Some(former) = incoming.former(row) {
+                    claims.follow(&former, &observation);
+                    changed |= claims.merge(&former, &mut touched);
                 }
+                changed |= claims.merge(&observation, &mut touched);
             }
             if changed {
                 self.encoded.clear();
@@ -145,7 +160,14 @@ impl Entity {
             let mut new = Judged::new(&self.rules, &claims);
             let turned = turns(&mut old, &mut new, &units);
             let again = Again { is_copied, in_doubt };
-            if let Some(op) = operation(&mut old, &mut new, &units, again) {
+            let mut op = operation(&mut old, &mut new, &units, again);
+            if let Some(former) = self.former.as_ref().filter(|_| !self.is_redecided) {
+                // It may have been told by the former rules, or by these already.
+                let mut told = Judged::new(former, &old_claims);
+                let again = self.decide_again(keys[group], &mut told, &mut new, &mut conflicts)?;
+                op = op.or(again);
+            }
+            if let Some(op) = op {
                 let last = *rows.last().expect("a key has a row") as usize;
                 let at = (at[last], batch.ordinals()[last]);
                 let shown = if new.exists.exists { &mut new } else { &mut old };
@@ -161,19 +183,14 @@ impl Entity {
     /// Writes the head where it may not be what the store has.
     fn write_head(&mut self) -> Result<()> {
         if !self.is_headed {
-            let rules = self.former.as_ref().unwrap_or(&self.rules).rules.clone();
+            let former = self.former.as_ref().filter(|_| !self.is_redecided);
+            let rules = former.unwrap_or(&self.rules).rules.clone();
             let head = Head { registry: self.registry.clone(), rules };
             let head = serde_json::to_vec(&head).expect("a head is plain data");
             self.rows.write(b"", &head)?;
             self.is_headed = true;
         }
         Ok(())
-    }
-
-    /// From now on the rules hold that decide.
-    pub(super) fn put_in_force(&mut self) {
-        self.former = None;
-        self.is_headed = false;
     }
 
     /// The rules that decide.
@@ -215,11 +232,12 @@ impl syncline_core::Claims for Entity {
     }
 
     fn hear(&mut self, heard: Heard<'_>) -> Result<Resolved> {
-        self.hear_rows(heard)
+        let records = RecordKeys::of(heard.source, heard.rows, heard.origins);
+        self.hear_rows(heard.mapping, heard.rows, &records, heard.in_doubt)
     }
 
     fn is_outdated(&self) -> bool {
-        self.former.is_some()
+        self.former.is_some() && !self.is_redecided
     }
 
     fn sweep(
@@ -245,13 +263,14 @@ impl syncline_core::Claims for Entity {
         let bytes = serde_json::to_vec(&note).expect("a note is plain data");
         self.rows.commit(&bytes)?;
         self.note = note;
-        self.outdated.clone_from(&self.former);
+        if self.is_redecided {
+            (self.former, self.is_redecided) = (None, false);
+        }
         Ok(())
     }
 
     fn rollback(&mut self) -> Result<()> {
-        self.is_headed = false;
-        self.former.clone_from(&self.outdated);
+        (self.is_headed, self.is_redecided) = (false, false);
         self.rows.rollback()
     }
 }

@@ -1,11 +1,12 @@
 //! What is done over all claims: deciding again by other rules, and forgetting a table that was emptied.
 
-use super::compare::{Again, Judged, Turn, operation, touched_units, turn, turns};
+use super::compare::{Again, Judged, Turn, operation, touched_units, turn, turns, unit_turn};
+use super::conflict::dropped;
 use super::golden::GoldenRows;
 use super::keep::Entity;
 use crate::claims::{Observation, Said, Touched, decode, encode};
 use crate::rows::Scanned;
-use syncline_core::{Closed, Cursor, Resolved, Result, Transaction};
+use syncline_core::{Closed, ConflictChange, Cursor, Op, Resolved, Result, Transaction};
 
 /// How many bytes of claims are gone through at a time.
 const PIECE_BYTES: usize = 1 << 20;
@@ -21,26 +22,47 @@ impl Entity {
         let mut outcome = Resolved::default();
         if let Some(former) = &self.former {
             let mut golden = GoldenRows::new(&self.rules);
-            let units: Vec<usize> = (0..self.rules.units.len()).collect();
             for (key, row) in claims_in(&scanned) {
                 let claims = decode(row).ok_or_else(|| self.damaged())?;
                 let mut old = Judged::new(former, &claims);
                 let mut new = Judged::new(&self.rules, &claims);
-                if let Some(op) = operation(&mut old, &mut new, &units, Again::default()) {
+                let op = self.decide_again(key, &mut old, &mut new, &mut outcome.conflicts)?;
+                if let Some(op) = op {
                     let at = (at, golden.next_ordinal());
                     let shown = if new.exists.exists { &mut new } else { &mut old };
                     golden.push(&self.rules, key, op, at, shown);
                 }
-                for turn in self.turns_of_rules(&mut old, &mut new) {
-                    outcome.conflicts.push(self.told(key, turn, &mut new)?);
-                }
             }
             outcome.golden = golden.finish(&self.rules)?;
         }
-        if next.is_none() {
-            self.put_in_force();
+        self.is_redecided = next.is_none() && self.former.is_some();
+        if self.is_redecided {
+            self.is_headed = false;
         }
         Ok((outcome, next))
+    }
+
+    /// What becomes of a key when other rules decide it.
+    pub(super) fn decide_again(
+        &self,
+        key: &[u8],
+        old: &mut Judged<'_, '_, '_>,
+        new: &mut Judged<'_, '_, '_>,
+        conflicts: &mut Vec<ConflictChange>,
+    ) -> Result<Option<Op>> {
+        let units: Vec<usize> = (0..self.rules.units.len()).collect();
+        let op = operation(old, new, &units, Again::default());
+        for turn in self.turns_of_rules(old, new) {
+            conflicts.push(self.told(key, turn, new)?);
+        }
+        // Nothing is asked any more of units that the rules no longer have.
+        for subject in old.open_units() {
+            if new.unit_named(subject).is_none() {
+                conflicts.push(dropped(&self.rules, key, subject)?);
+            }
+        }
+        let is_lost = old.exists.exists && new.exists.exists && old.loses_a_value(&self.rules);
+        Ok(op.or(is_lost.then_some(Op::Update)))
     }
 
     /// Conflicts are told by the names of their units, which both rules may have.
@@ -52,8 +74,7 @@ impl Entity {
         let mut turns = Vec::new();
         for unit in 0..self.rules.units.len() {
             let former = old.unit_named(&self.rules.units[unit].name);
-            let before = former.and_then(|former| old.conflict(former));
-            turns.extend(turn(Some(unit), before, new.conflict(unit), Closed::RulesChanged));
+            turns.extend(unit_turn((old, former), (new, unit), Closed::RulesChanged));
         }
         turns.extend(turn(None, old.exists.conflict, new.exists.conflict, Closed::RulesChanged));
         turns

@@ -4,11 +4,11 @@
 //! agreed then; the last such moment counts. What was copied was said from the beginning. A decision is
 //! an agreement.
 
-use super::compiled::{Compiled, CompiledUnit};
+use super::compiled::{Compiled, CompiledMapping, CompiledUnit};
 use super::decision::Decided;
 use super::word::UnitValue;
 use crate::Stamp;
-use crate::claims::Claims;
+use crate::claims::{Claims, Origin};
 use std::collections::BTreeMap;
 
 /// Something happened to a column of an origin's.
@@ -57,22 +57,54 @@ pub(crate) fn last_agreed<'a>(
 fn events<'a>(rules: &Compiled, unit: &CompiledUnit, claims: &Claims<'a>) -> Vec<Event<'a>> {
     let mut events = Vec::new();
     for (place, origin) in claims.origins.iter().enumerate().filter(|(_, it)| it.is_here()) {
-        let Some(mapping) = rules.mapping(origin.mapping) else { continue };
-        for (column, id) in unit.fields.iter().enumerate() {
-            if mapping.fields.binary_search(id).is_err() {
-                continue;
-            }
-            let Some(field) = origin.field(*id) else { continue };
-            // In the source's order: a clock that was set back does not undo what came later.
-            let mut at = i64::MIN;
-            for run in field.older.iter().rev().chain([&field.run]) {
-                at = at.max(time(run.first.stamp));
-                events.push(Event { at, origin: place, column, value: run.value });
-            }
+        if let Some(mapping) = rules.mapping(origin.mapping) {
+            events_of(place, origin, unit, mapping, &mut events);
         }
     }
     events.sort_by_key(|event| event.at);
     events
+}
+
+/// What happened to all columns of an origin's, in the source's order: a clock that was set back does
+/// not undo what came later, nor tear columns apart that were said together. Where the beginning of a
+/// column is forgotten, it is as if the record had not spoken until all columns are known.
+fn events_of<'a>(
+    place: usize,
+    origin: &Origin<'a>,
+    unit: &CompiledUnit,
+    mapping: &CompiledMapping,
+    events: &mut Vec<Event<'a>>,
+) {
+    let from = events.len();
+    let mut firsts = Vec::new();
+    let mut known_from = None;
+    for (column, id) in unit.fields.iter().enumerate() {
+        let is_spoken_of = mapping.fields.binary_search(id).is_ok();
+        let Some(field) = origin.field(*id).filter(|_| is_spoken_of) else { continue };
+        let runs = field.older.iter().rev().chain([&field.run]);
+        firsts.extend(runs.map(|run| (run.first, column, run.value)));
+        let oldest = field.older.last().unwrap_or(&field.run).first;
+        known_from = known_from.max(field.floor.map(|_| oldest));
+    }
+    firsts.sort_by_key(|(first, ..)| *first);
+    let mut at = i64::MIN;
+    let mut known = 0;
+    for (first, column, value) in firsts {
+        at = at.max(time(first.stamp));
+        events.push(Event { at, origin: place, column, value });
+        if Some(first) <= known_from {
+            known = events.len() - from;
+        }
+    }
+    let (unknown, at) = (from..from + known, at_of(events, from + known));
+    for event in events.get_mut(unknown).unwrap_or_default() {
+        event.at = at;
+    }
+}
+
+/// When what was forgotten is over: with the event before this place.
+fn at_of(events: &[Event<'_>], place: usize) -> i64 {
+    place.checked_sub(1).and_then(|last| events.get(last)).map_or(i64::MIN, |event| event.at)
 }
 
 fn time(stamp: Stamp) -> i64 {

@@ -102,6 +102,7 @@ pub(crate) struct CompiledUnit {
 
 #[derive(Debug, Clone)]
 pub(crate) struct CompiledMapping {
+    pub(crate) name: String,
     pub(crate) system: SystemName,
     pub(crate) uncertainty: i64,
     /// What it speaks of, sorted.
@@ -128,6 +129,7 @@ impl Compiled {
             let mut spoken_of: Vec<u16> = mapping.columns.iter().map(|&it| fields[it]).collect();
             spoken_of.sort_unstable();
             Some(CompiledMapping {
+                name: name.clone(),
                 system: mapping.system.clone(),
                 uncertainty: rules.uncertainty_of(&mapping.system),
                 fields: spoken_of,

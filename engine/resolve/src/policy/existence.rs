@@ -21,10 +21,10 @@ pub(crate) fn exists(rules: &Compiled, claims: &Claims<'_>) -> Exists {
     let mut said = Vec::new();
     for origin in &claims.origins {
         let Some(mapping) = rules.mapping(origin.mapping) else { continue };
-        if origin.is_here() {
-            here.insert(&mapping.system)
-        } else {
-            gone.insert(&mapping.system)
+        match (origin.is_here(), origin.was) {
+            (true, _) => here.insert(&mapping.system),
+            (false, true) => gone.insert(&mapping.system),
+            (false, false) => continue,
         };
         said.push((mapping.system.as_str(), origin.record, origin.is_here()));
     }

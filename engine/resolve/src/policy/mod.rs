@@ -14,4 +14,6 @@ pub(crate) use compiled::{Compiled, CompiledUnit, EXISTENCE_NAME, Registry};
 
 pub(crate) use existence::{Exists, exists};
 pub(crate) use unit::{By, Verdict, decide};
+#[cfg(test)]
+pub(crate) use word::evidence;
 pub(crate) use word::words;

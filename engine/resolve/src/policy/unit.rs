@@ -101,6 +101,9 @@ struct Case<'c, 'a> {
 impl<'c, 'a> Case<'c, 'a> {
     fn decide(&self) -> Verdict<'a> {
         match &self.unit.policy {
+            Policy::Union | Policy::Intersection | Policy::Sum if self.is_null() => {
+                return settled(Agreed::Said(UnitValue::One(None)), By::Agreement);
+            }
             Policy::Union | Policy::Intersection => return self.sets(),
             Policy::Sum => return self.sum(),
             Policy::All => return self.all(),
@@ -158,7 +161,7 @@ impl<'c, 'a> Case<'c, 'a> {
     ) -> Option<&'c Word<'a, 'c>> {
         list.iter().find_map(|system| {
             let of_system = among.iter().filter(|word| word.system == system);
-            of_system.max_by_key(|word| (word.since, word.mapping, word.record)).copied()
+            of_system.max_by_key(|word| (word.since, word.mapping_name, word.record)).copied()
         })
     }
 
@@ -192,7 +195,7 @@ impl<'c, 'a> Case<'c, 'a> {
     fn greatest(&self, order: impl Fn(&UnitValue<'a>, &UnitValue<'a>) -> Ordering) -> Verdict<'a> {
         let greatest = self.words.iter().max_by(|a, b| {
             order(&a.value, &b.value)
-                .then_with(|| (b.mapping, b.record).cmp(&(a.mapping, a.record)))
+                .then_with(|| (b.mapping_name, b.record).cmp(&(a.mapping_name, a.record)))
         });
         won(greatest.expect("there is a word"))
     }
@@ -206,7 +209,7 @@ impl<'c, 'a> Case<'c, 'a> {
         let best = self.words.iter().max_by(|a, b| {
             let by_score = (score(a), rank(a)).cmp(&(score(b), rank(b)));
             let by_value = by_score.then_with(|| self.compare(&a.value, &b.value));
-            by_value.then_with(|| (b.mapping, b.record).cmp(&(a.mapping, a.record)))
+            by_value.then_with(|| (b.mapping_name, b.record).cmp(&(a.mapping_name, a.record)))
         });
         won(best.expect("there is a word"))
     }
@@ -220,11 +223,20 @@ impl<'c, 'a> Case<'c, 'a> {
         supporters
     }
 
+    /// Whether all say that there is nothing.
+    fn is_null(&self) -> bool {
+        self.words.iter().all(|word| word.value.one().is_none())
+    }
+
+    /// NULL, where it is a value, is the empty set. What can't be read is asked about, and does not
+    /// count.
     fn sets(&self) -> Verdict<'a> {
-        let texts =
-            self.words.iter().filter_map(|word| std::str::from_utf8(word.value.one()?).ok());
-        let parsed: Vec<_> = texts.map(sets::parse).collect();
-        let is_read = parsed.len() == self.words.len() && parsed.iter().all(Option::is_some);
+        let set = |word: &Word<'_, '_>| match word.value.one() {
+            Some(text) => std::str::from_utf8(text).ok().and_then(sets::parse),
+            None => Some(BTreeSet::new()),
+        };
+        let parsed: Vec<_> = self.words.iter().map(set).collect();
+        let is_read = parsed.iter().all(Option::is_some);
         let mut sets = parsed.into_iter().flatten();
         let first = sets.next().unwrap_or_default();
         let set = sets.fold(first, |all, set| match self.unit.policy {
@@ -247,31 +259,24 @@ impl<'c, 'a> Case<'c, 'a> {
         }
     }
 
-    /// `{"hr": "…", "sis": ["…", "…"]}`: a list where a source has several records.
+    /// `{"hr": "…", "sis": ["…", "…"]}`: a list where a source has several records. What is JSON stays as
+    /// it was written.
     fn all(&self) -> Verdict<'a> {
         let is_json = self.unit.kinds.first() == Some(&ValueKind::Json);
-        let mut of_system: BTreeMap<&str, Vec<serde_json::Value>> = BTreeMap::new();
+        let mut of_system: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for word in self.words {
-            let text = word.value.one().map(String::from_utf8_lossy);
-            let value = match text {
-                None => serde_json::Value::Null,
-                Some(text) if is_json => serde_json::from_str(&text)
-                    .unwrap_or_else(|_| serde_json::Value::String(text.into_owned())),
-                Some(text) => serde_json::Value::String(text.into_owned()),
-            };
-            of_system.entry(word.system.as_str()).or_default().push(value);
+            let text = json(word.value.one(), is_json);
+            of_system.entry(word.system.as_str()).or_default().push(text);
         }
-        let object: serde_json::Map<_, _> = of_system
-            .into_iter()
-            .map(|(system, mut values)| {
-                let value = match values.len() {
-                    1 => values.remove(0),
-                    _ => serde_json::Value::Array(values),
-                };
-                (system.to_owned(), value)
-            })
-            .collect();
-        let text = serde_json::Value::Object(object).to_string();
+        let member = |(system, values): (&str, Vec<String>)| {
+            let values = match values.as_slice() {
+                [only] => only.clone(),
+                many => format!("[{}]", many.join(",")),
+            };
+            format!("{}:{values}", quoted(system))
+        };
+        let members: Vec<String> = of_system.into_iter().map(member).collect();
+        let text = format!("{{{}}}", members.join(","));
         settled(Agreed::Computed(text.into_bytes()), By::Several)
     }
 
@@ -293,6 +298,17 @@ fn fallback_list(fallback: &Fallback) -> &[SystemName] {
         Fallback::Ask => &[],
         Fallback::Prefer(list) => list,
     }
+}
+
+/// A value as JSON: NULL as null, what is JSON as such, the rest as a text.
+fn json(value: Option<&[u8]>, is_json: bool) -> String {
+    let Some(text) = value.map(String::from_utf8_lossy) else { return "null".to_owned() };
+    let is_json = is_json && serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok();
+    if is_json { text.into_owned() } else { quoted(&text) }
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::to_string(text).expect("a text is JSON")
 }
 
 fn characters(text: &[u8]) -> usize {

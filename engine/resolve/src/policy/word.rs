@@ -50,6 +50,7 @@ impl<'a> UnitValue<'a> {
 #[derive(Debug, Clone)]
 pub(crate) struct Word<'a, 'r> {
     pub(crate) mapping: u16,
+    pub(crate) mapping_name: &'r str,
     pub(crate) record: &'a [u8],
     pub(crate) system: &'r SystemName,
     pub(crate) uncertainty: i64,
@@ -58,14 +59,17 @@ pub(crate) struct Word<'a, 'r> {
     pub(crate) since: Mark,
 }
 
-/// Who says something of a unit.
+/// Who says something of a unit, by the names of mappings: the numbers they have depend on which came
+/// first, and decide nothing.
 pub(crate) fn words<'a, 'r>(
     rules: &'r Compiled,
     unit: &CompiledUnit,
     claims: &Claims<'a>,
 ) -> Vec<Word<'a, 'r>> {
     let here = claims.origins.iter().filter(|origin| origin.is_here());
-    here.filter_map(|origin| word(rules, unit, origin)).collect()
+    let mut words: Vec<_> = here.filter_map(|origin| word(rules, unit, origin)).collect();
+    words.sort_by_key(|word| (word.mapping_name, word.record));
+    words
 }
 
 fn word<'a, 'r>(
@@ -89,6 +93,7 @@ fn word<'a, 'r>(
     };
     value.says_something(unit.null_is_value).then_some(Word {
         mapping: origin.mapping,
+        mapping_name: &mapping.name,
         record: origin.record,
         system: &mapping.system,
         uncertainty: mapping.uncertainty,

@@ -88,11 +88,6 @@ impl Index {
             entry.remove();
         }
     }
-
-    /// All places.
-    pub(super) fn all(&self) -> impl Iterator<Item = Place> + '_ {
-        self.0.iter().map(|entry| entry.place)
-    }
 }
 
 #[cfg(test)]

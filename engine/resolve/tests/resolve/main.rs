@@ -1,3 +1,11 @@
-//! The heart, from outside.
+//! The heart against its laws: same claims, same golden rows and conflicts, in any order.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod failures;
+mod fixture;
+mod history;
+mod keys;
+mod laws;
+mod spec;
 mod store;
+mod told;

@@ -1,3 +1,5 @@
+//! The store's promises, each told as a story and held on SQLite and on PostgreSQL.
+
 mod applying;
 mod deciding;
 mod filtering;
