@@ -203,7 +203,12 @@ impl Database {
                 "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL"
             }
             (Self::Sqlite, Purpose::Reading) => "PRAGMA query_only = ON",
-            (Self::Postgres, Purpose::Applying) => "SET synchronous_commit = off",
+            // All that is written is found by its key. The planner, asked when the store was still
+            // empty, would keep to reading whole tables.
+            (Self::Postgres, Purpose::Applying) => {
+                "SET synchronous_commit = off; SET enable_seqscan = off; \
+                 SET enable_hashjoin = off; SET enable_mergejoin = off"
+            }
             (Self::Postgres, Purpose::Deciding) => "SET synchronous_commit = on",
             (Self::Postgres, Purpose::Reading) => "SET default_transaction_read_only = on",
         }

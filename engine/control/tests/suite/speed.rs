@@ -8,7 +8,7 @@ use syncline_control::{Change, CloseReason, ConflictChange, Filter};
 const BATCH: usize = 8_192;
 const BATCHES: usize = 4;
 /// What an idle machine does many times over; that a statement a row would miss.
-const A_SECOND_AT_LEAST: f64 = 4_000.0;
+const A_SECOND_AT_LEAST: f64 = 2_000.0;
 
 fn batch(number: usize, state: impl Fn() -> Change) -> Vec<ConflictChange> {
     let key = |n| format!("S{}", number * BATCH + n);
