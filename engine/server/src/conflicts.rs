@@ -8,7 +8,8 @@ use syncline_control::{
     Raise,
 };
 use syncline_core::{
-    Closed, ConflictBook, ConflictChange, ConflictState, ConflictWord, Error, Kind, Result,
+    Closed, ConflictBook, ConflictChange, ConflictKind, ConflictState, ConflictWord, Digest, Error,
+    Kind, Result,
 };
 use syncline_runtime::Clock as _;
 use tokio::sync::OnceCell;
@@ -51,6 +52,7 @@ fn noted(entity: &str, change: ConflictChange) -> Result<Noted> {
     let state = match state {
         ConflictState::Closed(why) => Change::Closed { reason: reason(why) },
         ConflictState::Raised { kind, evidence, words, in_force, rules } => {
+            let evidence = question(&evidence, kind, in_force.as_deref(), &rules);
             let unknown = || Error::new(Kind::Internal, format!("{kind} is no kind of conflict"));
             Change::Raised(Raise {
                 kind: NotedKind::from_text(kind.as_str()).ok_or_else(unknown)?,
@@ -63,6 +65,17 @@ fn noted(entity: &str, change: ConflictChange) -> Result<Noted> {
         }
     };
     Ok(Noted { entity: entity.to_owned(), key, subject, state })
+}
+
+/// A digest of all that a person would decide on: the words, which `evidence` stands for, and what else
+/// is shown with them.
+fn question(evidence: &str, kind: ConflictKind, in_force: Option<&str>, rules: &str) -> String {
+    let digest = Digest::default().part(evidence.as_bytes()).part(kind.as_str().as_bytes());
+    let digest = match in_force {
+        Some(value) => digest.with(&[1]).part(value.as_bytes()),
+        None => digest.with(&[0]),
+    };
+    digest.part(rules.as_bytes()).to_string()
 }
 
 fn reason(why: Closed) -> CloseReason {

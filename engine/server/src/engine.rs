@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use syncline_core::{SystemName, Topic};
+use syncline_core::{ReaderName, SystemName};
 use syncline_postgres::Settings;
 use syncline_runtime::{ShutdownTrigger, run, shutdown};
 use tokio::task::JoinHandle;

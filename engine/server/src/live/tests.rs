@@ -23,6 +23,7 @@ fn empty_pipeline(log: &Arc<EmbeddedLog>) -> Pipeline {
         entities: Vec::new(),
         transforms: Vec::new(),
         references: Vec::new(),
+        conflicts: Arc::new(crate::conflicts::Book::new(std::path::Path::new(""))),
         meanings: BTreeMap::new(),
     };
     Pipeline::new(log.clone(), log.clone(), Arc::new(SystemClock), Settings::default(), plan)
