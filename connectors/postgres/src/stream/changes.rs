@@ -49,7 +49,7 @@ impl<'a> Changes<'a> {
 
     /// A transaction begins; `commit` is where the source committed it.
     pub(super) fn begin(&mut self, commit: u64, committed_at: i64) {
-        let transaction = Transaction { epoch: self.from.epoch, commit, committed_at };
+        let transaction = Transaction { epoch: self.from.epoch, commit, committed_at, ours: false };
         self.open = Some(Open { transaction, ordinal: 0, seen: commit < self.from.commit });
     }
 

@@ -9,6 +9,7 @@ use super::golden::GoldenRows;
 use super::incoming::Incoming;
 use super::key::Groups;
 use super::record::RecordKeys;
+use super::returned::must_return;
 use crate::EntityRules;
 use crate::claims::{Claims, Touched, decode, encode};
 use crate::policy::{Compiled, Registry};
@@ -16,7 +17,7 @@ use crate::rows::{RowBuffer, Rows};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use syncline_core::{
-    ChangeBatch, ConflictChange, Cursor, Error, Heard, Kind, LogId, Offset, Resolved, Result,
+    ChangeBatch, ConflictChange, Cursor, Error, Heard, Kind, LogId, Offset, Op, Resolved, Result,
     Sweep, Topic, Transaction,
 };
 
@@ -166,6 +167,9 @@ impl Entity {
                 let mut told = Judged::new(former, &old_claims);
                 let again = self.decide_again(keys[group], &mut told, &mut new, &mut conflicts)?;
                 op = op.or(again);
+            }
+            if op.is_none() && must_return(&self.rules, &mut new, &units) {
+                op = Some(Op::Update);
             }
             if let Some(op) = op {
                 let last = *rows.last().expect("a key has a row") as usize;

@@ -7,6 +7,7 @@ mod incoming;
 mod keep;
 mod key;
 mod record;
+mod returned;
 mod sweep;
 
 pub use keep::Entity;

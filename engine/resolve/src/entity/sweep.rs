@@ -4,6 +4,7 @@ use super::compare::{Again, Judged, Turn, operation, touched_units, turn, turns,
 use super::conflict::dropped;
 use super::golden::GoldenRows;
 use super::keep::Entity;
+use super::returned::must_return;
 use crate::claims::{Observation, Said, Touched, decode, encode};
 use crate::rows::Scanned;
 use syncline_core::{Closed, ConflictChange, Cursor, Op, Resolved, Result, Transaction};
@@ -62,7 +63,8 @@ impl Entity {
             }
         }
         let is_lost = old.exists.exists && new.exists.exists && old.loses_a_value(&self.rules);
-        Ok(op.or(is_lost.then_some(Op::Update)))
+        let is_told = is_lost || (op.is_none() && must_return(&self.rules, new, &units));
+        Ok(op.or(is_told.then_some(Op::Update)))
     }
 
     /// Conflicts are told by the names of their units, which both rules may have.
@@ -97,7 +99,7 @@ impl Entity {
             let gone: Vec<_> = of_mapping
                 .filter_map(|it| {
                     let (record, mark) = (it.record, it.seen?);
-                    Some(Observation { mapping, record, mark, said: Said::Gone })
+                    Some(Observation { mapping, record, mark, said: Said::Gone, echo: false })
                 })
                 .collect();
             if gone.is_empty() {
