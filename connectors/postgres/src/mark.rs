@@ -17,7 +17,10 @@ pub(crate) fn name(reader: &ReaderName, database: &str) -> String {
 /// The statement that marks the transaction it runs in.
 pub(crate) fn statement(name: &str) -> String {
     let name = name.replace('\'', "''");
-    format!("SELECT pg_catalog.pg_logical_emit_message(true, '{PREFIX}', E'{}')", name.replace('\\', "\\\\"))
+    format!(
+        "SELECT pg_catalog.pg_logical_emit_message(true, '{PREFIX}', E'{}')",
+        name.replace('\\', "\\\\")
+    )
 }
 
 #[cfg(test)]

@@ -98,7 +98,8 @@ fn a_transaction_that_was_kept_on_disk_is_marked_too() {
             format!("INSERT INTO t (note) SELECT '{note}' || g FROM generate_series(1, 5000) g")
         };
         // Its first rows are rolled back, with the subtransaction that they are of.
-        let torn = format!("BEGIN; SAVEPOINT s; {}; ROLLBACK TO s; {}; COMMIT", many("x"), many("a"));
+        let torn =
+            format!("BEGIN; SAVEPOINT s; {}; ROLLBACK TO s; {}; COMMIT", many("x"), many("a"));
         let origin = format!("syncline_{}@{name}", reader("person"));
         within_origin(database, &origin, &torn);
         let mark = format!(
