@@ -98,6 +98,15 @@ impl<'a> Claims<'a> {
         }
     }
 
+    /// A mapping's table was emptied: none of its records is there any more, whoever made them. False where
+    /// none was.
+    pub(crate) fn empty(&mut self, mapping: u16, touched: &mut Touched) -> bool {
+        let of_mapping = self.origins.iter_mut().filter(|origin| origin.mapping == mapping);
+        let emptied = of_mapping.filter(|origin| origin.is_in_table()).map(Origin::empty).count();
+        touched.existence |= emptied > 0;
+        emptied > 0
+    }
+
     fn place(&self, of: (u16, &[u8])) -> Result<usize, usize> {
         self.origins.binary_search_by(|it| (it.mapping, it.record).cmp(&of))
     }
@@ -134,6 +143,20 @@ impl<'a> Origin<'a> {
             Some(life) => self.was && !life.run.echo && life.run.value == AWAY,
             None => self.was && !self.is_here(),
         }
+    }
+
+    /// Whether it says something, or its table has it for all that is known.
+    fn is_in_table(&self) -> bool {
+        self.is_here() || self.field(LIFE).is_some_and(|life| life.run.value == HERE)
+    }
+
+    /// Goes with all it ever said; what is said from now on counts.
+    fn empty(&mut self) {
+        let heard = self.fields.iter().map(|field| field.run.last).max();
+        self.was = true;
+        self.gone = self.gone.max(self.seen).max(heard);
+        self.seen = None;
+        self.fields.clear();
     }
 
     /// What it says in a field.
