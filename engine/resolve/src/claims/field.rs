@@ -112,6 +112,16 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// Takes what we wrote for the record's own word from here on; false where it is that already.
+    pub(crate) fn say_again(&mut self, mark: Mark) -> bool {
+        let is_written = self.run.echo && self.run.last < mark;
+        if is_written {
+            self.floor = self.floor.max(Some(self.run.last));
+            self.run = Run { first: mark, last: mark, echo: false, ..self.run };
+        }
+        is_written
+    }
+
     fn is_forgotten(&self, mark: Mark) -> bool {
         self.floor.is_some_and(|floor| mark.position <= floor.position)
     }

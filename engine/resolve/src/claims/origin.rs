@@ -197,7 +197,11 @@ impl<'a> Origin<'a> {
                     self.seen = Some(mark);
                 }
                 if let Some(life) = self.life() {
+                    let was_away = life.run.value == AWAY && life.run.last < mark;
                     hear_life(life, Heard { mark, value: HERE, echo: false });
+                    if was_away {
+                        self.say_again(values, mark, touched);
+                    }
                 }
                 self.was |= self.is_had();
                 self.hear_values(values, (mark, false), touched) || is_later
@@ -288,6 +292,22 @@ impl<'a> Origin<'a> {
             touched.fields.push(id);
         }
         changed
+    }
+
+    /// We removed it, and somebody puts it there again: what it held by our hand is then its word.
+    fn say_again(
+        &mut self,
+        values: &[(u16, Option<&'a [u8]>, u8)],
+        mark: Mark,
+        touched: &mut Touched,
+    ) {
+        for field in self.fields.iter_mut().filter(|field| field.id != LIFE) {
+            let is_same =
+                |it: &&(u16, Option<&[u8]>, u8)| (it.0, it.1) == (field.id, field.run.value);
+            if values.iter().any(|it| is_same(&it)) && field.say_again(mark) {
+                touched.fields.push(field.id);
+            }
+        }
     }
 
     fn go(&mut self, mark: Mark) -> bool {
