@@ -20,11 +20,17 @@ pub(crate) enum What {
     /// A clock is set, by so many µs.
     SetClock(i64),
     /// The source is read; with a crash within the next transaction, or without.
-    Capture { count: usize, crashes: bool },
+    Capture {
+        count: usize,
+        crashes: bool,
+    },
     /// What was read is in the log once more.
     Repeat(usize),
     /// Claims are weighed; with a crash after so many effects, or without.
-    Resolve { count: usize, crash_in: Option<usize> },
+    Resolve {
+        count: usize,
+        crash_in: Option<usize>,
+    },
     /// Golden rows are written.
     Apply(usize),
     /// A job takes back what was written.
@@ -34,12 +40,16 @@ pub(crate) enum What {
     Empty,
     BackUp,
     /// Said to be emptied before what is there is copied, or not.
-    Restore { emptied: bool },
+    Restore {
+        emptied: bool,
+    },
     /// The source can't be read for 30 days, or the target can't be written to.
     FallSilent,
     GoOffline,
     /// The process begins again, with its rules or the others.
-    Restart { others: bool },
+    Restart {
+        others: bool,
+    },
 }
 
 const MINUTE: i64 = 60_000_000;

@@ -7,8 +7,8 @@ use crate::entity::{EntityLog, Entry};
 use crate::setup::Setup;
 use crate::store::Store;
 use crate::system::Deed;
-use crate::value::Cells;
 use crate::topic::{Chunk, Record, Topic, next_chunk};
+use crate::value::Cells;
 use std::collections::BTreeMap;
 use syncline_core::{
     Claims as _, ConflictChange, ConflictKind, ConflictState, Cursor, Heard, LogId, Offset,
@@ -44,8 +44,10 @@ struct Input {
     /// How far it is heard for good, and read.
     next: usize,
     read: usize,
-    /// Up to here what is heard may have been told before.
+    /// Up to here what is heard may have been told before; or until something is heard, where what
+    /// was told was abandoned.
     doubt_until: usize,
+    abandoned: bool,
 }
 
 impl Heart {
@@ -81,7 +83,7 @@ impl Heart {
             let progress = self.entity.progress(LOG, &topic_name(part.name));
             let next = progress.map_or(0, |offset| usize::try_from(offset.0).unwrap());
             let doubt_until = topics[place].records.len();
-            self.inputs[place] = Input { next, read: next, doubt_until };
+            self.inputs[place] = Input { next, read: next, doubt_until, abandoned: false };
         }
         if self.entity.is_outdated() {
             let at = Transaction { epoch: 0, commit: 0, committed_at: 0, ours: false };
@@ -114,6 +116,11 @@ impl Heart {
         self.inputs[system].next
     }
 
+    /// How many are read.
+    pub(crate) fn read(&self, system: usize) -> usize {
+        self.inputs[system].read
+    }
+
     /// Reads some entries of a system's log; while a transaction is open, of its own.
     pub(crate) fn step(
         &mut self,
@@ -133,6 +140,7 @@ impl Heart {
         if let Some(next) = chunk.commit {
             self.end()?;
             self.commit(setup, system, next)?;
+            self.inputs[system].abandoned &= chunk.records.is_empty();
         }
         Ok(())
     }
@@ -162,13 +170,13 @@ impl Heart {
         }
         let part = &setup.parts[system];
         let mapped = map(part, told);
-        let Input { next, doubt_until, .. } = self.inputs[system];
+        let Input { next, doubt_until, abandoned, .. } = self.inputs[system];
         let heard = Heard {
             mapping: &part.mapping(),
             source: &mapped.source,
             rows: &mapped.rows,
             origins: &mapped.origins,
-            in_doubt: next < doubt_until,
+            in_doubt: abandoned || next < doubt_until,
         };
         let resolved = self.entity.hear(heard).unwrap();
         self.emit(system, resolved)
@@ -234,7 +242,7 @@ impl Heart {
         self.effect()?;
         self.entity.rollback().unwrap();
         let input = &mut self.inputs[system];
-        input.read = input.next;
+        (input.read, input.abandoned) = (input.next, true);
         Ok(())
     }
 

@@ -9,6 +9,7 @@ use crate::value::{Cells, SEATS};
 use crate::world::World;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use syncline_resolve::{EntityRules, Existence};
 
 type Judgement = Result<(), String>;
 
@@ -65,17 +66,19 @@ fn holds_golden(
     let part = &system.part;
     let Some(written) = part.writes else { return Ok(()) };
     let rules = &world.setup.rules[0];
-    let is_asked = |key: u8, subject: &str| world.heart.book.contains_key(&(key, subject.to_owned()));
+    let is_asked =
+        |key: u8, subject: &str| world.heart.book.contains_key(&(key, subject.to_owned()));
     for key in (0..KEYS).filter(|&key| !is_asked(key, "existence")) {
         let name = format!("k{key} in {}", part.name);
-        let its = all.iter().find(|it| it.key == key && world.systems[it.system].part.name == part.name);
+        let its =
+            all.iter().find(|it| it.key == key && world.systems[it.system].part.name == part.name);
         let row = system.table.get(&key);
         let Some(cells) = golden.get(&key) else {
             let is_own = its.is_some_and(|its| its.had);
             if row.is_some() && !is_own {
                 return Err(format!("{name} is there, and nobody wants it"));
             }
-            if std::env::var("LAX").is_err() && is_own && !world.heart.log.ever_was(key) && row.is_none() {
+            if is_own && row.is_none() && !may_have_been(world, all, key) {
                 return Err(format!("{name} was deleted, and never was ours"));
             }
             continue;
@@ -93,6 +96,20 @@ fn holds_golden(
         }
     }
     Ok(())
+}
+
+/// Whether an entity was told to exist, or may have been before a crash.
+fn may_have_been(world: &World, all: &[Spoken], key: u8) -> bool {
+    let ever = |name: &str| {
+        let mut of_key = all.iter().filter(|it| it.key == key && it.ever);
+        of_key.any(|it| world.setup.parts[it.system].name == name)
+    };
+    let could = |rules: &EntityRules| match &rules.existence {
+        Existence::Owner(owner) => ever(owner.as_str()),
+        Existence::All => rules.mappings.iter().all(|mapping| ever(mapping.system.as_str())),
+        Existence::Any | Existence::Ask => true,
+    };
+    world.heart.log.ever_was(key) || world.setup.rules.iter().any(could)
 }
 
 /// Nothing is written any more.

@@ -36,12 +36,7 @@ struct Word<'a> {
     since: When,
 }
 
-pub(crate) fn decide(
-    parts: &[Part],
-    rules: &EntityRules,
-    spoken: &[Spoken],
-    key: u8,
-) -> Decided {
+pub(crate) fn decide(parts: &[Part], rules: &EntityRules, spoken: &[Spoken], key: u8) -> Decided {
     let of_key: Vec<&Spoken> = spoken.iter().filter(|it| it.key == key).collect();
     let (exists, is_torn) = exists(parts, rules, &of_key);
     let answer = |unit: &Unit| answer(&Asked { parts, unit, records: &of_key });
@@ -128,8 +123,7 @@ fn answer(asked: &Asked<'_>) -> Answer {
         return settled(asked.nothing());
     }
     let computed = computed(&asked.unit.policy, &words);
-    let answer =
-        computed.map_or_else(|| chosen(asked, &words), |value| settled(vec![value]));
+    let answer = computed.map_or_else(|| chosen(asked, &words), |value| settled(vec![value]));
     let differ = words.iter().any(|word| word.value != words[0].value);
     let is_held = answer.conflict.is_none() && differ && is_flapping(asked);
     if is_held { held(asked, &words, answer) } else { answer }
@@ -194,10 +188,8 @@ fn first_of<'w, 'a>(list: &[SystemName], among: &[&'w Word<'a>]) -> Option<&'w W
 fn chosen(asked: &Asked<'_>, words: &[Word<'_>]) -> Answer {
     let every: Vec<&Word<'_>> = words.iter().collect();
     let settled = |value: &[Value]| Answer { any_of: vec![value.to_vec()], conflict: None };
-    let open = || Answer {
-        any_of: last_agreed(asked),
-        conflict: Some(ConflictKind::ValueConcurrent),
-    };
+    let open =
+        || Answer { any_of: last_agreed(asked), conflict: Some(ConflictKind::ValueConcurrent) };
     if let Policy::Prefer(list) = &asked.unit.policy {
         let first = first_of(list, &every);
         return settled(&first.map_or_else(|| asked.nothing(), |word| word.value.clone()));
@@ -262,32 +254,35 @@ fn greatest<'w, 'a>(policy: &Policy, words: &'w [Word<'a>]) -> &'w Word<'a> {
 }
 
 /// What was last agreed on: the latest moment at which all who held anything held the same, by
-/// their clocks; what was copied was always so. Of what we wrote several times in a row the heart keeps
-/// the last, and it forgets what is long past: where it did, each moment may be the one.
+/// their clocks; what was copied was always so.
+///
+/// The heart forgets what is long past, and what a system came to hold by our hand, which counts here, is
+/// no reason to decide anew: then it may be anything that somebody held.
 fn last_agreed(asked: &Asked<'_>) -> Vec<Vec<Value>> {
     let lines: Vec<Vec<(i64, Vec<Value>)>> =
         asked.records.iter().filter(|it| it.speaks).map(|it| line(asked, it)).collect();
     let moments: BTreeSet<i64> = lines.iter().flatten().map(|step| step.0).collect();
     let mut agreed = Vec::new();
     for moment in moments.into_iter().rev() {
-        let now = lines.iter().filter_map(|line| {
-            line.iter().rfind(|(at, _)| *at <= moment).map(|(_, value)| value)
-        });
+        let now = lines
+            .iter()
+            .filter_map(|line| line.iter().rfind(|(at, _)| *at <= moment).map(|(_, value)| value));
         let said: Vec<&Vec<Value>> = now.filter(|value| asked.says(value)).collect();
         if !said.is_empty() && said.iter().all(|value| *value == said[0]) {
             agreed.push(said[0].clone());
         }
     }
     agreed.push(asked.nothing());
-    let forgets = |record: &&Spoken| asked.fields().any(|field| is_forgetful(&record.fields[field]));
-    if !asked.records.iter().any(|record| forgets(record)) {
+    let of_unit =
+        |record: &Spoken| asked.fields().map(|field| record.fields[field].clone()).collect();
+    let held: Vec<Vec<Held>> =
+        asked.records.iter().flat_map(|it| -> Vec<_> { of_unit(it) }).collect();
+    if held.iter().any(|held| held.len() > 15 || held.iter().any(|it| it.ours)) {
+        agreed.extend(lines.into_iter().flatten().map(|step| step.1));
+    } else {
         agreed.truncate(1);
     }
     agreed
-}
-
-fn is_forgetful(held: &[Held]) -> bool {
-    held.len() > 15 || held.windows(2).any(|pair| pair[0].ours && pair[1].ours)
 }
 
 /// What a record held of a unit, step by step.
@@ -325,7 +320,7 @@ pub(crate) fn flaps(held: &[Held]) -> bool {
             let (word, written) = (pair[0], pair[1]);
             !word.ours
                 && written.ours
-                && (&word.value, &written.value) == (&last[0].value, &last[1].value)
+                && word.value == last[0].value
                 && word.since.micros - written.since.micros <= HOUR
         })
 }

@@ -51,6 +51,7 @@ impl Spoken {
     }
 
     fn put(&mut self, put: &Put, part: &Part, since: When, ours: bool) {
+        // We removed it, and somebody puts it there again.
         let is_back = !ours && self.life == Some((false, true));
         if !ours {
             self.speaks = true;
@@ -66,7 +67,8 @@ impl Spoken {
             }
             let value = put.row.cells[field].clone();
             let held = &mut self.fields[field];
-            if is_back || held.last().is_none_or(|last| last.value != value) {
+            let is_other = |last: &Held| last.value != value || (is_back && last.ours);
+            if held.last().is_none_or(is_other) {
                 held.push(Held { value, since, ours });
             }
         }
@@ -139,8 +141,7 @@ fn take(
                 followed = (former.0 == key && before.speaks).then(|| before.fields.clone());
                 before.go(ours);
             }
-            let record =
-                records.entry((key, put.record)).or_insert_with(|| new(key, put.record));
+            let record = records.entry((key, put.record)).or_insert_with(|| new(key, put.record));
             if let Some(fields) = followed.filter(|_| !record.speaks) {
                 record.fields = fields;
             }

@@ -23,7 +23,10 @@ pub(crate) struct Row {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Deed {
     Put(Put),
-    Gone { record: u8, key: u8 },
+    Gone {
+        record: u8,
+        key: u8,
+    },
     /// The table was emptied.
     Emptied,
 }

@@ -18,6 +18,8 @@ pub(crate) struct World {
     pub(crate) heart: Heart,
     /// Whether the other rules are in force.
     pub(crate) others: bool,
+    /// Whether something may have been told that was lost in a crash.
+    crashed: bool,
     /// µs by all clocks that are right.
     now: i64,
     silent_until: Vec<i64>,
@@ -34,6 +36,7 @@ impl World {
             topics: (0..count).map(|_| Topic::default()).collect(),
             heart: Heart::new(&setup),
             others: false,
+            crashed: false,
             now: 1_750_000_000_000_000,
             silent_until: vec![0; count],
             offline_until: vec![0; count],
@@ -88,10 +91,7 @@ impl World {
             What::Restore { emptied } => drop(self.systems[system].restore(self.now, emptied)),
             What::FallSilent => self.silent_until[system] = self.now + MONTH,
             What::GoOffline => self.offline_until[system] = self.now + MONTH,
-            What::Restart { others } => {
-                self.others = others;
-                self.restart(&mut draw);
-            }
+            What::Restart { others } => self.change_rules(others, &mut draw),
         }
         self.tell(|world| world.sentence(event, before));
     }
@@ -122,19 +122,35 @@ impl World {
         }
     }
 
-    fn resolve(
-        &mut self,
-        system: usize,
-        count: usize,
-        crash_in: Option<usize>,
-        draw: &mut Draw,
-    ) {
+    fn resolve(&mut self, system: usize, count: usize, crash_in: Option<usize>, draw: &mut Draw) {
         self.heart.crash_in = crash_in;
         if let Err(Crash) = self.heart.step(&self.setup, &self.topics, system, count) {
-            self.tell(|world| format!("    crash; {} is read again", world.setup.parts[system].name));
+            self.tell(|world| {
+                format!("    crash; {} is read again", world.setup.parts[system].name)
+            });
+            self.crashed = true;
             self.restart(draw);
         }
         self.heart.crash_in = None;
+    }
+
+    /// After a crash that is first made good by the same rules: what other rules told before it, nobody
+    /// would know of.
+    fn change_rules(&mut self, others: bool, draw: &mut Draw) {
+        while self.crashed && self.hear_what_is_there(draw) {}
+        (self.crashed, self.others) = (false, others);
+        self.restart(draw);
+    }
+
+    /// Whether there was anything to hear.
+    fn hear_what_is_there(&mut self, draw: &mut Draw) -> bool {
+        let is_there = |world: &Self, system: usize| {
+            world.heart.read(system) < world.topics[system].records.len()
+        };
+        let waiting: Vec<usize> =
+            (0..self.systems.len()).filter(|&system| is_there(self, system)).collect();
+        waiting.iter().for_each(|&system| self.resolve(system, 8, None, draw));
+        !waiting.is_empty()
     }
 
     /// Begins again until no crash comes in between.
@@ -173,11 +189,13 @@ impl World {
 
     /// Goes on with its own rules until nothing is left to do.
     pub(crate) fn come_to_rest(&mut self, draw: &mut Draw) -> Result<(), String> {
-        self.now = self.silent_until.iter().chain(&self.offline_until).fold(self.now, |now, &it| {
-            now.max(it)
-        });
-        if std::mem::take(&mut self.others) {
-            self.restart(draw);
+        self.now = self
+            .silent_until
+            .iter()
+            .chain(&self.offline_until)
+            .fold(self.now, |now, &it| now.max(it));
+        if self.others {
+            self.change_rules(false, draw);
         }
         self.tell(|_| "all comes to rest".to_owned());
         for _ in 0..ROUNDS_MAX {
