@@ -80,7 +80,8 @@ impl<'a> Field<'a> {
     }
 
     /// Whether the record goes to and fro: again and again, soon after something was written to it, it
-    /// said what it had said before.
+    /// said what it had said before. What was written may be one thing and then another: when a person is
+    /// asked, another value may be in force meanwhile.
     pub(crate) fn flaps(&self) -> bool {
         let begun = usize::from(self.run.echo);
         let runs: Vec<_> = self.runs().skip(begun).take(2 * FLAPS).collect();
@@ -91,7 +92,7 @@ impl<'a> Field<'a> {
             && runs.chunks_exact(2).all(|pair| {
                 let (word, echo) = (pair[0], pair[1]);
                 (word.echo, echo.echo) == (false, true)
-                    && (word.value, echo.value) == (runs[0].value, runs[1].value)
+                    && word.value == runs[0].value
                     && is_soon(echo.first, word.first)
             })
     }
@@ -109,6 +110,16 @@ impl<'a> Field<'a> {
             Ordering::Less if self.is_forgotten(heard.mark) => {}
             Ordering::Less => self.hear_earlier(heard, older_max),
         }
+    }
+
+    /// Takes what we wrote for the record's own word from here on; false where it is that already.
+    pub(crate) fn say_again(&mut self, mark: Mark) -> bool {
+        let is_written = self.run.echo && self.run.last < mark;
+        if is_written {
+            self.floor = self.floor.max(Some(self.run.last));
+            self.run = Run { first: mark, last: mark, echo: false, ..self.run };
+        }
+        is_written
     }
 
     fn is_forgotten(&self, mark: Mark) -> bool {

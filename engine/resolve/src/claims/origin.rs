@@ -98,6 +98,15 @@ impl<'a> Claims<'a> {
         }
     }
 
+    /// A mapping's table was emptied: none of its records is there any more, whoever made them. False where
+    /// none was.
+    pub(crate) fn empty(&mut self, mapping: u16, touched: &mut Touched) -> bool {
+        let of_mapping = self.origins.iter_mut().filter(|origin| origin.mapping == mapping);
+        let emptied = of_mapping.filter(|origin| origin.is_in_table()).map(Origin::empty).count();
+        touched.existence |= emptied > 0;
+        emptied > 0
+    }
+
     fn place(&self, of: (u16, &[u8])) -> Result<usize, usize> {
         self.origins.binary_search_by(|it| (it.mapping, it.record).cmp(&of))
     }
@@ -134,6 +143,20 @@ impl<'a> Origin<'a> {
             Some(life) => self.was && !life.run.echo && life.run.value == AWAY,
             None => self.was && !self.is_here(),
         }
+    }
+
+    /// Whether it says something, or its table has it for all that is known.
+    fn is_in_table(&self) -> bool {
+        self.is_here() || self.field(LIFE).is_some_and(|life| life.run.value == HERE)
+    }
+
+    /// Goes with all it ever said; what is said from now on counts.
+    fn empty(&mut self) {
+        let heard = self.fields.iter().map(|field| field.run.last).max();
+        self.was = true;
+        self.gone = self.gone.max(self.seen).max(heard);
+        self.seen = None;
+        self.fields.clear();
     }
 
     /// What it says in a field.
@@ -174,7 +197,11 @@ impl<'a> Origin<'a> {
                     self.seen = Some(mark);
                 }
                 if let Some(life) = self.life() {
+                    let was_away = life.run.value == AWAY && life.run.last < mark;
                     hear_life(life, Heard { mark, value: HERE, echo: false });
+                    if was_away {
+                        self.say_again(values, mark, touched);
+                    }
                 }
                 self.was |= self.is_had();
                 self.hear_values(values, (mark, false), touched) || is_later
@@ -265,6 +292,22 @@ impl<'a> Origin<'a> {
             touched.fields.push(id);
         }
         changed
+    }
+
+    /// We removed it, and somebody puts it there again: what it held by our hand is then its word.
+    fn say_again(
+        &mut self,
+        values: &[(u16, Option<&'a [u8]>, u8)],
+        mark: Mark,
+        touched: &mut Touched,
+    ) {
+        for field in self.fields.iter_mut().filter(|field| field.id != LIFE) {
+            let is_same =
+                |it: &&(u16, Option<&[u8]>, u8)| (it.0, it.1) == (field.id, field.run.value);
+            if values.iter().any(|it| is_same(&it)) && field.say_again(mark) {
+                touched.fields.push(field.id);
+            }
+        }
     }
 
     fn go(&mut self, mark: Mark) -> bool {
