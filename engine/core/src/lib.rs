@@ -25,6 +25,7 @@ mod conflict;
 mod digest;
 mod entry;
 mod error;
+mod gate;
 mod key;
 mod log;
 mod parked;
@@ -46,6 +47,7 @@ pub use conflict::{
 pub use digest::Digest;
 pub use entry::{Body, Boundary, Entry};
 pub use error::{Error, Kind, Outcome, Result, Retry};
+pub use gate::{Gates, MassChange, MassKind};
 pub use key::{KeyRows, KeyTexts, key_text};
 pub use log::{Appended, ChangeLog, Checkpoints, LogId, Offset, ReaderName, Record, Tail, Topic};
 pub use parked::{ParkKey, ParkMark, Parked, Stage};

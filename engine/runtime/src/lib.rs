@@ -41,7 +41,7 @@ pub use pipeline::{
     EntityPlan, MakeSink, MakeSource, Pipeline, Plan, SinkPlan, SourcePlan, parked_before_entity,
     run,
 };
-pub use settings::Settings;
+pub use settings::{GateSettings, Settings};
 pub use shutdown::{Shutdown, ShutdownTrigger, shutdown};
 pub use status::{
     CaptureStatus, LaneStatus, Latency, LoopState, MappingStatus, Registry, SnapshotStatus, Status,

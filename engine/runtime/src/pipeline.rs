@@ -13,8 +13,8 @@ use crate::{Backfills, Registry, Settings, Shutdown, ShutdownTrigger, notes, shu
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use syncline_core::{
-    ChangeLog, Checkpoints, Claims, ConflictBook, Error, Kind, Parked, ReaderName, Result, Sink,
-    Source, SystemName, TableName, TableSchema, Topic, Transform,
+    ChangeLog, Checkpoints, Claims, ConflictBook, Error, Gates, Kind, Parked, ReaderName, Result,
+    Sink, Source, SystemName, TableName, TableSchema, Topic, Transform,
 };
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
@@ -68,6 +68,8 @@ pub struct Plan {
     pub meanings: BTreeMap<String, String>,
     /// Where conflicts are written down.
     pub conflicts: Arc<dyn ConflictBook>,
+    /// Where mass changes wait for a person.
+    pub gates: Arc<dyn Gates>,
 }
 
 /// Everything that [`run`] needs.
@@ -84,6 +86,7 @@ pub struct Pipeline {
     lanes: Vec<LanePlan>,
     mappings: Vec<Planned>,
     conflicts: Arc<dyn ConflictBook>,
+    gates: Arc<dyn Gates>,
 }
 
 impl Pipeline {
@@ -99,7 +102,8 @@ impl Pipeline {
         settings: Settings,
         plan: Plan,
     ) -> Result<Self> {
-        let Plan { sources, sinks, entities, transforms, references, meanings, conflicts } = plan;
+        let Plan { sources, sinks, entities, transforms, references, meanings, conflicts, gates } =
+            plan;
         let claims = entities.iter().map(|it| (it.schema.name().to_string(), it.claims.id()));
         let mappings = plan_mappings(&transforms, &meanings, &claims.collect());
         let resolves = plan_resolves(entities, &transforms)?;
@@ -125,6 +129,7 @@ impl Pipeline {
             lanes,
             mappings,
             conflicts,
+            gates,
         })
     }
 
@@ -293,6 +298,7 @@ fn start(pipeline: Pipeline, readers: Arc<Readers>, loops_end: &Shutdown) -> Loo
         lanes,
         mappings: _,
         conflicts,
+        gates,
     } = pipeline;
     let mut captures = Vec::new();
     for SourcePlan { system, make } in sources {
@@ -336,6 +342,7 @@ fn start(pipeline: Pipeline, readers: Arc<Readers>, loops_end: &Shutdown) -> Loo
             readers: readers.clone(),
             backfills: backfills.clone(),
             sink: Mutex::new(make()),
+            gates: gates.clone(),
             log: log.clone(),
             registry: registry.clone(),
             marks: marks.clone(),

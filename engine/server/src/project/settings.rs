@@ -1,7 +1,7 @@
 //! `syncline.toml`: what the project is called, where its state rests, and its systems.
 
 use super::document::{Document, Section, Value, Wrong};
-use super::limits::{log_settings, runtime_settings};
+use super::limits::{gate_settings, log_settings, runtime_settings};
 use super::systems::System;
 use crate::problem::{Place, Problem};
 use std::collections::BTreeMap;
@@ -61,7 +61,8 @@ impl Settings {
             address
         });
         let log = log_settings(root.section("log").as_ref());
-        let runtime = runtime_settings(root.section("runtime").as_ref());
+        let mut runtime = runtime_settings(root.section("runtime").as_ref());
+        runtime.gates = gate_settings(root.section("gates").as_ref());
         let systems = root.required_section("systems").map(|section| read_systems(&section));
         let (name, time_zone) = project?;
         let (systems, clock_uncertainty) = systems?;
