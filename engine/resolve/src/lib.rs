@@ -18,6 +18,7 @@ mod mark;
 mod policy;
 mod rows;
 mod rules;
+mod text;
 
 pub use entity::{Entity, RecordKeys};
 pub use mark::{Mark, Stamp};
