@@ -13,6 +13,7 @@ pub mod store;
 
 mod cells;
 mod claims;
+pub mod decisions;
 mod entity;
 mod mark;
 mod policy;

@@ -13,9 +13,11 @@ pub(crate) struct Incoming<'b> {
     records: &'b RecordKeys,
     mapping: u16,
     marks: Vec<Mark>,
-    /// Field number, cells, place in the batch, runs kept; sorted by number.
-    columns: Vec<(u16, Cells, usize, u8)>,
+    columns: Vec<ClaimedColumn>,
 }
+
+/// Field number, cells, place in the batch, runs kept.
+type ClaimedColumn = (u16, Cells, usize, u8);
 
 impl<'b> Incoming<'b> {
     /// The mapping's schema names the entity's columns that it speaks of.
@@ -36,6 +38,16 @@ impl<'b> Incoming<'b> {
             let cells = Cells::of(batch.columns().column(place))?;
             columns.push((field, cells, place, rules.older_max(field)));
         }
+        Ok(Self::of_columns(mapping, batch, records, columns))
+    }
+
+    /// With the cells of these columns.
+    pub(super) fn of_columns(
+        mapping: u16,
+        batch: &'b ChangeBatch,
+        records: &'b RecordKeys,
+        mut columns: Vec<ClaimedColumn>,
+    ) -> Self {
         columns.sort_unstable_by_key(|column| column.0);
         let rows = batch.row_transactions().zip(batch.ordinals().iter()).enumerate();
         let marks = rows
@@ -43,7 +55,7 @@ impl<'b> Incoming<'b> {
                 mark(transaction, *ordinal, batch.op(row) == Op::Snapshot)
             })
             .collect();
-        Ok(Self { batch, records, mapping, marks, columns })
+        Self { batch, records, mapping, marks, columns }
     }
 
     /// What a row says.

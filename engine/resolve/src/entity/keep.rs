@@ -11,6 +11,7 @@ use super::key::Groups;
 use super::record::RecordKeys;
 use crate::EntityRules;
 use crate::claims::{Claims, Touched, decode, encode};
+use crate::decisions;
 use crate::policy::{Compiled, Registry};
 use crate::rows::{RowBuffer, Rows};
 use serde::{Deserialize, Serialize};
@@ -32,7 +33,7 @@ pub struct Entity {
     /// Whether the head in the store says what holds.
     pub(super) is_headed: bool,
     note: Note,
-    buffer: RowBuffer,
+    pub(super) buffer: RowBuffer,
     encoded: Vec<u8>,
 }
 
@@ -233,6 +234,9 @@ impl syncline_core::Claims for Entity {
 
     fn hear(&mut self, heard: Heard<'_>) -> Result<Resolved> {
         let records = RecordKeys::of(heard.source, heard.rows, heard.origins);
+        if heard.mapping == decisions::mapping_of(self.rules.rules.schema.name()) {
+            return self.hear_decisions(heard.rows, &records, heard.in_doubt);
+        }
         self.hear_rows(heard.mapping, heard.rows, &records, heard.in_doubt)
     }
 

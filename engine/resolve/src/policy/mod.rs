@@ -10,9 +10,11 @@ mod typed;
 mod unit;
 mod word;
 
-pub(crate) use compiled::{Compiled, CompiledUnit, EXISTENCE_NAME, Registry};
+pub(crate) use compiled::{Compiled, CompiledUnit, EXISTENCE, EXISTENCE_NAME, Registry};
+pub(crate) use decision::{decision_cell, decision_id};
 
 pub(crate) use existence::{Exists, exists};
+pub(crate) use sets::{parse as parse_set, write as write_set};
 pub(crate) use unit::{By, Verdict, decide};
 #[cfg(test)]
 pub(crate) use word::evidence;
