@@ -137,9 +137,7 @@ impl Entity {
         }
         let cell = |(value, &column): (&Option<String>, &usize)| {
             let cell = match value {
-                Some(value) => {
-                    Some(text::read(&self.rules.rules.schema.columns()[column], value)?)
-                }
+                Some(value) => Some(text::read(&self.rules.rules.schema.columns()[column], value)?),
                 None => None,
             };
             Some((self.rules.fields[column], decision_cell(evidence, cell.as_deref())))

@@ -102,9 +102,8 @@ mod tests {
             Just(i64::MIN),
             -200_000_000_000_000_000_i64..200_000_000_000_000_000,
         ];
-        let timestamp = |zone: Option<&str>| {
-            DataType::Timestamp(TimeUnit::Microsecond, zone.map(Into::into))
-        };
+        let timestamp =
+            |zone: Option<&str>| DataType::Timestamp(TimeUnit::Microsecond, zone.map(Into::into));
         let (naive, aware) = (timestamp(None), timestamp(Some("UTC")));
         let day = prop_oneof![any::<i32>(), Just(i32::MAX), Just(i32::MIN), -800_000_i32..80_000];
         let decimal = (1_u8..=38, -4_i8..=38).prop_flat_map(|(precision, scale)| {

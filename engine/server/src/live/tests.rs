@@ -23,7 +23,10 @@ fn empty_pipeline(log: &Arc<EmbeddedLog>) -> Pipeline {
         entities: Vec::new(),
         transforms: Vec::new(),
         references: Vec::new(),
-        conflicts: Arc::new(crate::conflicts::Book::new(std::path::Path::new(""))),
+        conflicts: Arc::new(crate::conflicts::Book::new(
+            Arc::new(crate::decisions::Store::new(std::path::Path::new(""))),
+            crate::policies::Policies::of(&[]),
+        )),
         meanings: BTreeMap::new(),
     };
     Pipeline::new(log.clone(), log.clone(), Arc::new(SystemClock), Settings::default(), plan)
