@@ -25,3 +25,4 @@ pub use entity::{Entity, RecordKeys};
 pub use mark::{Mark, Stamp};
 pub use rows::{MemoryRows, RowBuffer, Rows, Scanned};
 pub use rules::{ClaimingMapping, EntityRules, Existence, Fallback, Policy, Unit};
+pub use text::utc;

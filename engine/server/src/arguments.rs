@@ -1,7 +1,14 @@
 //! The command line: what can be said, and the help that explains it.
 
+mod conflicts;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+
+pub(crate) use conflicts::{
+    Choice, ConflictFilter, ConflictsAction, ConflictsArguments, Decide, Exists, Export,
+    ExportFormat, List, Show, Undo,
+};
 
 /// Keeps an institution's systems in agreement: reads every change, maps it by SQL, writes it.
 #[derive(Debug, Parser)]
@@ -89,6 +96,11 @@ pub(crate) enum Command {
         syncline parked replay lms person/to_lms.sql\n  \
         syncline parked drop lms person/to_lms.sql --key '[\"S1042\"]'")]
     Parked(ParkedArguments),
+    /// List, show, decide and undo what systems disagree on.
+    #[command(after_help = "Examples:\n  syncline conflicts list\n  \
+        syncline conflicts show 17\n  \
+        syncline conflicts decide 17 --take hr --note 'asked the person'")]
+    Conflicts(ConflictsArguments),
     /// Find what is wrong with the systems' set-up, and the statement that mends it.
     #[command(after_help = "Examples:\n  syncline doctor")]
     Doctor,

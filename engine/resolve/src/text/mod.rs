@@ -11,4 +11,5 @@ mod number;
 mod time;
 mod value;
 
+pub use time::utc;
 pub(crate) use value::{read, write};

@@ -21,6 +21,12 @@ pub(super) enum Zone {
     Utc,
 }
 
+/// A time in UTC as text, from its microseconds since 1970.
+#[must_use]
+pub fn utc(micros: i64) -> String {
+    write_timestamp(micros, Zone::Utc)
+}
+
 /// A date from its days since 1970-01-01.
 pub(super) fn write_date(days: i32) -> String {
     match days {

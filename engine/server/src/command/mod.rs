@@ -2,6 +2,7 @@
 
 mod backfill;
 mod check;
+mod conflicts;
 mod dispatch;
 mod doctor;
 mod explain;
