@@ -13,13 +13,16 @@ pub mod store;
 
 mod cells;
 mod claims;
+pub mod decisions;
 mod entity;
 mod mark;
 mod policy;
 mod rows;
 mod rules;
+mod text;
 
 pub use entity::{Entity, RecordKeys};
 pub use mark::{Mark, Stamp};
 pub use rows::{MemoryRows, RowBuffer, Rows, Scanned};
 pub use rules::{ClaimingMapping, EntityRules, Existence, Fallback, Policy, Unit};
+pub use text::utc;

@@ -1,7 +1,16 @@
 //! The command line: what can be said, and the help that explains it.
 
+mod conflicts;
+mod gates;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+
+pub(crate) use conflicts::{
+    Choice, ConflictFilter, ConflictsAction, ConflictsArguments, Decide, Exists, Export,
+    ExportFormat, List, Show, Undo,
+};
+pub(crate) use gates::{GatesAction, GatesArguments, OpenGate};
 
 /// Keeps an institution's systems in agreement: reads every change, maps it by SQL, writes it.
 #[derive(Debug, Parser)]
@@ -89,6 +98,14 @@ pub(crate) enum Command {
         syncline parked replay lms person/to_lms.sql\n  \
         syncline parked drop lms person/to_lms.sql --key '[\"S1042\"]'")]
     Parked(ParkedArguments),
+    /// List, show, decide and undo what systems disagree on.
+    #[command(after_help = "Examples:\n  syncline conflicts list\n  \
+        syncline conflicts show 17\n  \
+        syncline conflicts decide 17 --take hr --note 'asked the person'")]
+    Conflicts(ConflictsArguments),
+    /// Show where much of a table would go at once and waits, and let it pass.
+    #[command(after_help = "Examples:\n  syncline gates list\n  syncline gates open 12")]
+    Gates(GatesArguments),
     /// Find what is wrong with the systems' set-up, and the statement that mends it.
     #[command(after_help = "Examples:\n  syncline doctor")]
     Doctor,

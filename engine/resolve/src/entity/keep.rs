@@ -12,6 +12,7 @@ use super::record::RecordKeys;
 use super::returned::must_return;
 use crate::EntityRules;
 use crate::claims::{Claims, Touched, decode, encode};
+use crate::decisions;
 use crate::policy::{Compiled, Registry, exists};
 use crate::rows::{RowBuffer, Rows};
 use serde::{Deserialize, Serialize};
@@ -33,7 +34,7 @@ pub struct Entity {
     /// Whether the head in the store says what holds.
     pub(super) is_headed: bool,
     note: Note,
-    buffer: RowBuffer,
+    pub(super) buffer: RowBuffer,
     encoded: Vec<u8>,
 }
 
@@ -242,6 +243,9 @@ impl syncline_core::Claims for Entity {
 
     fn hear(&mut self, heard: Heard<'_>) -> Result<Resolved> {
         let records = RecordKeys::of(heard.source, heard.rows, heard.origins);
+        if heard.mapping == decisions::mapping_of(self.rules.rules.schema.name()) {
+            return self.hear_decisions(heard.rows, &records, heard.in_doubt);
+        }
         self.hear_rows(heard.mapping, heard.rows, &records, heard.in_doubt)
     }
 

@@ -2,6 +2,7 @@
 
 mod compare;
 mod conflict;
+mod decided;
 mod golden;
 mod incoming;
 mod keep;

@@ -1,6 +1,8 @@
 //! What is done over all claims: deciding again by other rules, and forgetting a table that was emptied.
 
-use super::compare::{Again, Judged, Turn, operation, touched_units, turn, turns, unit_turn};
+use super::compare::{
+    Again, Judged, Turn, existence_turn, operation, touched_units, turns, unit_turn,
+};
 use super::conflict::dropped;
 use super::golden::GoldenRows;
 use super::keep::Entity;
@@ -78,7 +80,7 @@ impl Entity {
             let former = old.unit_named(&self.rules.units[unit].name);
             turns.extend(unit_turn((old, former), (new, unit), Closed::RulesChanged));
         }
-        turns.extend(turn(None, old.exists.conflict, new.exists.conflict, Closed::RulesChanged));
+        turns.extend(existence_turn(old, new, Closed::RulesChanged));
         turns
     }
 

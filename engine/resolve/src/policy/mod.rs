@@ -11,9 +11,13 @@ mod typed;
 mod unit;
 mod word;
 
-pub(crate) use compiled::{Compiled, CompiledMapping, CompiledUnit, EXISTENCE_NAME, Registry};
+pub(crate) use compiled::{
+    Compiled, CompiledMapping, CompiledUnit, EXISTENCE, EXISTENCE_NAME, Registry,
+};
+pub(crate) use decision::{decision_cell, decision_id};
 
 pub(crate) use existence::{Exists, exists};
+pub(crate) use sets::{parse as parse_set, write as write_set};
 pub(crate) use unit::{Agreed, By, Verdict, decide};
 #[cfg(test)]
 pub(crate) use word::evidence;

@@ -1,6 +1,8 @@
 //! From the command line to the command.
 
-use super::{backfill, check, doctor, explain, init, lock, parked, plan, preview, status, test};
+use super::{
+    backfill, check, conflicts, doctor, explain, init, lock, parked, plan, preview, status, test,
+};
 use crate::arguments::{Arguments, Command};
 use crate::demo;
 use crate::output::Output;
@@ -40,6 +42,8 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome<Exit> {
         Command::Status => status::run(&context).await,
         Command::Backfill(backfill) => backfill::run(&context, &backfill).await,
         Command::Parked(parked) => parked::run(&context, parked.action).await,
+        Command::Gates(gates) => super::gates::run(&context, gates.action).await,
+        Command::Conflicts(conflicts) => conflicts::run(&context, conflicts.action).await,
         Command::Doctor => doctor::run(&context).await,
         Command::Demo(demo) => demo::run(context.output, &demo).await,
     }

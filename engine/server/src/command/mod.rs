@@ -2,10 +2,12 @@
 
 mod backfill;
 mod check;
+mod conflicts;
 mod dispatch;
 mod doctor;
 mod explain;
 mod explain_field;
+mod gates;
 mod init;
 mod lock;
 mod parked;

@@ -17,13 +17,18 @@ use tokio::time::timeout;
 const SOON: Duration = Duration::from_secs(10);
 
 fn empty_pipeline(log: &Arc<EmbeddedLog>) -> Pipeline {
+    let store = Arc::new(crate::decisions::Store::new(std::path::Path::new("")));
     let plan = Plan {
         sources: Vec::new(),
         sinks: Vec::new(),
         entities: Vec::new(),
         transforms: Vec::new(),
         references: Vec::new(),
-        conflicts: Arc::new(crate::conflicts::Book::new(std::path::Path::new(""))),
+        conflicts: Arc::new(crate::conflicts::Book::new(
+            store.clone(),
+            crate::policies::Policies::of(&[]),
+        )),
+        gates: Arc::new(crate::gates::Gatekeeper::new(store)),
         meanings: BTreeMap::new(),
     };
     Pipeline::new(log.clone(), log.clone(), Arc::new(SystemClock), Settings::default(), plan)

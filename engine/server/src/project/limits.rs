@@ -1,8 +1,10 @@
-//! `[log]`, `[runtime]` and `[gates]`: every queue, batch, retry and wait as a setting. What is not said keeps
+//! `[log]`, `[runtime]`, `[gates]` and `[decisions]`: every queue, batch, retry and wait as a setting. What
+//! is not said keeps
 //! its default; `docs/operations.md` has them all.
 
 use super::document::{Section, Value};
 use super::values::ByteSize;
+use crate::decisions;
 use crate::problem::Problem;
 
 /// Reads `[log]`.
@@ -51,6 +53,16 @@ pub(super) fn gate_settings(section: Option<&Section<'_>>) -> syncline_runtime::
     set(&mut settings.changes_percent, section.optional("changes_percent"));
     set(&mut settings.rows_min, section.optional("rows_min"));
     set(&mut settings.poll, positive(section, "poll"));
+    section.finish();
+    settings
+}
+
+/// Reads `[decisions]`.
+pub(super) fn decisions_settings(section: Option<&Section<'_>>) -> decisions::Settings {
+    let mut settings = decisions::Settings::default();
+    let Some(section) = section else { return settings };
+    set(&mut settings.poll, positive(section, "poll"));
+    set(&mut settings.rows_max, positive(section, "rows_max"));
     section.finish();
     settings
 }

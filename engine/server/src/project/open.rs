@@ -154,6 +154,11 @@ impl Project {
         self.entities.iter().find(|entity| entity.name() == name)
     }
 
+    /// All entities.
+    pub(crate) fn entities(&self) -> impl Iterator<Item = &Entity> {
+        self.entities.iter()
+    }
+
     /// The entities' fields and keys.
     pub(crate) fn entity_schemas(&self) -> impl Iterator<Item = Arc<TableSchema>> {
         self.entities.iter().map(|entity| entity.schema.clone())
