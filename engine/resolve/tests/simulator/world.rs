@@ -239,7 +239,10 @@ impl World {
             while self.heart.heard(system) < self.topics[system].records.len() {
                 (is_busy, steps) = (true, steps + 1);
                 if steps > STEPS_MAX {
-                    return Err(format!("{} is not heard to its end", self.setup.parts[system].name));
+                    return Err(format!(
+                        "{} is not heard to its end",
+                        self.setup.parts[system].name
+                    ));
                 }
                 self.resolve(system, 1 + draw.below(8), None, draw);
             }
