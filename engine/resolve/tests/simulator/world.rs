@@ -10,6 +10,9 @@ use crate::topic::Topic;
 /// After so many rounds of everything a world is at rest, or never will be.
 const ROUNDS_MAX: usize = 60;
 
+/// No value is longer than this, unless it goes round and round.
+const LENGTH_MAX: usize = 10_000;
+
 /// No log takes so many steps to be heard.
 const STEPS_MAX: usize = 10_000;
 
@@ -246,6 +249,9 @@ impl World {
                 }
                 self.resolve(system, 1 + draw.below(8), None, draw);
             }
+        }
+        if self.heart.log.longest() > LENGTH_MAX {
+            return Err("a value grows without end".to_owned());
         }
         for system in 0..self.systems.len() {
             self.now += 1_000;
