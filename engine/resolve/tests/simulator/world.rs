@@ -144,6 +144,9 @@ impl World {
     }
 
     fn resolve(&mut self, system: usize, count: usize, crash_in: Option<usize>, draw: &mut Draw) {
+        if self.heart.log.longest() > LENGTH_MAX {
+            return;
+        }
         self.heart.crash_in = crash_in;
         if let Err(Crash) = self.heart.step(&self.setup, &self.topics, system, count) {
             self.tell(|world| {
@@ -238,6 +241,9 @@ impl World {
             self.now += 1_000;
             self.capture(system, usize::MAX, false, draw);
         }
+        if self.heart.log.longest() > LENGTH_MAX {
+            return Err("a value grows without end".to_owned());
+        }
         for system in 0..self.systems.len() {
             while self.heart.heard(system) < self.topics[system].records.len() {
                 (is_busy, steps) = (true, steps + 1);
@@ -249,9 +255,6 @@ impl World {
                 }
                 self.resolve(system, 1 + draw.below(8), None, draw);
             }
-        }
-        if self.heart.log.longest() > LENGTH_MAX {
-            return Err("a value grows without end".to_owned());
         }
         for system in 0..self.systems.len() {
             self.now += 1_000;
