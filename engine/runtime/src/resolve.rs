@@ -75,6 +75,7 @@ impl Attempt for Resolve {
             parking: Vec::new(),
             next: Vec::new(),
             doubt_until: Vec::new(),
+            abandoned: vec![false; self.inputs.len()],
             open: None,
         };
         let mut tasks = JoinSet::new();
@@ -159,6 +160,9 @@ struct Resolving<'a> {
     /// Where each topic ended when the attempt began: what lies before may have been heard, and told,
     /// by an earlier one that did not come to commit it.
     doubt_until: Vec<Offset>,
+    /// Whether a transaction of the topic was given up after conflicts of it may have been noted, and
+    /// nothing was heard for good since.
+    abandoned: Vec<bool>,
     open: Option<Open>,
 }
 
@@ -230,6 +234,7 @@ impl Resolving<'_> {
             self.abandon(input).await?;
         }
         let boundary = prepared.commit.and_then(|commit| commit.boundary);
+        let is_heard = !prepared.steps.is_empty();
         for step in prepared.steps {
             match step {
                 Step::Rows(mapped) => self.on_rows(input, *mapped).await?,
@@ -239,7 +244,9 @@ impl Resolving<'_> {
         match prepared.commit {
             Some(commit) => {
                 self.append(input, Vec::new(), boundary).await?;
-                self.commit(input, commit.next).await
+                self.commit(input, commit.next).await?;
+                self.abandoned[input] &= !is_heard;
+                Ok(())
             }
             None => {
                 let reader = &self.resolve.inputs[input].reader;
@@ -283,7 +290,7 @@ impl Resolving<'_> {
     }
 
     async fn hear(&mut self, input: usize, mapping: &str, settled: Vec<Settled>) -> Result<()> {
-        let in_doubt = self.next[input] < self.doubt_until[input];
+        let in_doubt = self.abandoned[input] || self.next[input] < self.doubt_until[input];
         for Settled { rows, source, origins } in
             settled.into_iter().filter(|it| !it.rows.is_empty())
         {
@@ -366,6 +373,7 @@ impl Resolving<'_> {
         }
         self.resolve.with_claims(|claims| claims.rollback()).await?;
         self.parking[input] = self.resolve.parked(&self.resolve.inputs[input])?;
+        self.abandoned[input] = true;
         Ok(())
     }
 

@@ -281,7 +281,7 @@ impl<'a> Origin<'a> {
             }
         };
         let Some(field) = self.fields.get_mut(place) else { return false };
-        if heard.mark > field.run.last && heard.value == field.run.value {
+        if heard.mark > field.run.last && field.continues(heard) {
             field.run.last = heard.mark;
             return true;
         }
