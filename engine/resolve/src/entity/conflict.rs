@@ -2,10 +2,12 @@
 
 use super::compare::{Judged, Turn};
 use super::key::key_cells;
+use super::parse::special;
 use crate::Mark;
 use crate::cells::array;
 use crate::policy::{Compiled, CompiledUnit, EXISTENCE_NAME, Registry, words};
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
+use arrow_schema::DataType;
 use syncline_core::{
     Closed, Column, ConflictChange, ConflictKind, ConflictState, ConflictWord, Digest, Error, Kind,
     Result,
@@ -127,12 +129,23 @@ pub(super) fn unit_text<'a>(
 /// A value as text.
 pub(super) fn cell_text(column: &Column, cell: Option<&[u8]>) -> Result<Option<String>> {
     let Some(cell) = cell else { return Ok(None) };
-    let array = array(&column.data_type, [Some(cell)].into_iter())?;
+    if let Some(text) = special(&column.data_type, cell) {
+        return Ok(Some(text.to_owned()));
+    }
+    let array = array(&shown_as(&column.data_type), [Some(cell)].into_iter())?;
     let options = FormatOptions::new();
     let formatter = ArrayFormatter::try_new(&array, &options).map_err(|error| {
         Error::new(Kind::Internal, format!("{} has no text", column.name)).caused_by(error)
     })?;
     Ok(Some(formatter.value(0).to_string()))
+}
+
+/// The same values in the type whose texts are known without a table of time zones.
+fn shown_as(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::Timestamp(unit, Some(_)) => DataType::Timestamp(*unit, Some("+00:00".into())),
+        other => other.clone(),
+    }
 }
 
 /// A key as a JSON array of texts.

@@ -6,6 +6,8 @@ mod golden;
 mod incoming;
 mod keep;
 mod key;
+mod moment;
+mod parse;
 mod record;
 mod sweep;
 
