@@ -4,6 +4,7 @@
 mod backfill;
 mod bad_input;
 mod big_transaction;
+mod both_ways;
 mod crash;
 mod parked;
 mod shutdown;

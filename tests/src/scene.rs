@@ -34,6 +34,7 @@ pub struct Scene {
     /// The program, with the variables it needs.
     pub program: Program,
     directory: TempDir,
+    systems: Vec<&'static str>,
 }
 
 impl Scene {
@@ -50,6 +51,14 @@ impl Scene {
     /// # Errors
     /// When the server can't be started.
     pub async fn with_settings(settings: &[(&str, &str)]) -> Result<Self> {
+        Self::of(&["source", "target"], settings).await
+    }
+
+    /// A project with these systems, a database each, on a server with settings of its own.
+    ///
+    /// # Errors
+    /// When the server can't be started.
+    pub async fn of(systems: &[&'static str], settings: &[(&str, &str)]) -> Result<Self> {
         let settings = settings.iter().map(|(name, value)| ((*name).into(), (*value).into()));
         let cluster = Cluster::start(ClusterOptions {
             access: Access::Loopback,
@@ -58,10 +67,11 @@ impl Scene {
             ..ClusterOptions::default()
         })?;
         let server = cluster.connect("postgres").await?;
-        for database in ["source", "target"] {
+        for database in systems {
             server.batch_execute(&format!("CREATE DATABASE {database}")).await?;
         }
-        let scene = Self { cluster, program: program()?, directory: tempfile::tempdir()? };
+        let (program, directory) = (program()?, tempfile::tempdir()?);
+        let scene = Self { cluster, program, directory, systems: systems.to_vec() };
         scene.write("syncline.toml", &scene.settings())?;
         Ok(scene)
     }
@@ -82,11 +92,16 @@ impl Scene {
                  database = \"{name}\"\nuser = \"postgres\"\n"
             )
         };
-        format!(
-            "[project]\nname = \"scene\"\n\n[http]\nlisten = \"127.0.0.1:0\"\n{}{}",
-            system("source"),
-            system("target")
-        )
+        let systems: String = self.systems.iter().map(|name| system(name)).collect();
+        format!("[project]\nname = \"scene\"\n\n[http]\nlisten = \"127.0.0.1:0\"\n{systems}")
+    }
+
+    /// Connects to the database of a system.
+    ///
+    /// # Errors
+    /// When it refuses.
+    pub async fn database(&self, system: &str) -> Result<Client> {
+        self.cluster.connect(system).await
     }
 
     /// Writes a file of the project.

@@ -61,6 +61,7 @@ pub(crate) fn rows(
         epoch: 1,
         commit: numbers.end,
         committed_at: committed_at(settings, numbers.end),
+        ours: false,
     };
     ChangeBatch::try_new(
         schema.clone(),

@@ -4,6 +4,7 @@ mod begin;
 mod catalog;
 mod connect;
 mod doctor;
+mod mark;
 mod note;
 mod publication;
 mod rows;

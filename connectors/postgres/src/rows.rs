@@ -261,7 +261,7 @@ mod tests {
     }
 
     fn change(commit: u64) -> Change {
-        let transaction = Transaction { epoch: 1, commit, committed_at: 0 };
+        let transaction = Transaction { epoch: 1, commit, committed_at: 0, ours: false };
         Change { op: Op::Update, ordinal: 0, transaction }
     }
 

@@ -1,8 +1,9 @@
 //! What the project says of a PostgreSQL system.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
-use syncline_core::Secret;
+use syncline_core::{ReaderName, Secret};
 
 /// How to reach one PostgreSQL database, and the limits of reading and writing it.
 #[derive(Debug, Clone)]
@@ -39,6 +40,8 @@ pub struct Settings {
     pub spill_directory: PathBuf,
     /// How often an idle source is nudged forward by a logical message.
     pub heartbeat: Duration,
+    /// The readers of ours that write this database: what they write is known when it comes back.
+    pub written_for: BTreeSet<ReaderName>,
     /// Most WAL, in bytes, the source may hold back for us before capture says so as a problem.
     pub wal_bytes_max: Option<u64>,
 }
@@ -78,6 +81,7 @@ impl Settings {
             batch_bytes_max: 8 << 20,
             spill_directory: std::env::temp_dir(),
             heartbeat: Duration::from_secs(10),
+            written_for: BTreeSet::new(),
             wal_bytes_max: None,
         }
     }

@@ -23,6 +23,7 @@ mod transaction;
 pub use parked::{ParkedRow, drop_parked, list_parked, replay_parked};
 
 use crate::connect::connect;
+use crate::mark;
 use crate::settings::Settings;
 use async_trait::async_trait;
 use lanes::Limits;
@@ -62,14 +63,13 @@ pub struct PostgresSink {
     open: Option<Open>,
     /// The server process of the last session.
     former: Option<i32>,
-    warned_of_origin: bool,
 }
 
 impl PostgresSink {
     /// A sink that is not open yet.
     #[must_use]
     pub fn new(system: SystemName, settings: Settings) -> Self {
-        Self { system, settings, open: None, former: None, warned_of_origin: false }
+        Self { system, settings, open: None, former: None }
     }
 
     fn opened(&mut self) -> Result<&mut Open> {
@@ -80,19 +80,17 @@ impl PostgresSink {
         })
     }
 
-    async fn mark_origin(&mut self, session: &mut Session, reader: &ReaderName) {
-        let Err(error) = progress::set_origin(session, reader, &self.settings).await else {
-            return;
-        };
-        if !self.warned_of_origin {
-            self.warned_of_origin = true;
-            tracing::warn!(
-                system = %self.system,
-                detail = error.detail_text().unwrap_or_default(),
-                hint = error.hint_text().unwrap_or_default(),
-                "writes carry no replication origin: echoes are recognised by value alone"
-            );
-        }
+    /// Marks what is written as ours; the statement that has to begin each transaction where the session
+    /// can't carry the mark.
+    async fn mark(&self, session: &mut Session, reader: &ReaderName) -> Option<String> {
+        let error = progress::set_origin(session, reader, &self.settings).await.err()?;
+        tracing::debug!(
+            system = %self.system,
+            detail = error.detail_text().unwrap_or_default(),
+            hint = error.hint_text().unwrap_or_default(),
+            "writes carry no replication origin: a message marks each transaction"
+        );
+        Some(mark::statement(&mark::name(reader, &self.settings.database)))
     }
 }
 
@@ -105,11 +103,12 @@ impl Sink for PostgresSink {
         progress::take_place(&mut session, reader, self.former, patience).await?;
         self.former = Some(session.process().await?);
         progress::create(&mut session, &self.settings).await?;
-        self.mark_origin(&mut session, reader).await;
+        let mark = self.mark(&mut session, reader).await;
         let progress = progress::read(&mut session, reader).await?;
         let Settings { batch_rows_max: rows, batch_bytes_max: bytes, .. } = self.settings;
         let mut open =
             Open::new(session, reader, &self.settings.user, Limits { rows, bytes }).await?;
+        open.mark = mark;
         open.next = progress.as_ref().map(|progress| progress.next);
         self.open = Some(open);
         Ok(progress)

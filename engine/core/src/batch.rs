@@ -56,6 +56,8 @@ pub struct Transaction {
     pub commit: u64,
     /// When the source committed it, in µs since 1970 UTC.
     pub committed_at: i64,
+    /// Whether it is a write of ours that comes back through the system's stream.
+    pub ours: bool,
 }
 
 /// Consecutive rows of one transaction.

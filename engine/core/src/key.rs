@@ -187,7 +187,7 @@ mod tests {
         let rows = columns[0].1.len();
         let (columns, values): (Vec<_>, Vec<_>) = columns.into_iter().unzip();
         let width = columns.len();
-        let transaction = Transaction { epoch: 1, commit: 1, committed_at: 0 };
+        let transaction = Transaction { epoch: 1, commit: 1, committed_at: 0, ours: false };
         let count = u32::try_from(rows).unwrap();
         ChangeBatch::try_new(
             Arc::new(TableSchema::new(name, 1, columns, key)),

@@ -373,7 +373,7 @@ mod tests {
             mask
         });
         let rows = u32::try_from(changes.len()).unwrap();
-        let transaction = Transaction { epoch: 1, commit: 1, committed_at: 0 };
+        let transaction = Transaction { epoch: 1, commit: 1, committed_at: 0, ours: false };
         ChangeBatch::try_new(
             schema(),
             columns,
@@ -539,7 +539,7 @@ mod tests {
         let schema = Arc::new(TableSchema::new(name, 1, vec![key], vec![0]));
         let long = "x".repeat(40);
         let keys = StringArray::from(vec![format!("{long}b"), format!("{long}a"), long.clone()]);
-        let transaction = Transaction { epoch: 1, commit: 1, committed_at: 0 };
+        let transaction = Transaction { epoch: 1, commit: 1, committed_at: 0, ours: false };
         let batch = ChangeBatch::try_new(
             schema,
             vec![Arc::new(keys)],

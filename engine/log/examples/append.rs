@@ -129,7 +129,7 @@ fn batch(rows: u32) -> Result<ChangeBatch, Box<dyn std::error::Error>> {
     });
     let name = TableName::table(&SystemName::new("sis"), "public", "person");
     let schema = Arc::new(TableSchema::new(name, 0, described.collect(), vec![0]));
-    let transaction = Transaction { epoch: 1, commit: 1, committed_at: 0 };
+    let transaction = Transaction { epoch: 1, commit: 1, committed_at: 0, ours: false };
     Ok(ChangeBatch::try_new(
         schema,
         columns.into_iter().map(|(_, column)| column).collect(),

@@ -32,6 +32,10 @@ pub struct ClaimingMapping {
     pub system: SystemName,
     /// The columns it speaks of, as indexes into the entity's.
     pub columns: Vec<usize>,
+    /// Where the entity is written to the table that this reads, so that our writes come back and are
+    /// no word of the system's: those of the columns that are written to where they are read from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub returned: Option<Vec<usize>>,
 }
 
 /// A field, or a group of fields that are always one source's.

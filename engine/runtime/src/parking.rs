@@ -268,7 +268,7 @@ mod tests {
         let name = TableName::table(&SystemName::new("lms"), "public", "t");
         let values: ArrayRef = Arc::new(StringArray::from_iter_values(names));
         let rows = u32::try_from(names.len()).unwrap();
-        let transaction = Transaction { epoch: 1, commit: 1, committed_at: 0 };
+        let transaction = Transaction { epoch: 1, commit: 1, committed_at: 0, ours: false };
         ChangeBatch::try_new(
             Arc::new(TableSchema::new(name, 1, vec![column], vec![0])),
             vec![values],

@@ -235,7 +235,7 @@ mod tests {
             mask.set(at);
         }
         let arrays = values.map(|value| Arc::new(StringArray::from(vec![value])) as ArrayRef);
-        let transaction = Transaction { epoch: 1, commit: 1, committed_at: 0 };
+        let transaction = Transaction { epoch: 1, commit: 1, committed_at: 0, ours: false };
         ChangeBatch::try_new(
             schema,
             arrays.to_vec(),

@@ -190,7 +190,7 @@ impl Resolving<'_> {
         if self.resolve.with_claims(|claims| Ok(claims.is_outdated())).await? {
             tracing::info!("{} has other rules: all is decided again", self.resolve.entity);
             let committed_at = self.resolve.clock.now();
-            let at = Transaction { epoch: 0, commit: 0, committed_at };
+            let at = Transaction { epoch: 0, commit: 0, committed_at, ours: false };
             self.sweep(Sweep::Redecide, at).await?;
             self.end(0, &self.resolve.topic).await?;
         }
@@ -272,10 +272,13 @@ impl Resolving<'_> {
             self.parking[input].settle(&key);
         }
         let now = self.resolve.clock.now();
-        let at = boundary.map_or(Transaction { epoch: 0, commit: 0, committed_at: now }, |it| {
-            let (epoch, commit) = (it.position.epoch, it.position.commit);
-            Transaction { epoch, commit, committed_at: it.committed_at }
-        });
+        let at = boundary.map_or(
+            Transaction { epoch: 0, commit: 0, committed_at: now, ours: false },
+            |it| {
+                let (epoch, commit) = (it.position.epoch, it.position.commit);
+                Transaction { epoch, commit, committed_at: it.committed_at, ours: false }
+            },
+        );
         self.sweep_for(input, Sweep::Emptied(name), at).await
     }
 

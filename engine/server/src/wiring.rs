@@ -93,7 +93,8 @@ fn plan_sources(project: &Project, mappings: &[Mapping], lock: &Lock) -> Outcome
         let make: MakeSource = match project.system(system)? {
             System::Postgres(_) => {
                 let tables = parents_first(tables_of(mappings, system).0, lock);
-                let (name, settings) = (system.clone(), project.postgres(system)?);
+                let (name, mut settings) = (system.clone(), project.postgres(system)?);
+                settings.written_for = writers_from_entities(mappings, system);
                 Arc::new(move || {
                     Box::new(PostgresSource::new(name.clone(), settings.clone(), tables.clone()))
                 })
@@ -107,6 +108,13 @@ fn plan_sources(project: &Project, mappings: &[Mapping], lock: &Lock) -> Outcome
         plans.push(SourcePlan { system: system.clone(), make });
     }
     Ok(plans)
+}
+
+/// The readers that write agreed values to a system.
+fn writers_from_entities(mappings: &[Mapping], system: &SystemName) -> BTreeSet<ReaderName> {
+    let into_system = mappings.iter().filter(|it| it.writes.system() == Some(system));
+    let from_entities = into_system.filter(|it| matches!(it.reads, TableName::Entity(_)));
+    from_entities.map(|it| ReaderName::apply(system, &topic_of(&it.reads))).collect()
 }
 
 fn plan_sinks(project: &Project, mappings: &[Mapping]) -> Outcome<Vec<SinkPlan>> {

@@ -80,7 +80,12 @@ pub(super) fn fixture(
     let transactions = changes
         .iter()
         .map(|&change| TransactionRun {
-            transaction: Transaction { epoch: 1, commit: change as u64 + 1, committed_at },
+            transaction: Transaction {
+                epoch: 1,
+                commit: change as u64 + 1,
+                committed_at,
+                ours: false,
+            },
             rows: 1,
         })
         .collect();

@@ -78,7 +78,8 @@ fn refuse_unwritten_entity(mapping: Known<'_>, known: &[Known<'_>], report: &mut
 }
 
 /// A change that would come back to the table it came from, and so on for ever. The mapping that
-/// closes the circle is the last one of it.
+/// closes the circle is the last one of it. Between a table and an entity it comes to rest: claims tell
+/// a system's own word from what was written there.
 fn refuse_circle(mapping: Known<'_>, known: &[Known<'_>], report: &mut Report<'_>) {
     let planned = mapping.planned;
     if planned.reads == planned.writes {
@@ -93,11 +94,16 @@ fn refuse_circle(mapping: Known<'_>, known: &[Known<'_>], report: &mut Report<'_
     report
         .error(planned.target_span, format!("changes of {} would come back to it", planned.reads))
         .detail(format!("by way of {}", files.join(", ")))
-        .hint("two-way flows need claims, which this version does not have");
+        .hint("let all these tables speak of one entity, and write each of them from it");
 }
 
-/// The mappings that lead from one table to another.
+/// The mappings that lead from one table to another, by more than the step between a table and an
+/// entity.
 fn way_back<'a>(from: &TableName, to: &TableName, known: &[Known<'a>]) -> Option<Vec<Known<'a>>> {
+    let is_entity = |name: &TableName| matches!(name, TableName::Entity(_));
+    let at_rest = |step: &Planned| {
+        (&step.reads, &step.writes) == (from, to) && is_entity(from) != is_entity(to)
+    };
     let mut seen: BTreeSet<&TableName> = BTreeSet::new();
     let mut next = vec![(from, Vec::new())];
     while let Some((table, way)) = next.pop() {
@@ -107,7 +113,9 @@ fn way_back<'a>(from: &TableName, to: &TableName, known: &[Known<'a>]) -> Option
         if !seen.insert(table) {
             continue;
         }
-        for step in known.iter().filter(|step| step.planned.reads == *table) {
+        for step in
+            known.iter().filter(|step| step.planned.reads == *table && !at_rest(step.planned))
+        {
             let mut longer = way.clone();
             longer.push(*step);
             next.push((&step.planned.writes, longer));

@@ -210,9 +210,22 @@ fn a_key_from_outside_an_entitys_key() {
 #[test]
 fn a_change_that_would_come_back() {
     let into = "INSERT INTO person (id, full_name) SELECT code, 'x' FROM sis.public.courses";
-    let back = "INSERT INTO sis.public.courses (code, title) SELECT id, full_name FROM person";
-    let files = [("person/from.sql", into), ("person/to.sql", back)];
+    let on = "INSERT INTO lms.public.courses (code, title) SELECT id, full_name FROM person";
+    let back =
+        "INSERT INTO sis.public.courses (code, title) SELECT code, title FROM lms.public.courses";
+    let files = [("person/from.sql", into), ("person/to.sql", on), ("courses.sql", back)];
     insta::assert_snapshot!("a_change_that_would_come_back", rendered(&files));
+}
+
+#[test]
+fn two_systems_both_ways_through_an_entity_come_to_rest() {
+    let files = [
+        ("a.sql", "INSERT INTO person (id, full_name) SELECT code, title FROM sis.public.courses"),
+        ("b.sql", "INSERT INTO sis.public.courses (code, title) SELECT id, full_name FROM person"),
+        ("c.sql", "INSERT INTO person (id, full_name) SELECT code, title FROM lms.public.courses"),
+        ("d.sql", "INSERT INTO lms.public.courses (code, title) SELECT id, full_name FROM person"),
+    ];
+    assert_eq!(rendered(&files), "");
 }
 
 #[test]

@@ -333,7 +333,12 @@ impl Changes {
             mask
         });
         let transactions = self.transactions.iter().map(|&at| TransactionRun {
-            transaction: Transaction { epoch: 1, commit: at as u64, committed_at: at * 1_000_000 },
+            transaction: Transaction {
+                epoch: 1,
+                commit: at as u64,
+                committed_at: at * 1_000_000,
+                ours: false,
+            },
             rows: 1,
         });
         ChangeBatch::try_new(

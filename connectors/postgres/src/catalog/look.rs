@@ -43,7 +43,7 @@ pub async fn sample(
         let sql = format!("COPY (SELECT {columns} FROM {from} LIMIT {limit}) TO STDOUT");
         connection.start_copy(&sql, &mut || Ok(()))?;
         let mut rows = RowBatch::new(schema);
-        let transaction = Transaction { epoch: 0, commit: 0, committed_at: 0 };
+        let transaction = Transaction { epoch: 0, commit: 0, committed_at: 0, ours: false };
         loop {
             match connection.copy_step()? {
                 CopyStep::Line(line) => {

@@ -89,12 +89,11 @@ impl Visit<'_> {
         Ok(())
     }
 
-    /// Where progress is kept beside the rows, and the mark that tells our writes from others'.
+    /// Where progress is kept beside the rows.
     fn bookkeeping(&mut self) -> Result<()> {
         let row = self.connection.query_one(
             "SELECT has_database_privilege(current_database(), 'CREATE'), current_database(), \
-             current_user, has_function_privilege('pg_replication_origin_session_setup(text)', \
-             'EXECUTE')",
+             current_user",
         )?;
         let (database, role) = (identifier(row.text(1)), identifier(row.text(2)));
         match row.is_true(0) {
@@ -105,17 +104,6 @@ impl Visit<'_> {
                 format!("no CREATE on database {database}"),
                 format!("GRANT CREATE ON DATABASE {database} TO {role}"),
             ),
-        }
-        if !row.is_true(3) {
-            let functions = ["create(text)", "session_setup(text)", "session_reset()", "oid(text)"]
-                .map(|function| format!("pg_replication_origin_{function}"))
-                .join(", ");
-            self.ill(
-                Severity::Warning,
-                "our writes can't be marked as ours",
-                "they will come back as changes where this database is captured too",
-                format!("GRANT EXECUTE ON FUNCTION {functions} TO {role}"),
-            );
         }
         Ok(())
     }

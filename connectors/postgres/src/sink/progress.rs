@@ -5,6 +5,7 @@
 use super::session::{Encoded, Session, field};
 use super::sqlstate;
 use super::target::quoted;
+use crate::mark;
 use crate::settings::Settings;
 use crate::values::encode::timestamptz;
 use std::time::Duration;
@@ -150,7 +151,7 @@ pub(super) async fn take_place(
 }
 
 /// Marks what the session writes as ours, so that a source that reads this database can tell.
-/// Origins belong to the whole server, and each can be used by one session at a time.
+/// Each origin can be used by one session at a time.
 ///
 /// # Errors
 /// When the role may not, among others: writing works without.
@@ -159,7 +160,7 @@ pub(super) async fn set_origin(
     reader: &ReaderName,
     settings: &Settings,
 ) -> Result<()> {
-    let name = format!("syncline_{reader}@{}", settings.database);
+    let name = mark::name(reader, &settings.database);
     let failed = "can't set a replication origin";
     let create = "SELECT pg_catalog.pg_replication_origin_create($1) WHERE NOT EXISTS (
         SELECT FROM pg_catalog.pg_replication_origin WHERE roname = $1)";

@@ -26,6 +26,8 @@ pub(super) struct Open {
     pub(super) reader: ReaderName,
     role: String,
     limits: Limits,
+    /// What each transaction begins with, so that it is known as ours where it comes back.
+    pub(super) mark: Option<String>,
     /// Where the reader is, as far as this sink knows.
     pub(super) next: Option<Offset>,
     pub(super) in_transaction: bool,
@@ -68,6 +70,7 @@ impl Open {
             reader: reader.clone(),
             role: role.to_owned(),
             limits,
+            mark: None,
             next: None,
             in_transaction: false,
             in_doubt: false,
@@ -85,6 +88,9 @@ impl Open {
         }
         if !self.in_transaction {
             self.session.ahead("BEGIN");
+            if let Some(mark) = &self.mark {
+                self.session.ahead(mark);
+            }
             self.in_transaction = true;
         }
         self.in_doubt = true;

@@ -223,6 +223,7 @@ impl<'a> Run<'a> {
                 // after all that ended before, since the record of a commit is longer than this.
                 commit: position.commit.saturating_sub(1),
                 committed_at,
+                ours: false,
             },
             xmin,
             note: &self.note,

@@ -175,7 +175,7 @@ mod tests {
     }
 
     fn row(assembly: &mut Assembly, table: usize, commit: u64) {
-        let transaction = Transaction { epoch: 1, commit, committed_at: 0 };
+        let transaction = Transaction { epoch: 1, commit, committed_at: 0, ours: false };
         let change = Change { op: Op::Insert, ordinal: 0, transaction };
         assembly.append(table, change, []).unwrap();
     }

@@ -5,9 +5,11 @@ use super::assemble::{Assembly, Limits};
 use super::message::{Message, OldKind, Tuple};
 use super::relations::Relations;
 use crate::begin::Wanted;
+use crate::mark;
 use crate::note::Note;
 use crate::rows::{Carried, Change, Field};
 use crate::source::Capture;
+use std::collections::HashSet;
 use syncline_core::{Boundary, Entry, Error, Kind, Op, Position, Result, TableSchema, Transaction};
 
 /// A transaction that is being read.
@@ -27,6 +29,8 @@ pub(super) struct Changes<'a> {
     open: Option<Open>,
     note: Note,
     note_changed: bool,
+    /// The names that writes of ours carry.
+    ours: HashSet<String>,
 }
 
 impl<'a> Changes<'a> {
@@ -44,12 +48,15 @@ impl<'a> Changes<'a> {
             bytes: capture.settings.batch_bytes_max,
         };
         let assembly = Assembly::new(relations.schemas(), limits);
-        Self { relations, assembly, from, open: None, note, note_changed: false }
+        let settings = capture.settings;
+        let readers = settings.written_for.iter();
+        let ours = readers.map(|reader| mark::name(reader, &settings.database)).collect();
+        Self { relations, assembly, from, open: None, note, note_changed: false, ours }
     }
 
     /// A transaction begins; `commit` is where the source committed it.
     pub(super) fn begin(&mut self, commit: u64, committed_at: i64) {
-        let transaction = Transaction { epoch: self.from.epoch, commit, committed_at };
+        let transaction = Transaction { epoch: self.from.epoch, commit, committed_at, ours: false };
         self.open = Some(Open { transaction, ordinal: 0, seen: commit < self.from.commit });
     }
 
@@ -115,6 +122,10 @@ impl<'a> Changes<'a> {
                 }
                 Ok(())
             }
+            Message::Origin { name } | Message::Mark { name } => {
+                self.whose(name);
+                Ok(())
+            }
             Message::Other => Ok(()),
             Message::Begin { .. }
             | Message::Commit { .. }
@@ -122,6 +133,13 @@ impl<'a> Changes<'a> {
             | Message::StreamStop
             | Message::StreamCommit { .. }
             | Message::StreamAbort { .. } => Err(outside("the frame of another transaction")),
+        }
+    }
+
+    /// Before its rows, a transaction says whose it is.
+    fn whose(&mut self, name: &str) {
+        if let Some(open) = &mut self.open {
+            open.transaction.ours |= self.ours.contains(name);
         }
     }
 

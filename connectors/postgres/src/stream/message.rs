@@ -7,6 +7,7 @@
 //!                      then StreamCommit or StreamAbort
 //! ```
 
+use crate::mark;
 use crate::rows::Field;
 
 /// Microseconds from 1970 to 2000.
@@ -56,7 +57,15 @@ pub(super) enum Message<'a> {
         xid: u32,
         subtransaction: u32,
     },
-    /// Origins, types and logical messages: nothing to do.
+    /// Where the transaction comes from, where it is not of this database.
+    Origin {
+        name: &'a str,
+    },
+    /// A logical message of ours that marks its transaction.
+    Mark {
+        name: &'a str,
+    },
+    /// Types and other logical messages: nothing to do.
     Other,
 }
 
@@ -194,7 +203,12 @@ pub(super) fn parse(bytes: &[u8], within: Within) -> Option<Message<'_>> {
             }
         }
         b'A' => Message::StreamAbort { xid: read.u32()?, subtransaction: read.u32()? },
-        b'O' | b'Y' | b'M' => Message::Other,
+        b'O' => {
+            read.u64()?;
+            Message::Origin { name: read.text()? }
+        }
+        b'M' => logical_message(&mut read)?,
+        b'Y' => Message::Other,
         _ => return None,
     })
 }
@@ -202,6 +216,16 @@ pub(super) fn parse(bytes: &[u8], within: Within) -> Option<Message<'_>> {
 /// The subtransaction that a message of a stream block belongs to.
 pub(super) fn subtransaction(bytes: &[u8]) -> Option<u32> {
     Reader(bytes.get(1..)?).u32()
+}
+
+fn logical_message<'a>(read: &mut Reader<'a>) -> Option<Message<'a>> {
+    let (transactional, _lsn) = (read.u8()? & 1 == 1, read.u64()?);
+    let (prefix, length) = (read.text(), read.u32()?);
+    let content = read.0.get(..length as usize)?;
+    if !transactional || prefix != Some(mark::PREFIX) {
+        return Some(Message::Other);
+    }
+    Some(std::str::from_utf8(content).map_or(Message::Other, |name| Message::Mark { name }))
 }
 
 fn update<'a>(read: &mut Reader<'a>) -> Option<Message<'a>> {
@@ -366,6 +390,22 @@ mod tests {
         assert_eq!((relation.schema.as_str(), relation.table.as_str()), ("public", "t"));
         assert!(!relation.identity_full && relation.columns[0].identity);
         assert_eq!(relation.columns[1].modifier, 10 << 16 | 6);
+    }
+
+    #[test]
+    fn a_transaction_says_whose_it_is() {
+        let origin = b"O\0\0\0\0\0\0\0\x01syncline_a@b\0";
+        let message = parse(origin, Within::Stream);
+        assert_eq!(message, Some(Message::Origin { name: "syncline_a@b" }));
+        let mark = |transactional: u8, prefix: &str| {
+            let head = [&[b'M', transactional][..], &[0; 8], prefix.as_bytes(), b"\0"].concat();
+            [&head[..], &[0, 0, 0, 3], b"a@b"].concat()
+        };
+        let ours = mark(1, mark::PREFIX);
+        assert_eq!(parse(&ours, Within::Whole), Some(Message::Mark { name: "a@b" }));
+        for other in [mark(0, mark::PREFIX), mark(1, "another")] {
+            assert_eq!(parse(&other, Within::Whole), Some(Message::Other));
+        }
     }
 
     proptest! {

@@ -145,7 +145,8 @@ pub(super) struct Replay {
 
 impl Replay {
     /// The next message that counts; `None` at the end. Descriptions of tables count even where
-    /// their subtransaction was rolled back: the server sends each only once a transaction.
+    /// their subtransaction was rolled back: the server sends each only once a transaction. So does an
+    /// origin, which is the whole transaction's.
     pub(super) fn next(&mut self) -> Result<Option<&[u8]>> {
         loop {
             let mut length = [0; 4];
@@ -156,7 +157,7 @@ impl Replay {
             }
             self.message.resize(u32::from_be_bytes(length) as usize, 0);
             self.file.read_exact(&mut self.message).map_err(|error| failed(&self.path, error))?;
-            if self.message.first() == Some(&b'R') || !self.is_aborted() {
+            if matches!(self.message.first(), Some(b'R' | b'O')) || !self.is_aborted() {
                 break;
             }
         }

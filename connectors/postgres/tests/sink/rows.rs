@@ -81,7 +81,7 @@ pub(crate) fn batch(
     for column in present.unwrap_or(&(0..columns.len()).collect::<Vec<_>>()) {
         mask.set(*column);
     }
-    let transaction = Transaction { epoch: 1, commit: 1, committed_at: 0 };
+    let transaction = Transaction { epoch: 1, commit: 1, committed_at: 0, ours: false };
     ChangeBatch::try_new(
         schema,
         columns.iter().map(|(_, array)| array.clone()).collect(),

@@ -161,7 +161,7 @@ async fn what_a_role_lacks_is_told_as_the_statement_that_grants_it() {
     let grant = error.hint_text().unwrap().to_owned();
     assert!(grant.starts_with("GRANT CREATE ON DATABASE"), "{grant}");
     database.client.batch_execute(&grant).await.unwrap();
-    // Without the right to set an origin it goes on.
+    // Without the right to set an origin, each transaction begins with a message instead.
     sink.open(&reader()).await.unwrap();
     let error = sink.write(&row(1)).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Config, "{error}");

@@ -53,7 +53,6 @@ fn statements_that_mend_do_mend() {
         "sis.public.u is unlogged: its changes are not in the WAL",
         "sis.public.missing does not exist",
         "the role may not make the schema in which progress is kept",
-        "our writes can't be marked as ours",
         "the role lacks privileges on sis.public.w",
         "sis.public.w has no key: rows can't be found again to update or delete",
     ] {

@@ -11,6 +11,7 @@ mod catalog;
 mod columns;
 mod doctor;
 mod login;
+mod marks;
 mod recovery;
 mod snapshot;
 mod speed;

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use syncline_core::{Body, Op, Position, Transaction};
 
 /// A server that streams transactions in progress as early as it can.
-fn eager() -> &'static Cluster {
+pub(crate) fn eager() -> &'static Cluster {
     static EAGER: OnceLock<Cluster> = OnceLock::new();
     EAGER.get_or_init(|| Cluster::start(&["logical_decoding_work_mem = 64kB"]))
 }

@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 const PRELUDE_BYTES: usize = 16;
 const RUN_BYTES: usize = 24;
+/// In a run's number of rows: a write of ours.
+const OURS: u32 = 1 << 31;
 
 /// Writes a batch behind `head`, which ends at a section's start.
 pub(super) fn encode(batch: &ChangeBatch, mut head: Vec<u8>) -> Result<Encoded> {
@@ -23,7 +25,8 @@ pub(super) fn encode(batch: &ChangeBatch, mut head: Vec<u8>) -> Result<Encoded> 
     }
     for run in runs {
         head.extend(run.transaction.epoch.to_le_bytes());
-        head.extend(run.rows.to_le_bytes());
+        let ours = if run.transaction.ours { OURS } else { 0 };
+        head.extend((run.rows | ours).to_le_bytes());
         head.extend(run.transaction.commit.to_le_bytes());
         head.extend(run.transaction.committed_at.to_le_bytes());
     }
@@ -73,10 +76,11 @@ fn decode_runs(bytes: &[u8], rows: usize) -> Result<Vec<TransactionRun>> {
     let mut runs = Vec::with_capacity(bytes.len() / RUN_BYTES);
     for run in bytes.chunks_exact(RUN_BYTES) {
         let mut run = Numbers(run);
-        let (epoch, rows) = (run.u32()?, run.u32()?);
+        let (epoch, marked) = (run.u32()?, run.u32()?);
+        let (rows, ours) = (marked & !OURS, marked & OURS != 0);
         let (commit, committed_at) = (run.u64()?, run.i64()?);
         runs.push(TransactionRun {
-            transaction: Transaction { epoch, commit, committed_at },
+            transaction: Transaction { epoch, commit, committed_at, ours },
             rows,
         });
     }

@@ -37,7 +37,7 @@ fn schema(types: &[DataType]) -> Arc<TableSchema> {
 fn batch_of(columns: Vec<ArrayRef>, masks: Option<Vec<ColumnMask>>) -> ChangeBatch {
     let rows = columns[0].len();
     let types: Vec<_> = columns.iter().map(|column| column.data_type().clone()).collect();
-    let transaction = Transaction { epoch: 3, commit: 0xFEED, committed_at: -1 };
+    let transaction = Transaction { epoch: 3, commit: 0xFEED, committed_at: -1, ours: false };
     let count = u32::try_from(rows).unwrap();
     let runs = [
         TransactionRun { transaction, rows: count / 2 },

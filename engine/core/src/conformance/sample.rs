@@ -63,8 +63,9 @@ pub fn sample_batch(schema: &Arc<TableSchema>, rows: u32, seed: u64) -> ChangeBa
         }
     });
     let columns = columns.collect();
-    let transaction = Transaction { epoch: 1, commit: random.next(), committed_at: 1_000_000 };
-    let later = Transaction { commit: random.next(), ..transaction };
+    let transaction =
+        Transaction { epoch: 1, commit: random.next(), committed_at: 1_000_000, ours: false };
+    let later = Transaction { commit: random.next(), ours: true, ..transaction };
     let first = rows / 3;
     let runs = [(transaction, first), (later, rows - first)];
     let runs = runs.into_iter().filter(|(_, rows)| *rows > 0);

@@ -112,7 +112,7 @@ pub fn batch(changes: &[ItemChange]) -> ChangeBatch {
         changes.iter().map(|change| change.op as u8).collect::<Vec<_>>().into(),
         (0..rows).collect::<Vec<_>>().into(),
         vec![TransactionRun {
-            transaction: Transaction { epoch: 1, commit: 1, committed_at: 0 },
+            transaction: Transaction { epoch: 1, commit: 1, committed_at: 0, ours: false },
             rows,
         }],
         Presence::from_rows(3, masks),

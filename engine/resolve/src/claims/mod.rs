@@ -9,6 +9,6 @@ mod field;
 mod origin;
 mod row;
 
-pub(crate) use field::{Field, Run};
-pub(crate) use origin::{Claims, Observation, Origin, Said, Touched};
+pub(crate) use field::{Field, Heard, Run};
+pub(crate) use origin::{Claims, LIFE, Observation, Origin, Said, Touched};
 pub(crate) use row::{decode, encode};

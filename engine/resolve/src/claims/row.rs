@@ -5,16 +5,18 @@
 //! origin   mapping n, record (n bytes), marks n, mark × n, seen n, gone n, was u8, fields n, field × n
 //! mark     epoch u32, commit u64, ordinal u32, micros i64, copied u8      25 bytes, little-endian
 //! field    id n, floor n, older n, run × (1 + older)
-//! run      first n, last n, value: 0 for NULL, else its length + 1 and its bytes
+//! run      first n × 2, + 1 where it is an echo, last n, value: 0 for NULL, else its length + 1 and its bytes
 //! ```
 //! `n` is a number in LEB128. Marks are each origin's own, sorted, and named by index; where one may be
-//! missing, 0 says so and the index is counted from 1. Equal claims have equal bytes.
+//! missing, 0 says so and the index is counted from 1. Equal claims have equal bytes. Layout 1 had no echoes:
+//! first n.
 
 use super::{Claims, Field, Origin, Run};
 use crate::{Mark, Stamp};
 use syncline_core::Position;
 
-const LAYOUT: u8 = 1;
+const LAYOUT: u8 = 2;
+const WITHOUT_ECHOES: u8 = 1;
 const MARK_BYTES: usize = 25;
 
 /// Writes claims behind what a buffer holds.
@@ -51,7 +53,7 @@ fn encode_origin(origin: &Origin<'_>, marks: &mut Vec<Mark>, bytes: &mut Vec<u8>
         push(bytes, maybe(field.floor));
         push(bytes, field.older.len());
         for run in field.older.iter().chain([&field.run]) {
-            push(bytes, index(run.first));
+            push(bytes, index(run.first) << 1 | usize::from(run.echo));
             push(bytes, index(run.last));
             match run.value {
                 None => push(bytes, 0),
@@ -85,17 +87,20 @@ fn collect(origin: &Origin<'_>, marks: &mut Vec<Mark>) {
 
 /// Reads claims; `None` when the bytes are not a row.
 pub(crate) fn decode(bytes: &[u8]) -> Option<Claims<'_>> {
-    let mut input = Input(bytes);
-    if input.byte()? != LAYOUT {
-        return None;
-    }
+    let (&layout, rest) = bytes.split_first()?;
+    let with_echoes = match layout {
+        LAYOUT => true,
+        WITHOUT_ECHOES => false,
+        _ => return None,
+    };
+    let mut input = Input { rest, with_echoes };
     let count = input.count()?;
     let mut marks = Vec::with_capacity(8);
     let mut origins = Vec::with_capacity(count);
     for _ in 0..count {
         origins.push(decode_origin(&mut input, &mut marks)?);
     }
-    input.0.is_empty().then_some(Claims { origins })
+    input.rest.is_empty().then_some(Claims { origins })
 }
 
 fn decode_origin<'a>(input: &mut Input<'a>, marks: &mut Vec<Mark>) -> Option<Origin<'a>> {
@@ -149,12 +154,15 @@ fn push(bytes: &mut Vec<u8>, mut number: usize) {
     bytes.push(number as u8);
 }
 
-struct Input<'a>(&'a [u8]);
+struct Input<'a> {
+    rest: &'a [u8],
+    with_echoes: bool,
+}
 
 impl<'a> Input<'a> {
     fn byte(&mut self) -> Option<u8> {
-        let (first, rest) = self.0.split_first()?;
-        self.0 = rest;
+        let (first, rest) = self.rest.split_first()?;
+        self.rest = rest;
         Some(*first)
     }
 
@@ -176,12 +184,12 @@ impl<'a> Input<'a> {
 
     /// A number of things that take at least a byte each.
     fn count(&mut self) -> Option<usize> {
-        self.number().filter(|count| *count <= self.0.len())
+        self.number().filter(|count| *count <= self.rest.len())
     }
 
     fn take(&mut self, length: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
+        let (taken, rest) = self.rest.split_at_checked(length)?;
+        self.rest = rest;
         Some(taken)
     }
 
@@ -197,12 +205,15 @@ impl<'a> Input<'a> {
     }
 
     fn run(&mut self, marks: &[Mark]) -> Option<Run<'a>> {
-        let (first, last) = (self.mark(marks)?, self.mark(marks)?);
+        let first = self.number()?;
+        let (first, echo) =
+            if self.with_echoes { (first >> 1, first & 1 == 1) } else { (first, false) };
+        let (first, last) = (*marks.get(first)?, self.mark(marks)?);
         let value = match self.number()? {
             0 => None,
             length => Some(self.take(length - 1)?),
         };
-        Some(Run { first, last, value })
+        Some(Run { first, last, value, echo })
     }
 }
 
@@ -222,19 +233,19 @@ mod tests {
         })
     }
 
-    type Owned = (Mark, Mark, Option<Vec<u8>>);
+    type Owned = (Mark, Mark, Option<Vec<u8>>, bool);
     type OwnedField = (u16, Owned, Vec<Owned>, Option<Mark>);
     type OwnedOrigin = (u16, Vec<u8>, (Option<Mark>, Option<Mark>, bool), Vec<OwnedField>);
 
     fn origin() -> impl Strategy<Value = OwnedOrigin> {
-        let run = || (mark(), mark(), option::of(vec(any::<u8>(), 0..200)));
+        let run = || (mark(), mark(), option::of(vec(any::<u8>(), 0..200)), any::<bool>());
         let field = (any::<u16>(), run(), vec(run(), 0..4), option::of(mark()));
         let life = (option::of(mark()), option::of(mark()), any::<bool>());
         (any::<u16>(), vec(any::<u8>(), 0..12), life, vec(field, 0..6))
     }
 
-    fn run((first, last, value): &Owned) -> Run<'_> {
-        Run { first: *first, last: *last, value: value.as_deref() }
+    fn run((first, last, value, echo): &Owned) -> Run<'_> {
+        Run { first: *first, last: *last, value: value.as_deref(), echo: *echo }
     }
 
     fn claims(origins: &[OwnedOrigin]) -> Claims<'_> {
@@ -316,8 +327,8 @@ mod tests {
             stamp: Stamp { micros: 3, copied },
         };
         let (early, late) = (mark(0x10, true), mark(0x20, false));
-        let older = vec![Run { first: early, last: early, value: None }];
-        let run = Run { first: late, last: late, value: Some(b"ab") };
+        let older = vec![Run { first: early, last: early, value: None, echo: false }];
+        let run = Run { first: late, last: late, value: Some(b"ab"), echo: true };
         let fields = vec![Field { id: 5, run, older, floor: Some(early) }];
         let record = b"[\"7\"]";
         let origin = Origin { mapping: 1, record, seen: Some(late), gone: None, was: true, fields };
@@ -326,7 +337,7 @@ mod tests {
             .map(|byte| format!("{byte:02x}"))
             .collect();
         let parts = [
-            "01",
+            "02",
             "01", // layout, origins
             "01",
             "05",
@@ -352,11 +363,29 @@ mod tests {
             "00",
             "00",
             "00", // the run before: NULL
-            "01",
+            "03",
             "01",
             "03",
-            "6162", // the run that holds
+            "6162", // the run that holds, an echo
         ];
         assert_eq!(hex, parts.concat());
+    }
+
+    #[test]
+    fn a_row_of_the_first_layout_is_read() {
+        let first = [
+            &[1, 1, 1, 5][..],
+            b"[\"7\"]",
+            &[1, 1, 0, 0, 0, 0x10, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0],
+            &[1, 0, 1, 1, 5, 0, 0, 0, 0, 3],
+            b"ab",
+        ];
+        let bytes = first.concat();
+        let claims = decode(&bytes).unwrap();
+        let run = claims.origins[0].fields[0].run;
+        assert_eq!(
+            (run.value, run.echo, run.first.position.commit),
+            (Some(&b"ab"[..]), false, 0x10)
+        );
     }
 }

@@ -96,6 +96,8 @@ pub(crate) struct Again {
     pub(crate) is_copied: bool,
     /// Something else may have been told before a crash, and was not committed.
     pub(crate) in_doubt: bool,
+    /// What was told then may be that the entity exists.
+    pub(crate) may_have_been: bool,
 }
 
 /// The operation that takes the old golden row to the new one; none where they are the same, and nothing
@@ -107,7 +109,7 @@ pub(crate) fn operation(
     again: Again,
 ) -> Option<Op> {
     match (old.exists.exists, new.exists.exists) {
-        (false, false) => again.in_doubt.then_some(Op::Delete),
+        (false, false) => again.may_have_been.then_some(Op::Delete),
         (true, false) => Some(Op::Delete),
         (_, true) if again.is_copied || again.in_doubt => Some(Op::Snapshot),
         (false, true) => Some(Op::Insert),
@@ -135,18 +137,42 @@ pub(crate) fn turns(
         &all
     };
     for &unit in units {
-        let why = if !new.exists.exists {
-            Closed::Gone
-        } else if new.is_decided(unit) {
-            Closed::Decided
-        } else {
-            Closed::Agreed
-        };
+        let why = why_closed(new, unit);
         turns.extend(unit_turn((old, Some(unit)), (new, unit), why));
     }
     let why = if new.exists.exists { Closed::Agreed } else { Closed::Gone };
     turns.extend(turn(None, old.exists.conflict, new.exists.conflict, why));
     turns
+}
+
+/// All that is asked of a key, and all that is not: where something else may have been noted before a
+/// crash.
+pub(crate) fn all_turns(new: &mut Judged<'_, '_, '_>) -> Vec<Turn> {
+    let mut turns = Vec::new();
+    let mut state = |unit, conflict: Option<(ConflictKind, Digest)>, why| {
+        turns.push(match conflict {
+            Some((kind, evidence)) => Turn::Raised { unit, kind, evidence },
+            None => Turn::Closed { unit, why },
+        });
+    };
+    for unit in 0..new.rules.units.len() {
+        let conflict = new.conflict(unit);
+        state(Some(unit), conflict, why_closed(new, unit));
+    }
+    let why = if new.exists.exists { Closed::Agreed } else { Closed::Gone };
+    state(None, new.exists.conflict, why);
+    turns
+}
+
+/// Why nothing is asked of a unit.
+fn why_closed(new: &mut Judged<'_, '_, '_>, unit: usize) -> Closed {
+    if !new.exists.exists {
+        Closed::Gone
+    } else if new.is_decided(unit) {
+        Closed::Decided
+    } else {
+        Closed::Agreed
+    }
 }
 
 /// What became of the conflict on a unit, which the old rules may not know. One that is open as it was

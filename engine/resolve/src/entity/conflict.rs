@@ -89,7 +89,7 @@ fn of_existence(
             source: mapping.system.to_string(),
             mapping: registry.mapping_name(origin.mapping).to_owned(),
             record: String::from_utf8_lossy(origin.record).into_owned(),
-            value: Some(if origin.is_here() { "exists" } else { "deleted" }.to_owned()),
+            value: Some(if origin.is_had() { "exists" } else { "deleted" }.to_owned()),
             since: known(origin.seen.or(origin.gone)?),
             uncertainty: mapping.uncertainty,
         })

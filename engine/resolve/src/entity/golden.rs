@@ -49,9 +49,11 @@ impl<'k> GoldenRows<'k> {
         self.keys.push(key);
         self.ops.push(op as u8);
         self.ordinals.push(at.1);
+        // What comes of a write of ours is none.
+        let transaction = Transaction { ours: false, ..at.0 };
         match self.runs.last_mut() {
-            Some(run) if run.transaction == at.0 => run.rows += 1,
-            _ => self.runs.push(TransactionRun { transaction: at.0, rows: 1 }),
+            Some(run) if run.transaction == transaction => run.rows += 1,
+            _ => self.runs.push(TransactionRun { transaction, rows: 1 }),
         }
         for (column, cells) in self.cells.iter_mut().enumerate() {
             let cell = judged.field(rules.fields[column]).map(|cell| {

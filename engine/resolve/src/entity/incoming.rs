@@ -13,6 +13,8 @@ pub(crate) struct Incoming<'b> {
     records: &'b RecordKeys,
     mapping: u16,
     marks: Vec<Mark>,
+    /// By row, whether it is a write of ours that came back.
+    echoes: Vec<bool>,
     /// Field number, cells, place in the batch, runs kept; sorted by number.
     columns: Vec<(u16, Cells, usize, u8)>,
 }
@@ -43,7 +45,9 @@ impl<'b> Incoming<'b> {
                 mark(transaction, *ordinal, batch.op(row) == Op::Snapshot)
             })
             .collect();
-        Ok(Self { batch, records, mapping, marks, columns })
+        let returns = rules.mapping(mapping).is_some_and(|it| it.returned.is_some());
+        let echoes = batch.row_transactions().map(|it| returns && it.ours).collect();
+        Ok(Self { batch, records, mapping, marks, echoes, columns })
     }
 
     /// What a row says.
@@ -57,14 +61,15 @@ impl<'b> Incoming<'b> {
             record: self.records.get(row).as_bytes(),
             mark: self.marks[row],
             said,
+            echo: self.echoes[row],
         }
     }
 
     /// That a row's record is no longer known by its former key.
     pub(crate) fn former(&self, row: usize) -> Option<Observation<'_>> {
         let record = self.records.former(row)?.as_bytes();
-        let (mapping, mark) = (self.mapping, self.marks[row]);
-        Some(Observation { mapping, record, mark, said: Said::Gone })
+        let (mapping, mark, echo) = (self.mapping, self.marks[row], self.echoes[row]);
+        Some(Observation { mapping, record, mark, said: Said::Gone, echo })
     }
 
     /// Whether a row was copied.
@@ -80,7 +85,7 @@ impl<'b> Incoming<'b> {
 }
 
 fn mark(transaction: &Transaction, ordinal: u32, copied: bool) -> Mark {
-    let Transaction { epoch, commit, committed_at } = *transaction;
+    let Transaction { epoch, commit, committed_at, .. } = *transaction;
     Mark {
         position: Position { epoch, commit, ordinal },
         stamp: Stamp { micros: committed_at, copied },

@@ -3,20 +3,21 @@
 //! Rows are merged key by key; only what merging touched is decided anew, and only golden rows that
 //! are others now come out.
 
-use super::compare::{Again, Judged, Turn, operation, touched_units, turns};
+use super::compare::{Again, Judged, Turn, all_turns, operation, touched_units, turns};
 use super::conflict;
 use super::golden::GoldenRows;
 use super::incoming::Incoming;
 use super::key::Groups;
 use super::record::RecordKeys;
+use super::returned::must_return;
 use crate::EntityRules;
 use crate::claims::{Claims, Touched, decode, encode};
-use crate::policy::{Compiled, Registry};
+use crate::policy::{Compiled, Registry, exists};
 use crate::rows::{RowBuffer, Rows};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use syncline_core::{
-    ChangeBatch, ConflictChange, Cursor, Error, Heard, Kind, LogId, Offset, Resolved, Result,
+    ChangeBatch, ConflictChange, Cursor, Error, Heard, Kind, LogId, Offset, Op, Resolved, Result,
     Sweep, Topic, Transaction,
 };
 
@@ -136,6 +137,7 @@ impl Entity {
                 None => Claims::default(),
             };
             let (mut touched, mut changed, mut is_copied) = (Touched::default(), false, false);
+            let mut may_have_been = false;
             let rows = groups.rows(group);
             for row in rows.iter().map(|&row| row as usize) {
                 is_copied |= incoming.is_copied(row);
@@ -145,6 +147,7 @@ impl Entity {
                     changed |= claims.merge(&former, &mut touched);
                 }
                 changed |= claims.merge(&observation, &mut touched);
+                may_have_been |= in_doubt && exists(&self.rules, &claims).exists;
             }
             if changed {
                 self.encoded.clear();
@@ -158,14 +161,20 @@ impl Entity {
             let old_claims = before.and_then(decode).unwrap_or_default();
             let mut old = Judged::new(&self.rules, &old_claims);
             let mut new = Judged::new(&self.rules, &claims);
-            let turned = turns(&mut old, &mut new, &units);
-            let again = Again { is_copied, in_doubt };
+            let turned = match in_doubt {
+                true => all_turns(&mut new),
+                false => turns(&mut old, &mut new, &units),
+            };
+            let again = Again { is_copied, in_doubt, may_have_been };
             let mut op = operation(&mut old, &mut new, &units, again);
             if let Some(former) = self.former.as_ref().filter(|_| !self.is_redecided) {
                 // It may have been told by the former rules, or by these already.
                 let mut told = Judged::new(former, &old_claims);
                 let again = self.decide_again(keys[group], &mut told, &mut new, &mut conflicts)?;
                 op = op.or(again);
+            }
+            if op.is_none() && must_return(&self.rules, &mut new, &units) {
+                op = Some(Op::Update);
             }
             if let Some(op) = op {
                 let last = *rows.last().expect("a key has a row") as usize;

@@ -9,6 +9,7 @@ mod key;
 mod moment;
 mod parse;
 mod record;
+mod returned;
 mod sweep;
 
 pub use keep::Entity;

@@ -4,7 +4,8 @@ use super::compare::{Again, Judged, Turn, operation, touched_units, turn, turns,
 use super::conflict::dropped;
 use super::golden::GoldenRows;
 use super::keep::Entity;
-use crate::claims::{Observation, Said, Touched, decode, encode};
+use super::returned::must_return;
+use crate::claims::{Touched, decode, encode};
 use crate::rows::Scanned;
 use syncline_core::{Closed, ConflictChange, Cursor, Op, Resolved, Result, Transaction};
 
@@ -62,7 +63,8 @@ impl Entity {
             }
         }
         let is_lost = old.exists.exists && new.exists.exists && old.loses_a_value(&self.rules);
-        Ok(op.or(is_lost.then_some(Op::Update)))
+        let is_told = is_lost || (op.is_none() && must_return(&self.rules, new, &units));
+        Ok(op.or(is_told.then_some(Op::Update)))
     }
 
     /// Conflicts are told by the names of their units, which both rules may have.
@@ -92,20 +94,9 @@ impl Entity {
         let (mut conflicts, mut encoded) = (Vec::new(), Vec::new());
         for (key, row) in claims_in(&scanned) {
             let old_claims = decode(row).ok_or_else(|| self.damaged())?;
-            let of_mapping = old_claims.origins.iter().filter(|it| it.mapping == mapping);
-            // Whatever was said so far, and nothing that is said from now on.
-            let gone: Vec<_> = of_mapping
-                .filter_map(|it| {
-                    let (record, mark) = (it.record, it.seen?);
-                    Some(Observation { mapping, record, mark, said: Said::Gone })
-                })
-                .collect();
-            if gone.is_empty() {
-                continue;
-            }
             let (mut claims, mut touched) = (old_claims.clone(), Touched::default());
-            for observation in &gone {
-                claims.merge(observation, &mut touched);
+            if !claims.empty(mapping, &mut touched) {
+                continue;
             }
             encoded.clear();
             encode(&claims, &mut encoded);
@@ -116,7 +107,11 @@ impl Entity {
             for turn in turns(&mut old, &mut new, &units) {
                 conflicts.push(self.told(key, turn, &mut new)?);
             }
-            if let Some(op) = operation(&mut old, &mut new, &units, Again::default()) {
+            let mut op = operation(&mut old, &mut new, &units, Again::default());
+            if op.is_none() && must_return(&self.rules, &mut new, &units) {
+                op = Some(Op::Update);
+            }
+            if let Some(op) = op {
                 let at = (at, golden.next_ordinal());
                 let shown = if new.exists.exists { &mut new } else { &mut old };
                 golden.push(&self.rules, key, op, at, shown);

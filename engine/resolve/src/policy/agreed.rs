@@ -2,7 +2,7 @@
 //!
 //! The words are laid on one line of time. Where at some moment all who spoke said the same, that was
 //! agreed then; the last such moment counts. What was copied was said from the beginning. A decision is
-//! an agreement.
+//! an agreement. What a system holds because we wrote it there counts like its word: it has taken it over.
 
 use super::compiled::{Compiled, CompiledMapping, CompiledUnit};
 use super::decision::Decided;

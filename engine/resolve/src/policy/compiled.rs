@@ -1,7 +1,8 @@
 //! Rules, made ready for claims that name fields and mappings by number.
 
 use super::typed::ValueKind;
-use crate::{EntityRules, Policy};
+use crate::claims::LIFE;
+use crate::{ClaimingMapping, EntityRules, Policy, Unit};
 use serde::{Deserialize, Serialize};
 use syncline_core::{Error, Kind, Result, SystemName};
 
@@ -14,6 +15,9 @@ pub(crate) const EXISTENCE_NAME: &str = "existence";
 /// How many runs before the one that holds are kept where a person may be asked: what was agreed on
 /// stays known through so many changes of mind.
 const OLDER_RUNS_MAX: u8 = 15;
+
+/// How many are kept where the system is written too: those that show a field to go to and fro.
+const OLDER_RETURNED_RUNS_MAX: u8 = 8;
 
 /// What the numbers in claims mean. Only ever added to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
@@ -44,7 +48,7 @@ impl Registry {
                 self.fields.push(field);
             }
         }
-        let most = usize::from(EXISTENCE);
+        let most = usize::from(LIFE.min(EXISTENCE));
         if self.fields.len() >= most || self.mappings.len() >= most {
             let name = rules.schema.name();
             return Err(Error::new(
@@ -70,6 +74,18 @@ impl Registry {
     /// The name of a mapping.
     pub(crate) fn mapping_name(&self, number: u16) -> &str {
         self.mappings.get(usize::from(number)).map_or("", String::as_str)
+    }
+}
+
+fn older_max(rules: &EntityRules, unit: &Unit) -> u8 {
+    let is_returned = |mapping: &ClaimingMapping| {
+        let returned = mapping.returned.as_deref().unwrap_or_default();
+        unit.columns.iter().any(|column| returned.contains(column))
+    };
+    match unit.policy.may_ask() {
+        true => OLDER_RUNS_MAX,
+        false if rules.mappings.iter().any(is_returned) => OLDER_RETURNED_RUNS_MAX,
+        false => 0,
     }
 }
 
@@ -107,6 +123,15 @@ pub(crate) struct CompiledMapping {
     pub(crate) uncertainty: i64,
     /// What it speaks of, sorted.
     pub(crate) fields: Vec<u16>,
+    /// Where its table is written too: what of that is written back, sorted.
+    pub(crate) returned: Option<Vec<u16>>,
+}
+
+impl CompiledMapping {
+    /// Whether a field is written back to where this mapping reads it.
+    pub(crate) fn returns(&self, field: u16) -> bool {
+        self.returned.as_ref().is_some_and(|returned| returned.binary_search(&field).is_ok())
+    }
 }
 
 impl Compiled {
@@ -119,20 +144,24 @@ impl Compiled {
             name: unit.name.clone(),
             fields: unit.columns.iter().map(|&column| fields[column]).collect(),
             kinds: unit.columns.iter().map(|&it| ValueKind::of(&columns[it])).collect(),
-            older_max: if unit.policy.may_ask() { OLDER_RUNS_MAX } else { 0 },
+            older_max: older_max(&rules, unit),
             policy: unit.policy.clone(),
             null_is_value: unit.null_is_value,
         });
         let units = units.collect();
         let compiled = |name: &String| {
             let mapping = rules.mappings.iter().find(|mapping| mapping.name == *name)?;
-            let mut spoken_of: Vec<u16> = mapping.columns.iter().map(|&it| fields[it]).collect();
-            spoken_of.sort_unstable();
+            let numbers = |columns: &[usize]| {
+                let mut numbers: Vec<u16> = columns.iter().map(|&it| fields[it]).collect();
+                numbers.sort_unstable();
+                numbers
+            };
             Some(CompiledMapping {
                 name: name.clone(),
                 system: mapping.system.clone(),
                 uncertainty: rules.uncertainty_of(&mapping.system),
-                fields: spoken_of,
+                fields: numbers(&mapping.columns),
+                returned: mapping.returned.as_deref().map(numbers),
             })
         };
         let mappings = registry.mappings.iter().map(compiled).collect();

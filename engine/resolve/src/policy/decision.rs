@@ -43,7 +43,7 @@ fn decided<'a>(fields: &[u16], origin: &Origin<'a>) -> Option<Decided<'a>> {
     let mut evidence = None;
     let mut columns = Vec::with_capacity(fields.len());
     for &field in fields {
-        let (digest, rest) = origin.field(field)?.run.value?.split_at_checked(Digest::BYTES)?;
+        let (digest, rest) = origin.field(field)?.word()?.value?.split_at_checked(Digest::BYTES)?;
         evidence = Digest::from_bytes(digest);
         let (tag, value) = rest.split_first()?;
         columns.push((*tag == 1).then_some(value));
@@ -82,6 +82,7 @@ mod tests {
             name: name.into(),
             system: SystemName::new(name),
             columns: vec![0, 1],
+            returned: None,
         };
         let rules = EntityRules {
             schema: Arc::new(TableSchema::new(TableName::entity("person"), 0, columns, vec![0])),
@@ -108,7 +109,7 @@ mod tests {
         let stamp = Stamp { micros: i64::try_from(at).unwrap(), copied: false };
         let said = Said::Here(vec![(field, Some(value), 15)]);
         let mark = Mark { position, stamp };
-        let observation = Observation { mapping, record: b"r", mark, said };
+        let observation = Observation { mapping, record: b"r", mark, said, echo: false };
         claims.merge(&observation, &mut Touched::default());
     }
 

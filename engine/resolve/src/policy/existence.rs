@@ -21,12 +21,12 @@ pub(crate) fn exists(rules: &Compiled, claims: &Claims<'_>) -> Exists {
     let mut said = Vec::new();
     for origin in &claims.origins {
         let Some(mapping) = rules.mapping(origin.mapping) else { continue };
-        match (origin.is_here(), origin.was) {
+        match (origin.is_had(), origin.was) {
             (true, _) => here.insert(&mapping.system),
             (false, true) => gone.insert(&mapping.system),
             (false, false) => continue,
         };
-        said.push((mapping.system.as_str(), origin.record, origin.is_here()));
+        said.push((mapping.system.as_str(), origin.record, origin.is_had()));
     }
     if said.is_empty() {
         return Exists::default();

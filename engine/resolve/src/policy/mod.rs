@@ -5,15 +5,16 @@ mod clock;
 mod compiled;
 mod decision;
 mod existence;
+mod flapping;
 mod sets;
 mod typed;
 mod unit;
 mod word;
 
-pub(crate) use compiled::{Compiled, CompiledUnit, EXISTENCE_NAME, Registry};
+pub(crate) use compiled::{Compiled, CompiledMapping, CompiledUnit, EXISTENCE_NAME, Registry};
 
 pub(crate) use existence::{Exists, exists};
-pub(crate) use unit::{By, Verdict, decide};
+pub(crate) use unit::{Agreed, By, Verdict, decide};
 #[cfg(test)]
 pub(crate) use word::evidence;
 pub(crate) use word::words;

@@ -4,6 +4,7 @@ use super::agreed::last_agreed;
 use super::clock::{first_words, last_words};
 use super::compiled::{Compiled, CompiledUnit};
 use super::decision::on_unit;
+use super::flapping::{self, is_flapping};
 use super::word::{UnitValue, Word, evidence, words};
 use super::{sets, typed::ValueKind};
 use crate::claims::Claims;
@@ -82,7 +83,14 @@ pub(crate) fn decide<'a>(
             let value = Agreed::Said(UnitValue::One(None));
             Verdict { value, conflict: None, by: By::Nobody }
         }
-        words => Case { rules, unit, claims, words }.decide(),
+        words => {
+            let decided = Case { rules, unit, claims, words }.decide();
+            let may_flap = decided.conflict.is_none() && !all_agree(words);
+            match may_flap && is_flapping(rules, unit, claims) {
+                true => flapping::held(unit, words, decided),
+                false => decided,
+            }
+        }
     }
 }
 
@@ -293,7 +301,7 @@ impl<'c, 'a> Case<'c, 'a> {
     }
 }
 
-fn fallback_list(fallback: &Fallback) -> &[SystemName] {
+pub(super) fn fallback_list(fallback: &Fallback) -> &[SystemName] {
     match fallback {
         Fallback::Ask => &[],
         Fallback::Prefer(list) => list,

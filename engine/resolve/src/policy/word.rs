@@ -2,7 +2,7 @@
 
 use super::compiled::{Compiled, CompiledUnit};
 use crate::Mark;
-use crate::claims::{Claims, Origin};
+use crate::claims::{Claims, Origin, Run};
 use syncline_core::{Digest, SystemName};
 
 /// The value of a unit: of a field, or of the fields of a group.
@@ -78,9 +78,9 @@ fn word<'a, 'r>(
     origin: &Origin<'a>,
 ) -> Option<Word<'a, 'r>> {
     let mapping = rules.mapping(origin.mapping)?;
-    let said = |&id: &u16| {
+    let said = |&id: &u16| -> Option<&Run<'a>> {
         let is_spoken_of = mapping.fields.binary_search(&id).is_ok();
-        origin.field(id).filter(|_| is_spoken_of).map(|field| field.run)
+        origin.field(id).filter(|_| is_spoken_of)?.word()
     };
     let (value, since) = match unit.fields.as_slice() {
         [only] => said(only).map(|run| (UnitValue::One(run.value), run.first))?,

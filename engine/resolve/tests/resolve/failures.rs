@@ -20,7 +20,7 @@ pub(crate) fn row(
         let column = COLUMNS.iter().position(|it| it == name).unwrap();
         cells[column] = if *text == "NULL" { Cell::Null } else { Cell::Text(text) };
     }
-    let at = Transaction { epoch: 1, commit, committed_at: second * SECOND };
+    let at = Transaction { epoch: 1, commit, committed_at: second * SECOND, ours: false };
     let (record, key) = ("r".to_owned(), "k".to_owned());
     Row { mapping, record, former: None, key, op, at, ordinal: 0, cells }
 }

@@ -67,7 +67,7 @@ impl std::fmt::Debug for Row {
     /// On one line, so that a failing history reads as a story.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { mapping, record, former, key, op, at, ordinal, .. } = self;
-        let Transaction { epoch, commit, committed_at } = at;
+        let Transaction { epoch, commit, committed_at, .. } = at;
         write!(f, "{mapping} {record}{former:?}→{key} {op:?} at {epoch}/{commit}/{ordinal} ")?;
         write!(f, "{committed_at}:")?;
         for (column, cell) in COLUMNS.iter().zip(&self.cells) {
@@ -151,6 +151,7 @@ pub(crate) fn rules(policy: &Policy, existence: Existence, null_is_value: bool) 
         name: (*name).to_owned(),
         system: SystemName::new(system),
         columns: spoken_of(number).to_vec(),
+        returned: None,
     };
     EntityRules {
         schema: schema(),
@@ -204,7 +205,7 @@ fn records(rows: &[Row]) -> RecordKeys {
     let ops: Vec<u8> = ops.map(|op| op as u8).collect();
     let count = ops.len();
     let name = TableName::table(&SystemName::new("any"), "public", "t");
-    let transaction = Transaction { epoch: 1, commit: 1, committed_at: 0 };
+    let transaction = Transaction { epoch: 1, commit: 1, committed_at: 0, ours: false };
     let source = ChangeBatch::try_new(
         Arc::new(TableSchema::new(name, 1, vec![column("id")], vec![0])),
         vec![Arc::new(StringArray::from(records))],

@@ -65,7 +65,8 @@ pub(crate) fn histories() -> impl Strategy<Value = Vec<History>> {
 }
 
 fn history(system: usize, skew: i64, acts: &[Act]) -> History {
-    let mut at = Transaction { epoch: 1, commit: 10, committed_at: 1_000_000_000 + skew };
+    let mut at =
+        Transaction { epoch: 1, commit: 10, committed_at: 1_000_000_000 + skew, ours: false };
     let (mut ordinal, mut claimed) = (0, BTreeMap::new());
     let mut history = Vec::new();
     for act in acts {

@@ -118,7 +118,7 @@ fn a_rollback_after_deciding_again_leaves_it_to_be_done() {
     heart.hear(&[row(1, Op::Insert, (1, 1), &[("name", "b")])]);
     heart.commit();
     heart.reopen(rules(&Policy::Min, Existence::Any, false));
-    let at = Transaction { epoch: 9, commit: 9, committed_at: 9 };
+    let at = Transaction { epoch: 9, commit: 9, committed_at: 9, ours: false };
     heart.entity.sweep(&Sweep::Redecide, Cursor::default(), at).unwrap();
     heart.entity.rollback().unwrap();
     assert!(heart.entity.is_outdated());

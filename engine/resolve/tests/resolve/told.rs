@@ -156,7 +156,7 @@ impl Heart {
 
     /// Decides all again, to the end.
     pub(crate) fn redecide(&mut self) {
-        let at = Transaction { epoch: 9, commit: 9, committed_at: 9 };
+        let at = Transaction { epoch: 9, commit: 9, committed_at: 9, ours: false };
         let mut from = Some(Cursor::default());
         while let Some(cursor) = from {
             let (outcome, next) = self.entity.sweep(&Sweep::Redecide, cursor, at).unwrap();

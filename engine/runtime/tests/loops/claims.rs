@@ -62,6 +62,7 @@ pub(crate) fn entity(
         name: it.name().to_owned(),
         system: system(it.reads()).unwrap_or_else(|| SystemName::new("sis")),
         columns: columns.clone(),
+        returned: None,
     });
     let rules = EntityRules {
         schema: schema.clone(),

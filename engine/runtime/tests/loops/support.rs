@@ -51,7 +51,7 @@ pub(crate) fn rows(
         mask
     });
     let count = u32::try_from(changes.len()).unwrap();
-    let transaction = Transaction { epoch: 1, commit, committed_at: 1_000_000 };
+    let transaction = Transaction { epoch: 1, commit, committed_at: 1_000_000, ours: false };
     ChangeBatch::try_new(
         schema.clone(),
         vec![ids, names],

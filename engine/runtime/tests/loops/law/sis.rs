@@ -113,7 +113,8 @@ impl Sis {
         let places = (first..).take(sent.len()).collect::<Vec<_>>();
         let rows: Vec<_> = sent.iter().map(|(_, values)| values.clone()).collect();
         let rows_len = u32::try_from(sent.len()).unwrap();
-        let transaction = Transaction { epoch: 1, commit: self.commit, committed_at: 1_000_000 };
+        let transaction =
+            Transaction { epoch: 1, commit: self.commit, committed_at: 1_000_000, ours: false };
         let runs = vec![TransactionRun { transaction, rows: rows_len }];
         batch_of(&self.schema, &rows, ops, places, runs)
     }
