@@ -19,7 +19,11 @@ mod policy;
 mod rows;
 mod rules;
 
-pub use entity::{Entity, RecordKeys};
+pub use entity::{
+    Before, Change, DecidedBy, DecisionStanding, Entity, Flip, MadeDecision, Margin, Measure,
+    Record, RecordKeys, RecordState, Said, Score, Since, Standing, TimeTold, Why, WhyExists,
+    WhyUnit, WhyWord,
+};
 pub use mark::{Mark, Stamp};
 pub use rows::{MemoryRows, RowBuffer, Rows, Scanned};
 pub use rules::{ClaimingMapping, EntityRules, Existence, Fallback, Policy, Unit};

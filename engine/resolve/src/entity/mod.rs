@@ -11,6 +11,11 @@ mod parse;
 mod record;
 mod returned;
 mod sweep;
+mod why;
 
 pub use keep::Entity;
 pub use record::RecordKeys;
+pub use why::{
+    Before, Change, DecidedBy, DecisionStanding, Flip, MadeDecision, Margin, Measure, Record,
+    RecordState, Said, Score, Since, Standing, TimeTold, Why, WhyExists, WhyUnit, WhyWord,
+};

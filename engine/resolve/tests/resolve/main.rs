@@ -9,3 +9,4 @@ mod laws;
 mod spec;
 mod store;
 mod told;
+mod why;
