@@ -20,9 +20,9 @@ mod rows;
 mod rules;
 
 pub use entity::{
-    Before, Change, DecidedBy, DecisionStanding, Entity, Flip, MadeDecision, Margin, Measure,
-    Record, RecordKeys, RecordState, Said, Score, Since, Standing, TimeTold, Why, WhyExists,
-    WhyUnit, WhyWord,
+    Before, Change, Contradiction, DecidedBy, DecisionStanding, Entity, Flip, MadeDecision, Margin,
+    Measure, Preview, Previewing, Record, RecordKeys, RecordState, Said, Sample, Score,
+    SharedEntity, Since, Standing, TimeTold, Why, WhyExists, WhyUnit, WhyWord,
 };
 pub use mark::{Mark, Stamp};
 pub use rows::{MemoryRows, RowBuffer, Rows, Scanned};

@@ -8,13 +8,19 @@ mod keep;
 mod key;
 mod moment;
 mod parse;
+mod preview;
 mod record;
 mod returned;
+mod shared;
 mod sweep;
+#[cfg(test)]
+mod tests;
 mod why;
 
 pub use keep::Entity;
+pub use preview::{Contradiction, Preview, Previewing, Sample};
 pub use record::RecordKeys;
+pub use shared::SharedEntity;
 pub use why::{
     Before, Change, DecidedBy, DecisionStanding, Flip, MadeDecision, Margin, Measure, Record,
     RecordState, Said, Score, Since, Standing, TimeTold, Why, WhyExists, WhyUnit, WhyWord,

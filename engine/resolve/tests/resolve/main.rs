@@ -6,6 +6,7 @@ mod fixture;
 mod history;
 mod keys;
 mod laws;
+mod preview;
 mod spec;
 mod store;
 mod told;
