@@ -11,6 +11,7 @@ mod demo;
 mod engine;
 mod live;
 mod logging;
+mod masked;
 mod metrics;
 mod output;
 mod problem;
@@ -18,6 +19,7 @@ mod project;
 mod render;
 mod signals;
 mod state;
+mod weighing;
 mod wiring;
 
 use arguments::Arguments;

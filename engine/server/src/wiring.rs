@@ -7,6 +7,7 @@ use crate::live::{Reading, WatchedMapping};
 use crate::problem::{Failure, Outcome, Problem};
 use crate::project::{Lock, Project, System};
 use crate::state::State;
+use crate::weighing::Weighing;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use syncline_core::{CatalogTable, ReaderName, SystemName, TableName, Topic};
@@ -14,12 +15,8 @@ use syncline_discard::DiscardSink;
 use syncline_generator::GeneratorSource;
 use syncline_mappings::Mapping;
 use syncline_postgres::{PostgresSink, PostgresSource, Settings};
-use syncline_resolve::Entity;
-use syncline_resolve::store::{RowStore, StoreSettings};
-use syncline_runtime::{
-    Clock as _, EntityPlan, MakeSink, MakeSource, Pipeline, Plan, SinkPlan, SourcePlan,
-};
-use syncline_segment::RealDisk;
+use syncline_resolve::EntityRules;
+use syncline_runtime::{EntityPlan, MakeSink, MakeSource, Pipeline, Plan, SinkPlan, SourcePlan};
 
 /// A project, put together.
 pub(crate) struct Wired {
@@ -33,6 +30,8 @@ pub(crate) struct Wired {
     pub(crate) readers: Vec<Reading>,
     /// The PostgreSQL systems that are read.
     pub(crate) sources: BTreeMap<SystemName, Settings>,
+    /// The claims of all entities.
+    pub(crate) weighing: Weighing,
 }
 
 /// Checks the mappings, takes the project's state and puts all loops together.
@@ -46,10 +45,12 @@ pub(crate) fn wire(project: &Project) -> Outcome<Wired> {
     }
     let sources = source_settings(project, &mappings)?;
     let state = State::open(project)?;
+    let rules = project.entity_rules(&mappings);
+    let weighing = Weighing::open(project, &state, rules.clone())?;
     let plan = Plan {
         sources: plan_sources(project, &mappings, &lock)?,
         sinks: plan_sinks(project, &mappings)?,
-        entities: plan_entities(project, &mappings, &state)?,
+        entities: plan_entities(&rules, &weighing),
         transforms: mappings.iter().map(|mapping| mapping.transform.clone()).collect(),
         references: references(&lock),
         meanings: meanings(project, &mappings),
@@ -65,7 +66,8 @@ pub(crate) fn wire(project: &Project) -> Outcome<Wired> {
     let mappings: Vec<WatchedMapping> = mappings.iter().map(watched).collect();
     let readers: BTreeSet<Reading> =
         mappings.iter().map(|it| (it.lane.clone(), topic_of(&it.reads))).collect();
-    Ok(Wired { pipeline, state, mappings, readers: readers.into_iter().collect(), sources })
+    let readers = readers.into_iter().collect();
+    Ok(Wired { pipeline, state, mappings, readers, sources, weighing })
 }
 
 /// The PostgreSQL systems that are read.
@@ -134,21 +136,12 @@ fn plan_sinks(project: &Project, mappings: &[Mapping]) -> Outcome<Vec<SinkPlan>>
 }
 
 /// The entities, each with the claims that rest in the state directory.
-fn plan_entities(
-    project: &Project,
-    mappings: &[Mapping],
-    state: &State,
-) -> Outcome<Vec<EntityPlan>> {
-    let mut plans = Vec::new();
-    for rules in project.entity_rules(mappings) {
-        let schema = rules.schema.clone();
-        let directory = state.directory.join("claims").join(schema.name().to_string());
-        let rows = RowStore::open(Arc::new(RealDisk), &directory, StoreSettings::default())?;
-        // Claims that are begun anew are told from those that went before them.
-        let claims = Entity::open(Box::new(rows), rules, SystemClock.now().unsigned_abs())?;
-        plans.push(EntityPlan { schema, claims: Box::new(claims) });
-    }
-    Ok(plans)
+fn plan_entities(rules: &[EntityRules], weighing: &Weighing) -> Vec<EntityPlan> {
+    let plan = |rules: &EntityRules| {
+        let claims = weighing.entity(&rules.schema.name().to_string())?.clone();
+        Some(EntityPlan { schema: rules.schema.clone(), claims: Box::new(claims) })
+    };
+    rules.iter().filter_map(plan).collect()
 }
 
 /// A system that a mapping uses the wrong way round.

@@ -134,7 +134,8 @@ fn sentence(unit: &Unit) -> String {
     format!("{decided}{null}")
 }
 
-fn policy_sentence(policy: &Policy) -> String {
+/// How a policy decides, in a sentence.
+pub(super) fn policy_sentence(policy: &Policy) -> String {
     match policy {
         Policy::Prefer(list) => format!("The word of the first that has one: {}.", chain(list)),
         Policy::Newest(fallback) => {
@@ -186,7 +187,8 @@ fn ties(list: &[SystemName]) -> String {
     }
 }
 
-fn chain(list: &[SystemName]) -> String {
+/// Sources in their order.
+pub(super) fn chain(list: &[SystemName]) -> String {
     list.iter().map(SystemName::as_str).collect::<Vec<_>>().join(", then ")
 }
 
