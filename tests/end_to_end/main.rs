@@ -13,3 +13,4 @@ mod tables;
 mod tour;
 mod trial;
 mod types;
+mod why;

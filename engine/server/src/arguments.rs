@@ -79,6 +79,11 @@ pub(crate) enum Command {
         after_help = "Examples:\n  syncline explain person/to_lms.sql\n  syncline explain person.email"
     )]
     Explain(Explain),
+    /// Tell why a row of an entity is as it is: who says what, what decided, what would change it.
+    #[command(after_help = "Examples:\n  syncline why person S1042\n  \
+        syncline why person S1042 email       one field, with all that was said of it\n  \
+        syncline why enrolment S1042 CS101    a key of two columns")]
+    Why(Why),
     /// Show what a run would make and change, with row counts of the live systems.
     #[command(after_help = "Examples:\n  syncline plan")]
     Plan,
@@ -162,6 +167,19 @@ pub(crate) struct Explain {
     /// The mapping's file, or a field as ENTITY.FIELD.
     #[arg(value_name = "MAPPING|FIELD")]
     pub(crate) what: String,
+}
+
+/// What `why` is told.
+#[derive(Debug, Args)]
+pub(crate) struct Why {
+    /// The entity.
+    pub(crate) entity: String,
+    /// The key, a word for each of its columns; then the field or group, or nothing for all.
+    #[arg(required = true, value_name = "KEY… [FIELD]", allow_negative_numbers = true)]
+    pub(crate) words: Vec<String>,
+    /// Show the values of sensitive fields.
+    #[arg(long)]
+    pub(crate) reveal: bool,
 }
 
 /// What `run` is told.

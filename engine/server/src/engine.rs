@@ -49,7 +49,8 @@ impl Drop for AddressFile {
 impl Engine {
     /// Starts the project's engine in the background.
     pub(crate) async fn start(project: &Project) -> Outcome<Self> {
-        let Wired { pipeline, state, mappings, readers, sources, decisions } = wire(project)?;
+        let Wired { pipeline, state, mappings, readers, sources, decisions, weighing } =
+            wire(project)?;
         let into_entities = mappings.iter().filter(|it| it.writes.system().is_none());
         let resolves: BTreeSet<ReaderName> = into_entities.map(|it| it.lane.clone()).collect();
         let (registry, backfills) = (pipeline.registry(), pipeline.backfills());
@@ -62,6 +63,7 @@ impl Engine {
             registry,
             checkpoints: state.log.clone(),
             resolves: resolves.into_iter().collect(),
+            weighing,
         };
         let address = serve(project.settings.listen, served).await?;
         let file = state.directory.join(ADDRESS_FILE);

@@ -13,6 +13,7 @@ mod engine;
 mod gates;
 mod live;
 mod logging;
+mod masked;
 mod metrics;
 mod output;
 mod policies;
@@ -21,6 +22,7 @@ mod project;
 mod render;
 mod signals;
 mod state;
+mod weighing;
 mod wiring;
 
 use arguments::Arguments;

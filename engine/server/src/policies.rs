@@ -40,7 +40,7 @@ pub(crate) fn sentence(unit: &Unit) -> String {
     format!("{decided}{null}")
 }
 
-fn policy_sentence(policy: &Policy) -> String {
+pub(crate) fn policy_sentence(policy: &Policy) -> String {
     match policy {
         Policy::Prefer(list) => format!("The word of the first that has one: {}.", chain(list)),
         Policy::Newest(fallback) => {
@@ -92,7 +92,7 @@ fn ties(list: &[SystemName]) -> String {
     }
 }
 
-fn chain(list: &[SystemName]) -> String {
+pub(crate) fn chain(list: &[SystemName]) -> String {
     list.iter().map(SystemName::as_str).collect::<Vec<_>>().join(", then ")
 }
 

@@ -10,6 +10,7 @@ use crate::policies::Policies;
 use crate::problem::{Failure, Outcome, Problem};
 use crate::project::{Lock, Project, System};
 use crate::state::State;
+use crate::weighing::Weighing;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use syncline_core::{CatalogTable, ReaderName, SystemName, TableName, Topic, Transform};
@@ -17,13 +18,9 @@ use syncline_discard::DiscardSink;
 use syncline_generator::GeneratorSource;
 use syncline_mappings::Mapping;
 use syncline_postgres::{PostgresSink, PostgresSource, Settings};
+use syncline_resolve::EntityRules;
 use syncline_resolve::decisions::{self, DecisionsOf};
-use syncline_resolve::store::{RowStore, StoreSettings};
-use syncline_resolve::{Entity, EntityRules};
-use syncline_runtime::{
-    Clock as _, EntityPlan, MakeSink, MakeSource, Pipeline, Plan, SinkPlan, SourcePlan,
-};
-use syncline_segment::RealDisk;
+use syncline_runtime::{EntityPlan, MakeSink, MakeSource, Pipeline, Plan, SinkPlan, SourcePlan};
 use tokio::runtime::Handle;
 
 /// A project, put together.
@@ -40,6 +37,8 @@ pub(crate) struct Wired {
     pub(crate) sources: BTreeMap<SystemName, Settings>,
     /// Where people's decisions come from, where there is anything to decide.
     pub(crate) decisions: Option<Arc<Store>>,
+    /// The claims of all entities.
+    pub(crate) weighing: Weighing,
 }
 
 /// Checks the mappings, takes the project's state and puts all loops together.
@@ -54,6 +53,7 @@ pub(crate) fn wire(project: &Project) -> Outcome<Wired> {
     let sources = source_settings(project, &mappings)?;
     let state = State::open(project)?;
     let rules = project.entity_rules(&mappings);
+    let weighing = Weighing::open(project, &state, rules.clone())?;
     let (store, policies) = (Arc::new(Store::new(&state.directory)), Policies::of(&rules));
     let decided: Vec<TableName> = decided_entities(&rules);
     let decisions = (!decided.is_empty()).then(|| store.clone());
@@ -62,7 +62,7 @@ pub(crate) fn wire(project: &Project) -> Outcome<Wired> {
     let plan = Plan {
         sources: sources_planned,
         sinks: plan_sinks(project, &mappings)?,
-        entities: plan_entities(rules, &state)?,
+        entities: plan_entities(&rules, &weighing),
         transforms: transforms(&mappings, &decided),
         references: references(&lock),
         meanings: meanings(project, &mappings),
@@ -84,7 +84,7 @@ pub(crate) fn wire(project: &Project) -> Outcome<Wired> {
         (ReaderName::resolve(&entity.to_string(), &topic), topic)
     }));
     let readers = readers.into_iter().collect();
-    Ok(Wired { pipeline, state, mappings, readers, sources, decisions })
+    Ok(Wired { pipeline, state, mappings, readers, sources, decisions, weighing })
 }
 
 /// The entities that mappings speak of, and people may decide on.
@@ -174,17 +174,12 @@ fn plan_sinks(project: &Project, mappings: &[Mapping]) -> Outcome<Vec<SinkPlan>>
 }
 
 /// The entities, each with the claims that rest in the state directory.
-fn plan_entities(rules: Vec<EntityRules>, state: &State) -> Outcome<Vec<EntityPlan>> {
-    let mut plans = Vec::new();
-    for rules in rules {
-        let schema = rules.schema.clone();
-        let directory = state.directory.join("claims").join(schema.name().to_string());
-        let rows = RowStore::open(Arc::new(RealDisk), &directory, StoreSettings::default())?;
-        // Claims that are begun anew are told from those that went before them.
-        let claims = Entity::open(Box::new(rows), rules, SystemClock.now().unsigned_abs())?;
-        plans.push(EntityPlan { schema, claims: Box::new(claims) });
-    }
-    Ok(plans)
+fn plan_entities(rules: &[EntityRules], weighing: &Weighing) -> Vec<EntityPlan> {
+    let plan = |rules: &EntityRules| {
+        let claims = weighing.entity(&rules.schema.name().to_string())?.clone();
+        Some(EntityPlan { schema: rules.schema.clone(), claims: Box::new(claims) })
+    };
+    rules.iter().filter_map(plan).collect()
 }
 
 /// A system that a mapping uses the wrong way round.

@@ -129,13 +129,17 @@ pub(super) fn cell_text(column: &Column, cell: Option<&[u8]>) -> Result<Option<S
 
 /// A key as a JSON array of texts.
 pub(super) fn key_json(rules: &Compiled, key: &[u8]) -> Result<String> {
+    Ok(serde_json::to_string(&key_texts(rules, key)?).expect("texts are JSON"))
+}
+
+/// A key as texts.
+pub(super) fn key_texts(rules: &Compiled, key: &[u8]) -> Result<Vec<Option<String>>> {
     let schema = &rules.rules.schema;
     let cells = key_cells(key).unwrap_or_default();
-    let texts: Vec<Option<String>> = schema
+    schema
         .key()
         .iter()
         .enumerate()
         .map(|(place, &column)| cell_text(&schema.columns()[column], cells.get(place).copied()))
-        .collect::<Result<_>>()?;
-    Ok(serde_json::to_string(&texts).expect("texts are JSON"))
+        .collect()
 }

@@ -203,6 +203,16 @@ impl Entity {
         Ok(())
     }
 
+    /// The rules that decided what was told so far, where they are others.
+    pub(super) fn former_rules(&self) -> Option<&Compiled> {
+        self.former.as_ref().filter(|_| !self.is_redecided)
+    }
+
+    /// The rules that decided what was told so far.
+    pub(super) fn rules_in_force(&self) -> &Compiled {
+        self.former_rules().unwrap_or(&self.rules)
+    }
+
     /// The rules that decide.
     #[must_use]
     pub fn rules(&self) -> &EntityRules {

@@ -7,9 +7,21 @@ mod golden;
 mod incoming;
 mod keep;
 mod key;
+mod parse;
+mod preview;
 mod record;
 mod returned;
+mod shared;
 mod sweep;
+#[cfg(test)]
+mod tests;
+mod why;
 
 pub use keep::Entity;
+pub use preview::{Contradiction, Preview, Previewing, Sample};
 pub use record::RecordKeys;
+pub use shared::SharedEntity;
+pub use why::{
+    Before, Change, DecidedBy, DecisionStanding, Flip, MadeDecision, Margin, Measure, Record,
+    RecordState, Said, Score, Since, Standing, TimeTold, Why, WhyExists, WhyUnit, WhyWord,
+};

@@ -7,6 +7,8 @@ mod fixture;
 mod history;
 mod keys;
 mod laws;
+mod preview;
 mod spec;
 mod store;
 mod told;
+mod why;

@@ -2,6 +2,7 @@
 
 use super::{
     backfill, check, conflicts, doctor, explain, init, lock, parked, plan, preview, status, test,
+    why,
 };
 use crate::arguments::{Arguments, Command};
 use crate::demo;
@@ -37,6 +38,7 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome<Exit> {
         Command::Preview(preview) => preview::run(&context, &preview).await,
         Command::Test(test) => test::run(&context, &test),
         Command::Explain(explain) => explain::run(&context, &explain),
+        Command::Why(why) => why::run(&context, &why).await,
         Command::Plan => plan::run(&context).await,
         Command::Run(run) => super::run::run(&context, &run).await,
         Command::Status => status::run(&context).await,

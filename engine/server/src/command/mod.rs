@@ -12,10 +12,16 @@ mod init;
 mod lock;
 mod parked;
 mod plan;
+mod plan_rules;
 mod preview;
 mod run;
 mod status;
 mod test;
+mod why;
+mod why_text;
+#[cfg(test)]
+mod why_text_tests;
+mod why_words;
 
 pub(crate) use dispatch::{Context, run};
 pub(crate) use lock::inspect_all;

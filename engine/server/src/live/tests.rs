@@ -45,6 +45,7 @@ async fn status_metrics_and_health_are_served_where_the_address_file_says() {
         watching: Observer::new("university", registry.clone(), Vec::new()).spawn(),
         registry,
         checkpoints: log,
+        weighing: crate::weighing::Weighing::default(),
         resolves: vec![ReaderName::resolve("person", &Topic::changes(&SystemName::new("sis")))],
     };
     let listen = "127.0.0.1:0".parse().expect("an address");
