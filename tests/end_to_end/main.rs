@@ -5,6 +5,7 @@ mod backfill;
 mod bad_input;
 mod big_transaction;
 mod crash;
+mod decisions;
 mod parked;
 mod shutdown;
 mod tables;
