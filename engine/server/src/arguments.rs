@@ -285,6 +285,19 @@ mod tests {
     }
 
     #[test]
+    fn conflicts_are_explained() {
+        let mut arguments = Arguments::command();
+        arguments.build();
+        let conflicts = arguments.find_subcommand("conflicts").expect("it is a command");
+        let help = with_all_below(conflicts)
+            .into_iter()
+            .filter(|command| !["conflicts", "help"].contains(&command.get_name()))
+            .filter(|command| command.get_after_help().is_some())
+            .map(|command| command.clone().term_width(100).render_help().to_string());
+        insta::assert_snapshot!(help.collect::<Vec<_>>().join("\n----\n"));
+    }
+
+    #[test]
     fn help_names_every_command_and_exit_code() {
         let help = Arguments::command().term_width(100).render_long_help().to_string();
         insta::assert_snapshot!(help);

@@ -83,3 +83,51 @@ fn claim(word: ConflictWord) -> ClaimView {
     let ConflictWord { source, mapping, record, value, since, uncertainty } = word;
     ClaimView { source, mapping, record, value, since, uncertainty_micros: uncertainty }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::project::rules_tests::{HR, SIS, Scene, lock};
+    use syncline_control::{Filter, State};
+
+    fn raised(in_force: &str) -> ConflictChange {
+        let state = ConflictState::Raised {
+            kind: ConflictKind::ValueConcurrent,
+            evidence: "0a".repeat(16),
+            words: Vec::new(),
+            in_force: Some(in_force.to_owned()),
+            rules: "r1".to_owned(),
+        };
+        ConflictChange { key: "[\"7\"]".to_owned(), subject: "email".to_owned(), state }
+    }
+
+    #[tokio::test]
+    async fn a_conflict_has_its_policy_in_words_and_is_closed_by_its_decision() {
+        let scene = Scene::new("[fields.email]\ntype = \"text\"\npolicy = \"ask\"\n", &[SIS, HR]);
+        let project = scene.project();
+        let mappings = crate::checked::check(&project, &lock()).mappings;
+        let state = tempfile::tempdir().unwrap();
+        let store = Arc::new(Store::new(state.path()));
+        let policies = Policies::of(&project.entity_rules(&mappings));
+        let book = Book::new(store.clone(), policies);
+        book.note("person", vec![raised("a")]).await.unwrap();
+        let control = store.open().await.unwrap();
+        let first = control.get(1).await.unwrap().unwrap();
+        assert!(first.policy.starts_with("What all sources agree on"), "{}", first.policy);
+        let words = Evidence::parse(&first.evidence).unwrap().words.to_owned();
+        assert_eq!(words, "0a".repeat(16));
+        // The same words and another value in force: another question, on the same words.
+        book.note("person", vec![raised("b")]).await.unwrap();
+        let second = control.get(1).await.unwrap().unwrap();
+        assert_ne!(first.evidence, second.evidence);
+        assert_eq!(Evidence::parse(&second.evidence).unwrap().words, words);
+        let decision = "1-x".to_owned();
+        let state = ConflictState::Closed(Closed::Decided { decision: decision.clone() });
+        book.note("person", vec![ConflictChange { state, ..raised("b") }]).await.unwrap();
+        let closed = control.list(&Filter::default()).await.unwrap().remove(0);
+        assert_eq!(
+            (closed.state, closed.settled),
+            (State::Closed, Some(CloseReason::Decided { decision }))
+        );
+    }
+}

@@ -33,7 +33,7 @@ pub(crate) enum ConflictsAction {
         syncline conflicts decide 17 --take hr --alike --yes     all of its kind, hr's word each")]
     Decide(Decide),
     /// Take a decision back, as if nobody had decided.
-    #[command(after_help = "Examples:\n  syncline conflicts undo 17-hmi9p0tyeb\n  \
+    #[command(after_help = "Examples:\n  syncline conflicts undo 17-hmi2nbki77\n  \
         syncline conflicts undo 17     the decision that stands on conflict 17")]
     Undo(Undo),
     /// Write all that are meant to standard output, the oldest first.

@@ -171,3 +171,165 @@ fn event_of(position: Position) -> Result<i64> {
     i64::try_from(position.commit)
         .map_err(|_| Error::new(Kind::Corrupt, format!("decisions have no position {position}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use std::path::Path;
+    use std::sync::Mutex;
+    use syncline_control::{Change, ConflictChange, ConflictKind, Decision, Raise};
+    use syncline_core::{ChangeBatch, Op, Stopped};
+    use syncline_resolve::decisions::table;
+
+    /// Takes what comes, and stops once it streams and nothing more is there.
+    #[derive(Default)]
+    struct Taker {
+        taken: Mutex<Vec<Captured>>,
+        notices: Mutex<usize>,
+        asked: Mutex<u32>,
+    }
+
+    impl Outlet for Taker {
+        fn emit(&self, captured: Captured) -> std::result::Result<(), Stopped> {
+            self.taken.lock().unwrap().push(captured);
+            Ok(())
+        }
+
+        fn released(&self) -> Option<Position> {
+            None
+        }
+
+        fn stopping(&self) -> bool {
+            let mut asked = self.asked.lock().unwrap();
+            *asked += 1;
+            *asked > 20
+        }
+
+        fn report(&self, report: Report) {
+            if matches!(report, Report::Notice(_)) {
+                *self.notices.lock().unwrap() += 1;
+            }
+        }
+    }
+
+    /// What a run of the source gave: rows as position and id, where to resume, and its note.
+    #[derive(Debug, Default, PartialEq, Eq)]
+    struct Given {
+        rows: Vec<(u32, u64, Op)>,
+        position: Option<Position>,
+        checkpoint: Option<Vec<u8>>,
+        notices: usize,
+    }
+
+    fn rows_of(batch: &ChangeBatch) -> impl Iterator<Item = (u32, u64, Op)> + '_ {
+        let of = |(row, at): (usize, &Transaction)| (at.epoch, at.commit, batch.op(row));
+        batch.row_transactions().enumerate().map(of)
+    }
+
+    async fn run(state: &Path, resume: Resume) -> Given {
+        let store = Arc::new(Store::new(state));
+        let settings = Settings { poll: Duration::from_millis(1), rows_max: 2 };
+        let mut source = DecisionsSource::new(store, settings, Handle::current());
+        let taker = tokio::task::spawn_blocking(move || {
+            let taker = Taker::default();
+            source.run(resume, &taker).unwrap();
+            taker
+        });
+        let taker = taker.await.unwrap();
+        let mut given = Given { notices: *taker.notices.lock().unwrap(), ..Given::default() };
+        for captured in taker.taken.into_inner().unwrap() {
+            for entry in captured.entries {
+                let boundary = entry.boundary.unwrap();
+                given.position = Some(boundary.position);
+                if let Body::Rows(batch) = &entry.body {
+                    given.rows.extend(rows_of(batch));
+                }
+            }
+            given.checkpoint = captured.checkpoint.or(given.checkpoint);
+        }
+        given
+    }
+
+    /// Raises and decides so many conflicts, and takes the first decision back.
+    async fn decide(state: &Path, conflicts: i64, salt: &str) {
+        let control =
+            Control::open(&state.join(super::super::FILE).to_string_lossy()).await.unwrap();
+        for id in 1..=conflicts {
+            let raise = Raise {
+                kind: ConflictKind::ValueConcurrent,
+                evidence: "00ff:1".to_owned(),
+                claims: Vec::new(),
+                in_force: None,
+                policy: String::new(),
+                policy_revision: String::new(),
+            };
+            let raised = ConflictChange {
+                entity: "person".to_owned(),
+                key: format!("[\"{id}\"]"),
+                subject: "name".to_owned(),
+                state: Change::Raised(raise),
+            };
+            control.apply(&[raised], 1).await.unwrap();
+            let decision = Decision {
+                id: format!("{id}-{salt}"),
+                conflict: id,
+                what: "{\"values\":[null]}".to_owned(),
+                by: "maria".to_owned(),
+                at: 5,
+                note: None,
+                evidence: "00ff:1".to_owned(),
+            };
+            control.decide(&decision).await.unwrap();
+        }
+        control.undo(&format!("1-{salt}"), "maria", 6).await.unwrap();
+        control.close().await;
+    }
+
+    fn again(given: &Given) -> Resume {
+        let (position, checkpoint) = (given.position, given.checkpoint.clone());
+        Resume { position, checkpoint, ..Resume::default() }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_said_is_read_once_and_again_when_asked() {
+        let state = tempfile::tempdir().unwrap();
+        assert_eq!(run(state.path(), Resume::default()).await, Given::default());
+        decide(state.path(), 3, "a").await;
+        let first = run(state.path(), Resume::default()).await;
+        let said =
+            vec![(1, 2, Op::Insert), (1, 4, Op::Insert), (1, 6, Op::Insert), (1, 7, Op::Delete)];
+        assert_eq!(first.rows, said);
+        assert_eq!(first.position, Some(Position { epoch: 1, commit: 7, ordinal: 0 }));
+        let resumed = run(state.path(), again(&first)).await;
+        assert_eq!((resumed.rows, resumed.position), (Vec::new(), first.position));
+        // In the middle of what was read at once.
+        let middle = Resume {
+            position: first.position.map(|it| Position { commit: 4, ..it }),
+            ..Resume::default()
+        };
+        assert_eq!(run(state.path(), middle).await.rows, said[2..]);
+        let copied = Resume { copy_again: BTreeSet::from([table()]), ..again(&first) };
+        let copied = run(state.path(), copied).await;
+        assert_eq!((&copied.rows, copied.position), (&said, first.position));
+        assert_eq!(copied.checkpoint, first.checkpoint, "it was told: that is noted");
+        assert_eq!(copied.notices, 0);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn another_store_is_read_from_its_beginning() {
+        let state = tempfile::tempdir().unwrap();
+        decide(state.path(), 2, "a").await;
+        let first = run(state.path(), Resume::default()).await;
+        // As long as the other one, and shorter.
+        for (conflicts, rows) in [(2, 3), (1, 2)] {
+            let other = tempfile::tempdir().unwrap();
+            decide(other.path(), conflicts, "b").await;
+            let given = run(other.path(), again(&first)).await;
+            assert_eq!((given.rows.len(), given.notices), (rows, 1));
+            assert!(given.rows.iter().all(|(epoch, ..)| *epoch == 2), "{given:?}");
+            let resumed = run(other.path(), again(&given)).await;
+            assert_eq!((resumed.rows.len(), resumed.notices), (0, 0));
+        }
+    }
+}

@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn ids_are_told_apart_by_conflict_and_time() {
         assert_eq!(decision_id(17, 0), "17-0");
-        assert_eq!(decision_id(17, 1_790_000_000_000_035), "17-hmi9p0tyeb");
+        assert_eq!(decision_id(17, 1_790_000_000_000_035), "17-hmi2nbki77");
         assert_ne!(decision_id(17, 36), decision_id(17, 35));
     }
 }

@@ -168,7 +168,7 @@ fn refused(why: &Refused, conflict: &Conflict) -> Problem {
         }
         Refused::Type { field: part, native_type } => {
             let part = format!("{}.{part}", conflict.entity);
-            Problem::new(format!("the value is none of {part}"))
+            Problem::new(format!("{part} can't hold that value"))
                 .detail(format!("{part} is {native_type}"))
                 .hint(example(native_type))
         }

@@ -91,3 +91,8 @@ fn counts(report: &Report) -> String {
     let noun = if report.total == 1 { "conflict" } else { "conflicts" };
     format!("{} {noun}: {}{more}\n", count(report.total), kinds.join(", "))
 }
+
+#[cfg(test)]
+pub(super) fn text_of(conflicts: Vec<View>, total: u64) -> String {
+    to_text(&Report { conflicts, total, kinds: BTreeMap::from([("value_concurrent", total)]) })
+}

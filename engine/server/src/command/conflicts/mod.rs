@@ -10,6 +10,8 @@ mod export;
 mod list;
 mod run;
 mod show;
+#[cfg(test)]
+mod tests;
 mod undo;
 pub(super) mod view;
 

@@ -10,7 +10,9 @@ use crate::project::Project;
 use crate::render::{Align, count, table};
 use serde::Serialize;
 use std::fmt::Write as _;
-use syncline_control::{CloseReason, Control, DecisionFilter, DecisionRecord, Event, Happened};
+use syncline_control::{
+    CloseReason, Conflict, Control, DecisionFilter, DecisionRecord, Event, Happened,
+};
 use syncline_resolve::decisions::Answer;
 use syncline_resolve::utc;
 use syncline_runtime::Clock as _;
@@ -48,16 +50,24 @@ pub(super) async fn run(context: &Context, project: &Project, show: &Show) -> Ou
     let control = to_read(project).await?.ok_or_else(|| unknown(show.id))?;
     let found = conflict(&control, show.id).await?;
     let eyes = Eyes::new(project, show.reveal, SystemClock.now());
-    let (entity, subject) = (found.entity.clone(), found.subject.clone());
     let decisions = decisions(&control, show.id).await?;
     let events = control.history(show.id).await.map_err(of_store)?;
-    let history = events
-        .into_iter()
-        .map(|event| step(event, &decisions, (eyes, &entity, &subject)))
-        .collect();
-    let report = Report { conflict: eyes.see(found), history };
+    let report = Report::new(found, events, &decisions, eyes);
     context.output.result(&report, to_text);
     Ok(Exit::Ok)
+}
+
+impl Report {
+    fn new(
+        conflict: Conflict,
+        events: Vec<Event>,
+        decisions: &[DecisionRecord],
+        eyes: Eyes<'_>,
+    ) -> Self {
+        let of = (eyes, conflict.entity.as_str(), conflict.subject.as_str());
+        let history = events.into_iter().map(|event| step(event, decisions, of)).collect();
+        Self { history, conflict: eyes.see(conflict) }
+    }
 }
 
 async fn decisions(control: &Control, id: i64) -> Outcome<Vec<DecisionRecord>> {
@@ -197,4 +207,9 @@ fn told(step: &Step) -> String {
     let word = |it: &WordView| format!("{}: {}", it.source, shown(it.value.as_deref()));
     parts.extend(step.words.iter().map(word));
     parts.join("; ")
+}
+
+#[cfg(test)]
+pub(super) fn text_of(conflict: Conflict, events: Vec<Event>, eyes: Eyes<'_>) -> String {
+    to_text(&Report::new(conflict, events, &[], eyes))
 }

@@ -31,10 +31,7 @@ pub(super) async fn run(context: &Context, project: &Project, undo: &Undo) -> Ou
     let undone = undone.ok_or_else(|| nothing_to_undo(&id))?;
     let report = Report { conflict: undone.conflict, decision: id };
     context.output.result(&report, |report| {
-        format!(
-            "took decision {} back; conflict {} is open again\n",
-            report.decision, report.conflict
-        )
+        format!("took decision {} on conflict {} back\n", report.decision, report.conflict)
     });
     Ok(Exit::Ok)
 }
