@@ -84,7 +84,7 @@ pub(crate) enum Command {
         syncline why person S1042 email       one field, with all that was said of it\n  \
         syncline why enrolment S1042 CS101    a key of two columns")]
     Why(Why),
-    /// Show what a run would make and change, with row counts of the live systems.
+    /// Show what a run would make and change, with row counts, and what changed policies would do.
     #[command(after_help = "Examples:\n  syncline plan")]
     Plan,
     /// Keep the systems in agreement until told to stop.

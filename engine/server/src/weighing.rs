@@ -24,7 +24,7 @@ pub(crate) struct Weighing {
     entities: BTreeMap<String, SharedEntity>,
     sensitive: BTreeMap<String, BTreeSet<String>>,
     /// Held where this process has nothing else to hold it for.
-    state: Option<Arc<State>>,
+    _state: Option<Arc<State>>,
 }
 
 /// Which row is asked about.
@@ -102,7 +102,7 @@ impl Weighing {
             let entity = Entity::open(Box::new(rows), rules, SystemClock.now().unsigned_abs())?;
             entities.insert(name, SharedEntity::new(entity));
         }
-        Ok(Self { entities, sensitive: project.sensitive_fields(), state: None })
+        Ok(Self { entities, sensitive: project.sensitive_fields(), _state: None })
     }
 
     /// Opens the claims that are there, where no other process works on them.
@@ -114,7 +114,7 @@ impl Weighing {
         }
         let state = State::open(project)?;
         let weighing = Self::open(project, &state, rules)?;
-        Ok(Self { state: Some(Arc::new(state)), ..weighing })
+        Ok(Self { _state: Some(Arc::new(state)), ..weighing })
     }
 
     /// The claims of an entity.

@@ -57,6 +57,7 @@ pub(crate) async fn serve(listen: SocketAddr, served: Served) -> Outcome<SocketA
         .route("/plan", post(plan_page))
         .with_state(served);
     tokio::spawn(async move {
+        let router = router.into_make_service_with_connect_info::<SocketAddr>();
         if let Err(error) = serve_connections(listener, router).await {
             tracing::warn!("HTTP ended: {error}");
         }

@@ -3,17 +3,21 @@
 //! `GET /why?entity=person&key=S1042&field=email`; a `key` for each column of the key, in its order;
 //! all fields without `field`; sensitive values with `reveal=true`.
 //! `POST /plan` takes rules of entities as JSON, and says what they would change.
+//!
+//! Both tell of people, and nobody is asked who he is: only this machine is answered, wherever else the
+//! project may have the other pages served.
 
 use super::ask::{ask, ask_with};
 use super::query;
 use super::serve::Served;
 use crate::problem::{Exit, Failure, Outcome, Problem};
 use crate::weighing::{Answer, Foretold, Question};
-use axum::extract::{RawQuery, State};
+use axum::extract::{ConnectInfo, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 use syncline_resolve::EntityRules;
@@ -22,7 +26,14 @@ use tokio::task::spawn_blocking;
 /// How long the running process may take to go through all claims.
 const PLAN_TIMEOUT: Duration = Duration::from_secs(600);
 
-pub(super) async fn why_page(State(served): State<Served>, RawQuery(query): RawQuery) -> Response {
+pub(super) async fn why_page(
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    State(served): State<Served>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    if !is_this_machine(peer.ip()) {
+        return StatusCode::FORBIDDEN.into_response();
+    }
     let pairs = query::read(&query.unwrap_or_default());
     let Some(question) = pairs.and_then(question) else {
         let said =
@@ -33,10 +44,18 @@ pub(super) async fn why_page(State(served): State<Served>, RawQuery(query): RawQ
 }
 
 pub(super) async fn plan_page(
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     State(served): State<Served>,
     Json(rules): Json<Vec<EntityRules>>,
 ) -> Response {
+    if !is_this_machine(peer.ip()) {
+        return StatusCode::FORBIDDEN.into_response();
+    }
     answered(spawn_blocking(move || served.weighing.foretell(rules)).await)
+}
+
+fn is_this_machine(peer: IpAddr) -> bool {
+    peer.to_canonical().is_loopback()
 }
 
 fn answered<T: Serialize>(answer: Result<T, tokio::task::JoinError>) -> Response {
@@ -88,6 +107,15 @@ fn understood<T: DeserializeOwned>(answer: &str) -> Outcome<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_this_machine_is_answered() {
+        let answered = |peer: &str| is_this_machine(peer.parse().expect("an address"));
+        assert!(["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"].into_iter().all(answered));
+        assert!(
+            !["10.0.0.7", "192.168.1.2", "::ffff:10.0.0.7", "fe80::1"].into_iter().any(answered)
+        );
+    }
 
     #[test]
     fn a_question_needs_an_entity_and_nothing_unknown() {
