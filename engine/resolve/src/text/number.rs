@@ -19,7 +19,7 @@ pub(super) fn read_decimal(text: &str, precision: u8, scale: i8) -> Option<i128>
     match usize::try_from(missing) {
         Ok(missing) => digits.extend(std::iter::repeat_n('0', missing)),
         Err(_) => {
-            let kept = digits.len().checked_sub(usize::try_from(-missing).ok()?).unwrap_or(0);
+            let kept = digits.len().saturating_sub(usize::try_from(-missing).ok()?);
             if digits.get(kept..)?.bytes().any(|digit| digit != b'0') {
                 return None;
             }

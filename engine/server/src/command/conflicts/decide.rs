@@ -105,7 +105,7 @@ impl Desk<'_> {
                 self.report.skipped.push(conflict.id);
                 Ok(())
             }
-            decided => Ok(decided.map_err(of_store)?),
+            decided => decided.map_err(of_store),
         }
     }
 }

@@ -13,7 +13,7 @@ use syncline_runtime::Clock as _;
 /// The store of a project to read; none where nothing ever was in conflict.
 pub(in crate::command) async fn to_read(project: &Project) -> Outcome<Option<Control>> {
     let path = project.state().join(FILE);
-    Ok(Control::open_read_only(&path.to_string_lossy()).await.map_err(of_store)?)
+    Control::open_read_only(&path.to_string_lossy()).await.map_err(of_store)
 }
 
 /// The store of a project to write to, which is there.
@@ -25,7 +25,7 @@ pub(in crate::command) async fn to_write(project: &Project) -> Outcome<Control> 
             .hint("conflicts come up while `syncline run` runs".to_owned())
             .into());
     }
-    Ok(Control::open(&path.to_string_lossy()).await.map_err(of_store)?)
+    Control::open(&path.to_string_lossy()).await.map_err(of_store)
 }
 
 /// What the store says went wrong.

@@ -73,7 +73,7 @@ impl Report {
 async fn decisions(control: &Control, id: i64) -> Outcome<Vec<DecisionRecord>> {
     let filter =
         DecisionFilter { conflict: Some(id), limit: DECISIONS_MAX, ..DecisionFilter::default() };
-    Ok(control.decisions(&filter).await.map_err(of_store)?)
+    control.decisions(&filter).await.map_err(of_store)
 }
 
 fn step(
