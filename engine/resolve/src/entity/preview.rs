@@ -9,7 +9,7 @@ use super::keep::Entity;
 use super::sweep::claims_in;
 use crate::EntityRules;
 use crate::claims::decode;
-use crate::policy::{By, Compiled, Registry};
+use crate::policy::{By, Compiled, EXISTENCE_NAME, Registry, decision_id};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use syncline_core::{Cursor, Op, Result};
@@ -104,6 +104,7 @@ impl Previewing {
             _ => {}
         }
         self.conflicts(old, new);
+        self.existence_decision(key, in_force, (old, new))?;
         self.decisions(key, in_force, (old, new))
     }
 
@@ -141,6 +142,35 @@ impl Previewing {
         Ok(())
     }
 
+    /// A decision on whether it exists that would no longer decide.
+    fn existence_decision(
+        &mut self,
+        key: &[u8],
+        in_force: &Compiled,
+        (old, new): (&Judged<'_, '_, '_>, &Judged<'_, '_, '_>),
+    ) -> Result<()> {
+        let Some(id) = old.exists.decision else { return Ok(()) };
+        if new.exists.decision == Some(id) {
+            return Ok(());
+        }
+        let word = |exists| if exists { "exists" } else { "deleted" }.to_owned();
+        self.contradict(Contradiction {
+            key: texts(in_force, key)?,
+            subject: EXISTENCE_NAME.to_owned(),
+            decision: decision_id(id),
+            decided: Some(word(old.exists.exists)),
+            becomes: Some(word(new.exists.exists)),
+        });
+        Ok(())
+    }
+
+    fn contradict(&mut self, contradiction: Contradiction) {
+        self.preview.contradicted += 1;
+        if self.preview.contradictions.len() < SAMPLES_MAX {
+            self.preview.contradictions.push(contradiction);
+        }
+    }
+
     fn conflicts(&mut self, old: &mut Judged<'_, '_, '_>, new: &mut Judged<'_, '_, '_>) {
         let (before, now) = (old.open_units(), new.open_units());
         let existence = (old.exists.conflict.is_some(), new.exists.conflict.is_some());
@@ -167,10 +197,6 @@ impl Previewing {
             {
                 continue;
             }
-            self.preview.contradicted += 1;
-            if self.preview.contradictions.len() == SAMPLES_MAX {
-                continue;
-            }
             let decided = old.unit(place);
             let decided = unit_text(in_force, unit, |column| decided.value.column(column))?;
             let becomes = match now {
@@ -181,10 +207,10 @@ impl Previewing {
                 }
                 None => None,
             };
-            self.preview.contradictions.push(Contradiction {
+            self.contradict(Contradiction {
                 key: texts(in_force, key)?,
                 subject: unit.name.clone(),
-                decision: String::from_utf8_lossy(id).into_owned(),
+                decision: decision_id(id),
                 decided,
                 becomes,
             });

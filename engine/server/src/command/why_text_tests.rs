@@ -129,6 +129,7 @@ fn report(units: Vec<WhyUnit>) -> Report {
                     record("sis", RecordState::There),
                     record("crm", RecordState::Deleted),
                 ],
+                decision: None,
                 conflict: None,
             },
             units,

@@ -51,7 +51,11 @@ pub(super) fn exists(existence: &WhyExists) -> String {
         "" => String::new(),
         names => format!(", deleted in {names}"),
     };
-    format!("{answer}, {rule}: {had}{deleted}")
+    let decided = match &existence.decision {
+        Some(id) => format!("; a person decided (decision {id})"),
+        None => String::new(),
+    };
+    format!("{answer}, {rule}: {had}{deleted}{decided}")
 }
 
 /// What decided, in a sentence without a full stop.

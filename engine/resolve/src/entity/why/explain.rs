@@ -8,8 +8,8 @@ use crate::entity::compare::Judged;
 use crate::entity::conflict::{key_texts, unit_text};
 use crate::entity::parse::parse_key;
 use crate::policy::{
-    By, Compiled, CompiledUnit, Decided, Registry, UnitValue, Verdict, Word, evidence, on_unit,
-    words,
+    By, Compiled, CompiledUnit, Decided, Registry, UnitValue, Verdict, Word, decision_id, evidence,
+    on_unit, words,
 };
 use crate::rows::RowBuffer;
 use syncline_core::{Error, Kind, Result};
@@ -47,6 +47,7 @@ impl Entity {
                 exists: judged.exists.exists,
                 policy: rules.rules.existence.clone(),
                 records: records(rules, &self.registry, &claims.origins),
+                decision: judged.exists.decision.map(decision_id),
                 conflict: judged.exists.conflict.map(|(kind, _)| kind),
             },
             units: told,
@@ -145,7 +146,7 @@ impl<'r, 'c, 'a> Asked<'r, 'c, 'a> {
             By::Agreement => DecidedBy::Agreement,
             By::Several => DecidedBy::Several,
             By::LastAgreed => DecidedBy::LastAgreed,
-            By::Decision(id) => DecidedBy::Decision { id: text(id) },
+            By::Decision(id) => DecidedBy::Decision { id: decision_id(id) },
             By::Winner { mapping, record } => {
                 let (source, mapping, record) = of(mapping, record);
                 DecidedBy::Winner { source, mapping, record }
@@ -161,7 +162,7 @@ impl<'r, 'c, 'a> Asked<'r, 'c, 'a> {
         let evidence = evidence(&self.words);
         let made = self.decisions.iter().enumerate().map(|(place, decided)| {
             Ok(MadeDecision {
-                id: text(decided.id),
+                id: decision_id(decided.id),
                 at: decided.at.into(),
                 value: self.value_text(&decided.value)?,
                 standing: match place {

@@ -6,7 +6,7 @@
 use super::explain::Asked;
 use super::told::{Change, Flip};
 use crate::claims::{Observation, Said, Touched};
-use crate::policy::{Registry, UnitValue, Word, decide, exists};
+use crate::policy::{Registry, UnitValue, Word, decide, decision_id, exists};
 use crate::{Mark, Stamp};
 use std::collections::BTreeSet;
 use syncline_core::{Position, Result};
@@ -130,7 +130,7 @@ impl<'a> Asked<'_, '_, 'a> {
             let mark = Mark { position, stamp: decided.at.stamp };
             let (mapping, record, said) = (Registry::DECISIONS, decided.id, Said::Gone);
             Candidate {
-                change: Change::Undone { id: super::said::text(record) },
+                change: Change::Undone { id: decision_id(record) },
                 observations: vec![Observation { mapping, record, mark, said, echo: false }],
             }
         };

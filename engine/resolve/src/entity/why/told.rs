@@ -30,6 +30,8 @@ pub struct WhyExists {
     pub policy: Existence,
     /// The records that spoke of it.
     pub records: Vec<Record>,
+    /// The decision by which it is so, where a person decided.
+    pub decision: Option<String>,
     /// What a person is asked.
     pub conflict: Option<ConflictKind>,
 }
