@@ -12,3 +12,4 @@ mod tables;
 mod tour;
 mod trial;
 mod types;
+mod university;
