@@ -108,6 +108,21 @@ impl Campus {
         done.with_context(|| format!("{system}: {sql}"))
     }
 
+    /// All at the same moment, as far as clocks can tell.
+    async fn at_once<const N: usize>(&self, told: [(System, String); N]) -> Result<()> {
+        let mut ready = Vec::new();
+        for (system, sql) in told {
+            ready.push((self.university.connect(system).await?, sql));
+        }
+        let told = ready
+            .into_iter()
+            .map(|(client, sql)| tokio::spawn(async move { client.batch_execute(&sql).await }));
+        for told in told.collect::<Vec<_>>() {
+            told.await??;
+        }
+        Ok(())
+    }
+
     async fn text(&self, system: System, question: &str) -> Result<Option<String>> {
         let row = self.university.connect(system).await?.query_opt(question, &[]).await?;
         Ok(row.and_then(|row| row.get(0)))
@@ -283,9 +298,7 @@ async fn both_move(campus: &Campus, person: &str, asked: &mut Asked) -> Result<(
         )
     };
     let (desk, hr) = (move_to("students", "Carrer Nou 1"), move_to("employees", "Carrer Vell 2"));
-    let (at_the_desk, at_hr) =
-        tokio::join!(campus.at(System::Sis, &desk), campus.at(System::Hr, &hr));
-    at_the_desk.and(at_hr)?;
+    campus.at_once([(System::Sis, desk), (System::Hr, hr)]).await?;
     let word =
         |source: &str, street: &str| (source.to_owned(), format!(r#"["{street}","1","Vic"]"#));
     asked.words = BTreeSet::from([word("sis", "Carrer Nou 1"), word("hr", "Carrer Vell 2")]);
@@ -373,12 +386,8 @@ async fn policy_decides_without_asking(
     );
     let phone = format!("UPDATE employees SET phone = '+34 2' WHERE student_no = '{person}'");
     let phone_typed = typed("phone", "+34 3");
-    let (sis, hr, lms) = tokio::join!(
-        campus.at(System::Sis, &names),
-        campus.at(System::Hr, &phone),
-        campus.at(System::Lms, &phone_typed)
-    );
-    sis.and(hr).and(lms)?;
+    let told = [(System::Sis, names), (System::Hr, phone), (System::Lms, phone_typed)];
+    campus.at_once(told).await?;
     campus.until_asked("the student desk does not say otherwise", before).await?;
     let shown = format!(
         "SELECT display_name || '; ' || sort_name || '; ' || phone FROM users

@@ -42,6 +42,22 @@ pub(super) const PROJECT: &[(&str, &str)] = &[
     ("person/from_lms.sql", include_str!("../../../../mappings/university/person/from_lms.sql")),
     ("person/from_sis.sql", include_str!("../../../../mappings/university/person/from_sis.sql")),
     (
+        "person/tests/from_finance.toml",
+        include_str!("../../../../mappings/university/person/tests/from_finance.toml"),
+    ),
+    (
+        "person/tests/from_hr.toml",
+        include_str!("../../../../mappings/university/person/tests/from_hr.toml"),
+    ),
+    (
+        "person/tests/from_sis.toml",
+        include_str!("../../../../mappings/university/person/tests/from_sis.toml"),
+    ),
+    (
+        "person/tests/to_lms.toml",
+        include_str!("../../../../mappings/university/person/tests/to_lms.toml"),
+    ),
+    (
         "person/to_finance.sql",
         include_str!("../../../../mappings/university/person/to_finance.sql"),
     ),
