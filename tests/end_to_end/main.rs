@@ -15,3 +15,4 @@ mod tour;
 mod trial;
 mod types;
 mod why;
+mod university;
