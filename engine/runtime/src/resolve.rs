@@ -13,6 +13,7 @@
 
 use crate::apply::{Mapped, Prepared, Preparing, Reach, Step};
 use crate::clock::Clock;
+use crate::collect::Collecting;
 use crate::marks::Marks;
 use crate::parking::Parking;
 use crate::settle::{MappedBatch, Settled, retry_source, settle_source};
@@ -46,6 +47,8 @@ pub(crate) struct Resolve {
     pub(crate) entity: String,
     pub(crate) topic: Topic,
     pub(crate) inputs: Vec<Input>,
+    /// Who reads its topic.
+    pub(crate) readers: Vec<ReaderName>,
     pub(crate) claims: SharedClaims,
     pub(crate) conflicts: Arc<dyn ConflictBook>,
     pub(crate) log: Arc<dyn ChangeLog>,
@@ -76,12 +79,18 @@ impl Attempt for Resolve {
             next: Vec::new(),
             doubt_until: Vec::new(),
             open: None,
+            within: vec![false; self.inputs.len()],
+            collecting: Collecting::new(self.settings.collect_interval),
         };
         let mut tasks = JoinSet::new();
         let mut steps = Vec::new();
         for input in &self.inputs {
             let from = self.begin(input).await?;
-            resolving.doubt_until.push(self.log.tail(&input.topic).await?.next);
+            let tail = self.log.tail(&input.topic).await?;
+            resolving.doubt_until.push(tail.next);
+            if from == tail.next && !tail.open {
+                resolving.collecting.pass(input, tail.boundary);
+            }
             resolving.next.push(from);
             resolving.parking.push(self.parked(input)?);
             let (prepared, receiver) = mpsc::channel(1);
@@ -128,7 +137,7 @@ impl Resolve {
     }
 
     /// Weighs claims on a thread that may wait for the disk.
-    async fn with_claims<T: Send + 'static>(
+    pub(crate) async fn with_claims<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut dyn Claims) -> Result<T> + Send + 'static,
     ) -> Result<T> {
@@ -160,6 +169,9 @@ struct Resolving<'a> {
     /// by an earlier one that did not come to commit it.
     doubt_until: Vec<Offset>,
     open: Option<Open>,
+    /// Whether a part of a transaction is heard, and not yet its end.
+    within: Vec<bool>,
+    collecting: Collecting,
 }
 
 impl Resolving<'_> {
@@ -177,6 +189,9 @@ impl Resolving<'_> {
         loop {
             select! { biased;
                 () = shutdown.requested() => return Ok(()),
+                () = self.collecting.is_time(), if !self.within.contains(&true) => {
+                    self.collecting.step(self.resolve, self.next[0]).await?;
+                }
                 (input, step) = next_step(&mut steps, self.open.as_ref()) => match step {
                     Some(step) => self.on_step(input, step?).await?,
                     None => return Err(Error::new(Kind::Internal, "reading ended by itself")),
@@ -230,6 +245,7 @@ impl Resolving<'_> {
             self.abandon(input).await?;
         }
         let boundary = prepared.commit.and_then(|commit| commit.boundary);
+        self.within[input] = true;
         for step in prepared.steps {
             match step {
                 Step::Rows(mapped) => self.on_rows(input, *mapped).await?,
@@ -239,7 +255,10 @@ impl Resolving<'_> {
         match prepared.commit {
             Some(commit) => {
                 self.append(input, Vec::new(), boundary).await?;
-                self.commit(input, commit.next).await
+                self.commit(input, commit.next).await?;
+                self.within[input] = false;
+                self.collecting.pass(&self.resolve.inputs[input], boundary);
+                Ok(())
             }
             None => {
                 let reader = &self.resolve.inputs[input].reader;
@@ -267,6 +286,7 @@ impl Resolving<'_> {
         mapping: usize,
         boundary: Option<Boundary>,
     ) -> Result<()> {
+        self.collecting.disturb();
         let name = self.resolve.inputs[input].transforms[mapping].name().to_owned();
         for key in self.parking[input].keys(&name) {
             self.parking[input].settle(&key);
@@ -287,6 +307,7 @@ impl Resolving<'_> {
         for Settled { rows, source, origins } in
             settled.into_iter().filter(|it| !it.rows.is_empty())
         {
+            self.collecting.hear(mapping, &rows);
             let mapping = mapping.to_owned();
             let resolved = self.resolve.with_claims(move |claims| {
                 claims.hear(Heard {

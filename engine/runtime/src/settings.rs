@@ -26,6 +26,10 @@ pub struct Settings {
     pub park_retry_time: Duration,
     /// Rows a lane parks before it stops and asks for a person.
     pub parked_max: usize,
+    /// How long after a look for keys that are gone comes the next.
+    pub collect_interval: Duration,
+    /// How long after a piece of all claims was looked through comes the next.
+    pub collect_pause: Duration,
     /// How often the log is trimmed.
     pub trim_interval: Duration,
     /// How long loops may take to drain when told to stop.
@@ -45,6 +49,8 @@ impl Default for Settings {
             park_retry_rows: 1000,
             park_retry_time: Duration::from_millis(20),
             parked_max: 100_000,
+            collect_interval: Duration::from_mins(10),
+            collect_pause: Duration::from_millis(100),
             trim_interval: Duration::from_secs(5),
             drain_timeout: Duration::from_secs(30),
         }

@@ -120,7 +120,7 @@ impl Entity {
         Ok((Resolved { golden: golden.finish(&self.rules)?, conflicts }, next))
     }
 
-    fn scan(&mut self, from: Cursor) -> Result<(Scanned, Option<Cursor>)> {
+    pub(super) fn scan(&mut self, from: Cursor) -> Result<(Scanned, Option<Cursor>)> {
         let mut scanned = Scanned::default();
         let next = self.rows.scan(from, PIECE_BYTES, &mut scanned)?;
         Ok((scanned, next))
@@ -128,7 +128,7 @@ impl Entity {
 }
 
 /// The claims among scanned rows; the row of the empty key is the entity's own.
-fn claims_in(scanned: &Scanned) -> impl Iterator<Item = (&[u8], &[u8])> {
+pub(super) fn claims_in(scanned: &Scanned) -> impl Iterator<Item = (&[u8], &[u8])> {
     let rows = (0..scanned.len()).filter_map(|place| scanned.get(place));
     rows.filter(|(key, _)| !key.is_empty())
 }
