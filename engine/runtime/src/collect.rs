@@ -42,7 +42,8 @@ impl Collecting {
     pub(crate) fn hear(&mut self, mapping: &str, rows: &ChangeBatch) {
         self.is_due |= rows.ops().contains(&(Op::Delete as u8));
         let runs = rows.transactions().iter().map(|run| run.transaction);
-        let first = runs.map(|it| Position { epoch: it.epoch, commit: it.commit, ordinal: 0 }).min();
+        let first =
+            runs.map(|it| Position { epoch: it.epoch, commit: it.commit, ordinal: 0 }).min();
         let had_begun = self.stability.has_begun();
         if let Some(first) = first {
             self.stability.hear(mapping, first);
@@ -84,7 +85,7 @@ impl Collecting {
             }
             return Ok(false);
         }
-        let Some(stable) = self.stability.stable(slowest(resolve).await?).cloned() else {
+        let Some(stable) = self.stability.stable(slowest(resolve)).cloned() else {
             return Ok(false);
         };
         let from = self.sweep.unwrap_or_default();
@@ -107,12 +108,8 @@ impl Collecting {
     }
 }
 
-/// How far the slowest reader of the entity's topic is; none where nobody reads it.
-async fn slowest(resolve: &Resolve) -> Result<Option<Offset>> {
-    let mut slowest = None;
-    for reader in &resolve.readers {
-        let at = resolve.log.progress(reader, &resolve.topic).await?.unwrap_or_default();
-        slowest = Some(slowest.map_or(at, |slowest: Offset| slowest.min(at)));
-    }
-    Ok(slowest)
+/// How far the slowest reader of the entity's topic is; none where nobody reads it. By its own mark: the log
+/// hears of progress now and then only, and never where nothing more comes.
+fn slowest(resolve: &Resolve) -> Option<Offset> {
+    resolve.readers.iter().map(|reader| resolve.marks.reader(reader).passed()).min()
 }

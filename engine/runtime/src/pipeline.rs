@@ -315,7 +315,9 @@ fn start(pipeline: Pipeline, readers: Arc<Readers>, loops_end: &Shutdown) -> Loo
     let mut works: Vec<Arc<dyn Attempt>> = Vec::new();
     let readers_of: Vec<Vec<ReaderName>> =
         resolves.iter().map(|it| readers_of(&it.topic, &resolves, &lanes)).collect();
-    for (ResolvePlan { entity, topic, inputs, claims }, readers) in resolves.into_iter().zip(readers_of) {
+    for (ResolvePlan { entity, topic, inputs, claims }, readers) in
+        resolves.into_iter().zip(readers_of)
+    {
         works.push(Arc::new(Resolve {
             entity,
             topic,

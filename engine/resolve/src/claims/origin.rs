@@ -152,9 +152,10 @@ impl<'a> Origin<'a> {
 
     /// All the places that it was heard at and that are known yet.
     pub(crate) fn heard(&self) -> impl Iterator<Item = Mark> + '_ {
-        let of_fields = self.fields.iter().flat_map(|field| {
-            field.runs().map(|run| run.last).chain(field.floor)
-        });
+        let of_fields = self
+            .fields
+            .iter()
+            .flat_map(|field| field.runs().map(|run| run.last).chain(field.floor));
         self.seen.into_iter().chain(self.gone).chain(of_fields)
     }
 

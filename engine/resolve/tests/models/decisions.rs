@@ -34,7 +34,7 @@ struct Decision {
     at: u64,
     on: Question,
     value: &'static str,
-    /// How many changes were heard since it was.
+    /// How many changes were made since, heard or not.
     since: u8,
 }
 
@@ -94,7 +94,7 @@ fn shown(words: &[ConflictWord]) -> Words {
 impl Desk {
     fn new(policy: Policy) -> Self {
         let rules = rules(policy, Existence::Any, &SOURCES, &[]);
-        Self { rules, changes: 4, decisions: 2, taken_back: 2 }
+        Self { rules, changes: 4, decisions: 2, taken_back: 1 }
     }
 
     fn tell(&self, state: &mut State, said: &Said<'_>) {
@@ -119,7 +119,6 @@ impl Desk {
     fn hear_source(&self, state: &mut State, of: usize) {
         let Some((at, value)) = state.under_way[of].pop_front() else { return };
         state.words[of] = value;
-        state.standing.iter_mut().for_each(|decision| decision.since += 1);
         self.tell(state, &said(SOURCES[of], "r", (at, Op::Update), Some(value.as_bytes())));
     }
 
@@ -156,6 +155,15 @@ fn said<'a>(
 impl State {
     fn in_force(&self) -> Option<&Decision> {
         self.standing.last().filter(|decision| decision.on.words == self.words)
+    }
+
+    /// All that were not taken back, heard or not.
+    fn decisions_mut(&mut self) -> impl Iterator<Item = &mut Decision> {
+        let of_deeds = self.deeds.iter_mut().filter_map(|deed| match deed {
+            Deed::Decide(decision) => Some(decision),
+            Deed::TakeBack { .. } => None,
+        });
+        self.standing.iter_mut().chain(of_deeds)
     }
 
     fn is_agreed(&self) -> bool {
@@ -218,6 +226,7 @@ impl Model for Desk {
                 next.changes -= 1;
                 next.now[of] = WORDS.into_iter().find(|word| *word != next.now[of])?;
                 next.under_way[of].push_back((at, next.now[of]));
+                next.decisions_mut().for_each(|decision| decision.since += 1);
             }
             Step::Hear(of) => self.hear_source(&mut next, of),
             Step::HearPeople => self.hear_people(&mut next),
@@ -242,10 +251,14 @@ impl Model for Desk {
 
     fn properties(&self) -> Vec<Property<Self>> {
         vec![
-            Property::always("what is decided on these words is not in force", |_, state: &State| {
-                let holds = |it: &Decision| (state.golden, &state.open) == (Some(it.value), &None);
-                state.in_force().is_none_or(holds)
-            }),
+            Property::always(
+                "what is decided on these words is not in force",
+                |_, state: &State| {
+                    let holds =
+                        |it: &Decision| (state.golden, &state.open) == (Some(it.value), &None);
+                    state.in_force().is_none_or(holds)
+                },
+            ),
             Property::always("what all agree on is not golden", |_, state: &State| {
                 let is_free = state.in_force().is_some() || !state.is_agreed();
                 is_free || (state.golden, &state.open) == (Some(state.words[0]), &None)
@@ -260,13 +273,21 @@ impl Model for Desk {
                 let is_asked_again = state.open.is_some() && last.since <= 1;
                 !is_asked_again || state.golden == Some(last.value)
             }),
-            Property::sometimes("seen: an answer to words that were gone when it came", |_, state| {
-                let is_late = |it: &Decision| it.since == 0 && it.on.words != state.words;
-                state.is_at_rest() && state.open.is_some() && state.standing.last().is_some_and(is_late)
-            }),
-            Property::sometimes("seen: an answer in force again as words came back", |_, state| {
-                state.is_at_rest() && state.in_force().is_some_and(|it| it.since >= 2)
-            }),
+            Property::sometimes(
+                "seen: an answer to words that were gone when it came",
+                |_, state: &State| {
+                    let is_late = |it: &Decision| it.since == 0 && it.on.words != state.words;
+                    state.is_at_rest()
+                        && state.open.is_some()
+                        && state.standing.last().is_some_and(is_late)
+                },
+            ),
+            Property::sometimes(
+                "seen: an answer in force again as words came back",
+                |_, state: &State| {
+                    state.is_at_rest() && state.in_force().is_some_and(|it| it.since >= 2)
+                },
+            ),
         ]
     }
 }

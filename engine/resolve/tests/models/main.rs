@@ -6,5 +6,6 @@ mod claims;
 mod collection;
 mod decisions;
 mod explore;
+mod known;
 mod source;
 mod steps;

@@ -55,6 +55,7 @@ pub(crate) struct System {
 pub(crate) struct Had {
     is_had: bool,
     is_there: bool,
+    gone: Option<Position>,
     /// Whether they said anything of it that they did not take back.
     is_spoken_of: bool,
 }
@@ -71,12 +72,13 @@ impl Had {
     /// A record that we made is not had by who changes it, only by who makes it, or makes it again.
     fn hear(self, change: &Change) -> Self {
         match (change.op, change.ours) {
+            _ if self.gone.is_some_and(|gone| change.position <= gone) => self,
             (Op::Delete, true) => Self { is_there: false, ..self },
-            (Op::Delete, false) => Self::default(),
+            (Op::Delete, false) => Self { gone: Some(change.position), ..Self::default() },
             (_, true) => Self { is_there: true, ..self },
             (_, false) => {
                 let is_had = self.is_had || !self.is_there;
-                Self { is_there: true, is_had, is_spoken_of: true }
+                Self { is_there: true, is_had, is_spoken_of: true, ..self }
             }
         }
     }

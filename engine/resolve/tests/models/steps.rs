@@ -1,8 +1,9 @@
 //! What may happen next, and what it does.
 
-use crate::claims::{Said, collect, commit, drop_at_once, hear, is_kept};
+use crate::claims::{Said, drop_at_once, is_kept};
 use crate::collection::{ARCHIVE, Collection, LMS, Rule, SIS, State, TO_LMS};
 use crate::source::{Change, Entry, Row};
+use std::sync::Arc;
 use syncline_core::{Offset, Op, Position, Stability};
 use syncline_resolve::Rows as _;
 
@@ -70,7 +71,9 @@ impl Collection {
         if state.left[BREAKS] > 0 && !system.is_at_boundary() {
             steps.push(Step::BreakOff(of));
         }
-        if system.is_at_boundary() && system.row.is_some() {
+        if system.is_at_boundary()
+            && system.row.is_some_and(|row| row.own || !self.has_stale_copies)
+        {
             match self.has_stale_copies {
                 true if of == LMS && state.left[COPIES] > 0 => steps.push(Step::Look(of)),
                 false if state.left[COPIES] > 0 => steps.push(Step::Copy(of)),
@@ -100,6 +103,7 @@ impl Collection {
             Rule::Stable => is_between && state.stability.stable(slowest(state)).is_some(),
             Rule::AtOnce => is_gone,
             Rule::ByAge => is_gone && is_between,
+            Rule::Never => false,
         }
     }
 
@@ -122,7 +126,7 @@ impl Collection {
             Step::Look(of) => {
                 state.left[COPIES] -= 1;
                 let system = &state.systems[of];
-                state.view = system.row.map(|row| (row, system.boundary));
+                state.view = system.row.filter(|row| row.own).map(|row| (row, system.boundary));
             }
             Step::Copy(of) => match state.view.take() {
                 Some((row, seen_at)) => state.systems[of].copy_view(Some(row), seen_at),
@@ -157,7 +161,7 @@ impl Collection {
             system.topic.drain(..system.read);
             system.doubt = system.doubt.saturating_sub(system.read);
             system.roll_back();
-            state.claims.rollback().unwrap();
+            roll_back(state);
             state.open.clear();
             state.within = None;
             return;
@@ -166,10 +170,10 @@ impl Collection {
         let value = Some(value.as_bytes());
         let said = Said { mapping: MAPPINGS[of], record: "r", op, position, ours, value };
         state.stability.hear(MAPPINGS[of], position);
-        let (claims, told) = hear(&state.claims, &self.rules, &said, system.doubt > 0);
+        let (claims, golden) = self.entity.hear(&state.claims, &said, system.doubt > 0);
         state.claims = claims;
         system.hear(&change);
-        if let Some((op, value)) = told.golden {
+        if let Some((op, value)) = golden {
             state.open.push((op != Op::Delete).then(|| known(value.as_deref())));
         }
         state.within = Some(of);
@@ -181,7 +185,7 @@ impl Collection {
     fn end(&self, state: &mut State, of: usize, boundary: Position) {
         let open = std::mem::take(&mut state.open);
         state.golden.extend(open);
-        state.claims = commit(&state.claims, &self.rules);
+        state.claims = self.entity.commit(&state.claims);
         state.systems[of].commit();
         state.stability.pass(MAPPINGS[of], boundary);
         state.within = None;
@@ -189,18 +193,19 @@ impl Collection {
 
     fn collect(&self, state: &mut State) {
         if self.rule != Rule::Stable {
-            state.claims = drop_at_once(&state.claims, &self.rules);
+            state.claims = Arc::new(drop_at_once(&state.claims, self.entity.rules()));
             return;
         }
         if let Some(stable) = state.stability.stable(slowest(state)) {
-            state.claims = collect(&state.claims, &self.rules, stable).0;
+            state.claims = self.entity.collect(&state.claims, stable);
             state.stability.disturb();
         }
     }
 }
 
+/// NULL is the empty text here.
 fn known(value: Option<&str>) -> &'static str {
-    ["a", "b", "c"].into_iter().find(|it| Some(*it) == value).unwrap()
+    ["a", "b", "c"].into_iter().find(|it| Some(*it) == value).unwrap_or_default()
 }
 
 fn change(state: &mut State, of: usize, op: Op, row: Option<Row>) {
@@ -219,7 +224,7 @@ fn slowest(state: &State) -> Option<Offset> {
 /// What was not committed is lost, and so is what is known of how far all are.
 fn crash(state: &mut State) {
     state.left[CRASHES] -= 1;
-    state.claims.rollback().unwrap();
+    roll_back(state);
     state.open.clear();
     state.within = None;
     state.stability = Stability::default();
@@ -230,6 +235,10 @@ fn crash(state: &mut State) {
             state.stability.pass(mapping, system.boundary);
         }
     }
+}
+
+fn roll_back(state: &mut State) {
+    Arc::make_mut(&mut state.claims).rollback().unwrap();
 }
 
 fn apply(state: &mut State, lane: usize) {

@@ -102,7 +102,8 @@ fn keys_among_others_go_and_the_others_stay() {
 /// Who deleted it does not change whether it exists, under any other rule than `ask`.
 #[test]
 fn an_entity_that_all_or_an_owner_have_to_have_goes_too() {
-    let owner = Existence::Owner(rules(&newest(), Existence::Any, false).mappings[HR].system.clone());
+    let owner =
+        Existence::Owner(rules(&newest(), Existence::Any, false).mappings[HR].system.clone());
     for existence in [Existence::Any, Existence::All, owner] {
         let mut heart = gone(existence.clone());
         assert_eq!(heart.collect(&stable(&[(SIS, 2), (HR, 5)])), 1, "{existence:?}");
