@@ -14,5 +14,5 @@ mod tables;
 mod tour;
 mod trial;
 mod types;
-mod why;
 mod university;
+mod why;

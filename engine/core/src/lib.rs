@@ -35,6 +35,7 @@ mod reduce;
 mod secret;
 mod sink;
 mod source;
+mod stability;
 mod table;
 mod transform;
 
@@ -57,5 +58,6 @@ pub use reduce::{PartialRows, Reduced, reduce};
 pub use secret::Secret;
 pub use sink::{Progress, Sink, TargetChange, Written};
 pub use source::{Captured, Outlet, Report, Resume, Source, Stopped};
+pub use stability::{Stability, Stable};
 pub use table::{Column, SystemName, TableName, TableSchema};
 pub use transform::{RejectedRow, Transform, Transformed};

@@ -18,6 +18,7 @@ mod backfill;
 mod capture;
 mod chunk;
 mod clock;
+mod collect;
 mod histogram;
 mod isolate;
 mod marks;
@@ -44,5 +45,6 @@ pub use pipeline::{
 pub use settings::{GateSettings, Settings};
 pub use shutdown::{Shutdown, ShutdownTrigger, shutdown};
 pub use status::{
-    CaptureStatus, LaneStatus, Latency, LoopState, MappingStatus, Registry, SnapshotStatus, Status,
+    CaptureStatus, EntityStatus, LaneStatus, Latency, LoopState, MappingStatus, Registry,
+    SnapshotStatus, Status,
 };

@@ -6,7 +6,9 @@ use crate::clock::Clock;
 use crate::marks::Marks;
 use crate::readers::{Planned, Readers};
 use crate::resolve::{Input, Resolve};
-use crate::route::{LanePlan, ResolvePlan, link, plan_lanes, plan_mappings, plan_resolves};
+use crate::route::{
+    LanePlan, ResolvePlan, link, plan_lanes, plan_mappings, plan_resolves, readers_of,
+};
 use crate::status::LoopState;
 use crate::supervise::{Attempt, supervised};
 use crate::{Backfills, Registry, Settings, Shutdown, ShutdownTrigger, notes, shutdown};
@@ -114,7 +116,8 @@ impl Pipeline {
         let systems = sources.iter().map(|it| it.system.clone());
         let marks = Arc::new(Marks::new(systems.clone(), readers.clone().cloned()));
         let names = transforms.iter().map(|it| it.name().to_owned());
-        let registry = Arc::new(Registry::new(systems, readers.cloned(), names));
+        let entities = resolves.iter().map(|it| it.entity.clone());
+        let registry = Arc::new(Registry::new(systems, readers.cloned(), names, entities));
         let backfills = Arc::new(Backfills::new(checkpoints.clone(), registry.clone()));
         Ok(Self {
             log,
@@ -316,11 +319,16 @@ fn start(pipeline: Pipeline, readers: Arc<Readers>, loops_end: &Shutdown) -> Loo
         }));
     }
     let mut works: Vec<Arc<dyn Attempt>> = Vec::new();
-    for ResolvePlan { entity, topic, inputs, claims } in resolves {
+    let readers_of: Vec<Vec<ReaderName>> =
+        resolves.iter().map(|it| readers_of(&it.topic, &resolves, &lanes)).collect();
+    for (ResolvePlan { entity, topic, inputs, claims }, readers) in
+        resolves.into_iter().zip(readers_of)
+    {
         works.push(Arc::new(Resolve {
             entity,
             topic,
             inputs,
+            readers,
             claims,
             conflicts: conflicts.clone(),
             log: log.clone(),

@@ -48,6 +48,10 @@ pub struct Settings {
     pub parked_max: usize,
     /// When a person is asked before much of a table goes or changes.
     pub gates: GateSettings,
+    /// How long after a look for keys that are gone comes the next.
+    pub collect_interval: Duration,
+    /// How long after a piece of all claims was looked through comes the next.
+    pub collect_pause: Duration,
     /// How often the log is trimmed.
     pub trim_interval: Duration,
     /// How long loops may take to drain when told to stop.
@@ -68,6 +72,8 @@ impl Default for Settings {
             park_retry_time: Duration::from_millis(20),
             parked_max: 100_000,
             gates: GateSettings::default(),
+            collect_interval: Duration::from_mins(10),
+            collect_pause: Duration::from_millis(100),
             trim_interval: Duration::from_secs(5),
             drain_timeout: Duration::from_secs(30),
         }

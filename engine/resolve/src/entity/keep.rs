@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use syncline_core::{
     ChangeBatch, ConflictChange, Cursor, Error, Heard, Kind, LogId, Offset, Op, Resolved, Result,
-    Sweep, Topic, Transaction,
+    Stable, Sweep, Topic, Transaction,
 };
 
 /// The claims of one entity.
@@ -273,6 +273,10 @@ impl syncline_core::Claims for Entity {
             Sweep::Redecide => self.redecide(from, at),
             Sweep::Emptied(mapping) => self.empty(self.registry.mapping(mapping), from, at),
         }
+    }
+
+    fn collect(&mut self, stable: &Stable, from: Cursor) -> Result<(u64, Option<Cursor>)> {
+        self.let_go(stable, from)
     }
 
     fn commit(&mut self, log: LogId, topic: &Topic, next: Offset) -> Result<()> {

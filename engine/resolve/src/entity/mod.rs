@@ -1,5 +1,6 @@
 //! An entity: batches of claims in, golden rows and conflicts out.
 
+mod collect;
 mod compare;
 mod conflict;
 mod decided;

@@ -1,6 +1,7 @@
 //! The heart against its laws: same claims, same golden rows and conflicts, in any order.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod collect;
 mod decisions;
 mod failures;
 mod fixture;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it says")]
 
 mod claims;
+mod collect;
 mod gates;
 mod law;
 mod linked;
