@@ -6,6 +6,8 @@ mod golden;
 mod incoming;
 mod keep;
 mod key;
+mod merge;
+mod plain;
 mod record;
 mod returned;
 mod sweep;

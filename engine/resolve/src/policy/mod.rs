@@ -6,6 +6,7 @@ mod compiled;
 mod decision;
 mod existence;
 mod flapping;
+mod plain;
 mod sets;
 mod typed;
 mod unit;
@@ -14,6 +15,7 @@ mod word;
 pub(crate) use compiled::{Compiled, CompiledMapping, CompiledUnit, EXISTENCE_NAME, Registry};
 
 pub(crate) use existence::{Exists, exists};
+pub(crate) use plain::{Plain, Plan, Spokens};
 pub(crate) use unit::{Agreed, By, Verdict, decide};
 #[cfg(test)]
 pub(crate) use word::evidence;
