@@ -3,9 +3,11 @@
 //! A cell is what Arrow's buffers hold for one row: little-endian numbers, the bytes of a text, one byte
 //! for a boolean. Equal values have equal cells, and the cells of a type never change.
 
-use arrow_array::builder::{BinaryBuilder, BooleanBuilder, StringBuilder};
-use arrow_array::{Array, ArrayRef, make_array};
-use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer};
+use arrow_array::builder::BooleanBuilder;
+use arrow_array::{Array, ArrayRef, BinaryArray, StringArray, make_array};
+use arrow_buffer::{
+    BooleanBuffer, Buffer, NullBuffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer,
+};
 use arrow_data::ArrayData;
 use arrow_schema::DataType;
 use std::sync::Arc;
@@ -21,7 +23,7 @@ pub(crate) struct Cells {
 #[derive(Debug)]
 enum Values {
     Fixed { bytes: Buffer, width: usize },
-    Long { bytes: Buffer, ends: Vec<i32> },
+    Long { bytes: Buffer, ends: ScalarBuffer<i32> },
     Boolean(BooleanBuffer),
     Null,
 }
@@ -41,9 +43,10 @@ impl Cells {
                 data.len(),
             )),
             DataType::Utf8 | DataType::Binary => {
-                let ends = data.buffers()[0].typed_data::<i32>();
-                let ends = ends.get(data.offset()..).and_then(|ends| ends.get(..=data.len()));
-                let ends = ends.map_or_else(|| vec![0; data.len() + 1], <[i32]>::to_vec);
+                let ends = match data.len() {
+                    0 => ScalarBuffer::from(vec![0]),
+                    rows => ScalarBuffer::new(data.buffers()[0].clone(), data.offset(), rows + 1),
+                };
                 Values::Long { bytes: data.buffers()[1].clone(), ends }
             }
             fixed => {
@@ -92,7 +95,7 @@ fn unknown(data_type: &DataType) -> Error {
 /// `Corrupt` where a cell is none of the type, `Internal` for a type that no entity field has.
 pub(crate) fn array<'a>(
     data_type: &DataType,
-    cells: impl ExactSizeIterator<Item = Option<&'a [u8]>>,
+    cells: impl ExactSizeIterator<Item = Option<&'a [u8]>> + Clone,
 ) -> Result<ArrayRef> {
     match data_type {
         DataType::Boolean => {
@@ -101,20 +104,37 @@ pub(crate) fn array<'a>(
             Ok(Arc::new(builder.finish()))
         }
         DataType::Utf8 => {
-            let mut builder = StringBuilder::with_capacity(cells.len(), cells.len() * 8);
-            for cell in cells {
-                let text = cell.map(std::str::from_utf8).transpose();
-                builder.append_option(text.map_err(|_| damaged(data_type))?);
-            }
-            Ok(Arc::new(builder.finish()))
+            let (offsets, bytes, nulls) = long_parts(data_type, cells)?;
+            // All texts are read as one: quicker than one by one, and as strict.
+            let texts = StringArray::try_new(offsets, bytes, nulls);
+            Ok(Arc::new(texts.map_err(|error| damaged(data_type).caused_by(error))?))
         }
         DataType::Binary => {
-            let mut builder = BinaryBuilder::with_capacity(cells.len(), cells.len() * 8);
-            cells.for_each(|cell| builder.append_option(cell));
-            Ok(Arc::new(builder.finish()))
+            let (offsets, bytes, nulls) = long_parts(data_type, cells)?;
+            let values = BinaryArray::try_new(offsets, bytes, nulls);
+            Ok(Arc::new(values.map_err(|error| damaged(data_type).caused_by(error))?))
         }
         fixed => fixed_array(fixed, cells),
     }
+}
+
+/// Where each cell ends, all their bytes, and which are NULL.
+fn long_parts<'a>(
+    data_type: &DataType,
+    cells: impl ExactSizeIterator<Item = Option<&'a [u8]>> + Clone,
+) -> Result<(OffsetBuffer<i32>, Buffer, Option<NullBuffer>)> {
+    let length = cells.clone().flatten().map(<[u8]>::len).sum();
+    i32::try_from(length).map_err(|error| damaged(data_type).caused_by(error))?;
+    let mut bytes = Vec::with_capacity(length);
+    let mut ends = Vec::with_capacity(cells.len() + 1);
+    let mut nulls = NullBufferBuilder::new(cells.len());
+    ends.push(0);
+    for cell in cells {
+        bytes.extend_from_slice(cell.unwrap_or_default());
+        nulls.append(cell.is_some());
+        ends.push(bytes.len() as i32);
+    }
+    Ok((OffsetBuffer::new(ends.into()), bytes.into(), nulls.finish()))
 }
 
 fn fixed_array<'a>(
@@ -151,9 +171,8 @@ mod tests {
     use super::*;
     use arrow_array::types::Decimal128Type;
     use arrow_array::{
-        BinaryArray, BooleanArray, Date32Array, Decimal128Array, FixedSizeBinaryArray,
-        Float64Array, Int16Array, Int64Array, PrimitiveArray, StringArray,
-        TimestampMicrosecondArray,
+        BooleanArray, Date32Array, Decimal128Array, FixedSizeBinaryArray, Float64Array, Int16Array,
+        Int64Array, PrimitiveArray, TimestampMicrosecondArray,
     };
 
     fn arrays() -> Vec<ArrayRef> {

@@ -7,8 +7,12 @@
 
 mod field;
 mod origin;
+mod outline;
+mod patch;
 mod row;
 
 pub(crate) use field::{Field, Heard, Run};
 pub(crate) use origin::{Claims, LIFE, Observation, Origin, Said, Touched};
+pub(crate) use outline::{Outline, OutlineOrigin, Side};
+pub(crate) use patch::{Speaker, encode_new};
 pub(crate) use row::{decode, encode};

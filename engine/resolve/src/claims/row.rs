@@ -15,9 +15,9 @@ use super::{Claims, Field, Origin, Run};
 use crate::{Mark, Stamp};
 use syncline_core::Position;
 
-const LAYOUT: u8 = 2;
+pub(super) const LAYOUT: u8 = 2;
 const WITHOUT_ECHOES: u8 = 1;
-const MARK_BYTES: usize = 25;
+pub(super) const MARK_BYTES: usize = 25;
 
 /// Writes claims behind what a buffer holds.
 pub(crate) fn encode(claims: &Claims<'_>, bytes: &mut Vec<u8>) {
@@ -36,11 +36,7 @@ fn encode_origin(origin: &Origin<'_>, marks: &mut Vec<Mark>, bytes: &mut Vec<u8>
     bytes.extend_from_slice(origin.record);
     push(bytes, marks.len());
     for mark in marks.iter() {
-        bytes.extend(mark.position.epoch.to_le_bytes());
-        bytes.extend(mark.position.commit.to_le_bytes());
-        bytes.extend(mark.position.ordinal.to_le_bytes());
-        bytes.extend(mark.stamp.micros.to_le_bytes());
-        bytes.push(mark.stamp.copied.into());
+        encode_mark(*mark, bytes);
     }
     let index = |mark: Mark| marks.iter().position(|it| *it == mark).expect("it was collected");
     let maybe = |mark: Option<Mark>| mark.map_or(0, |mark| index(mark) + 1);
@@ -64,6 +60,16 @@ fn encode_origin(origin: &Origin<'_>, marks: &mut Vec<Mark>, bytes: &mut Vec<u8>
             }
         }
     }
+}
+
+pub(super) fn encode_mark(mark: Mark, bytes: &mut Vec<u8>) {
+    let mut cell = [0; MARK_BYTES];
+    cell[..4].copy_from_slice(&mark.position.epoch.to_le_bytes());
+    cell[4..12].copy_from_slice(&mark.position.commit.to_le_bytes());
+    cell[12..16].copy_from_slice(&mark.position.ordinal.to_le_bytes());
+    cell[16..24].copy_from_slice(&mark.stamp.micros.to_le_bytes());
+    cell[24] = mark.stamp.copied.into();
+    bytes.extend_from_slice(&cell);
 }
 
 /// The distinct marks of an origin, sorted.
@@ -124,7 +130,7 @@ fn decode_origin<'a>(input: &mut Input<'a>, marks: &mut Vec<Mark>) -> Option<Ori
     Some(Origin { mapping, record, seen, gone, was, fields })
 }
 
-fn decode_mark(bytes: &[u8]) -> Option<Mark> {
+pub(super) fn decode_mark(bytes: &[u8]) -> Option<Mark> {
     let (epoch, bytes) = bytes.split_first_chunk()?;
     let (commit, bytes) = bytes.split_first_chunk()?;
     let (ordinal, bytes) = bytes.split_first_chunk()?;
@@ -146,7 +152,7 @@ fn flag(byte: u8) -> Option<bool> {
     }
 }
 
-fn push(bytes: &mut Vec<u8>, mut number: usize) {
+pub(super) fn push(bytes: &mut Vec<u8>, mut number: usize) {
     while number >= 0x80 {
         bytes.push((number & 0x7f) as u8 | 0x80);
         number >>= 7;

@@ -2,12 +2,13 @@
 
 use super::RecordKeys;
 use crate::cells::Cells;
-use crate::claims::{Observation, Said};
+use crate::claims::{Observation, Said, Speaker};
 use crate::policy::Compiled;
 use crate::{Mark, Stamp};
 use syncline_core::{ChangeBatch, Op, Position, Result, Transaction};
 
 /// A batch of rows that a mapping gave for an entity, ready to be heard.
+#[derive(Debug)]
 pub(crate) struct Incoming<'b> {
     batch: &'b ChangeBatch,
     records: &'b RecordKeys,
@@ -69,7 +70,9 @@ impl<'b> Incoming<'b> {
     pub(crate) fn observation(&self, row: usize) -> Observation<'_> {
         let said = match self.batch.op(row) {
             Op::Delete => Said::Gone,
-            Op::Insert | Op::Update | Op::Snapshot | Op::Before => Said::Here(self.values(row)),
+            Op::Insert | Op::Update | Op::Snapshot | Op::Before => {
+                Said::Here(self.kept(row).collect())
+            }
         };
         Observation {
             mapping: self.mapping,
@@ -92,10 +95,41 @@ impl<'b> Incoming<'b> {
         self.batch.op(row) == Op::Snapshot
     }
 
-    fn values(&self, row: usize) -> Vec<(u16, Option<&[u8]>, u8)> {
+    /// The mapping that gave the rows.
+    pub(crate) fn mapping(&self) -> u16 {
+        self.mapping
+    }
+
+    /// Whether a row says that its record is there, known by the key that it had, and not by our hand.
+    pub(crate) fn is_plain(&self, row: usize) -> bool {
+        let is_here = matches!(self.batch.op(row), Op::Insert | Op::Update | Op::Snapshot);
+        is_here && !self.echoes[row] && self.records.former(row).is_none()
+    }
+
+    /// Who says a row, and when.
+    pub(crate) fn speaker(&self, row: usize) -> Speaker<'_> {
+        let record = self.records.get(row).as_bytes();
+        Speaker { mapping: self.mapping, record, mark: self.marks[row] }
+    }
+
+    /// The columns beside the key: field number, cells, place in the batch.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = (u16, &Cells, usize)> {
+        self.columns.iter().map(|(field, cells, place, _)| (*field, cells, *place))
+    }
+
+    /// What a row says in which field, sorted by field.
+    pub(crate) fn said(&self, row: usize) -> impl Iterator<Item = (u16, Option<&[u8]>)> + Clone {
+        self.kept(row).map(|(field, value, _)| (field, value))
+    }
+
+    /// What a row says, and how many runs before it are kept.
+    pub(crate) fn kept(
+        &self,
+        row: usize,
+    ) -> impl Iterator<Item = (u16, Option<&[u8]>, u8)> + Clone {
         let presence = self.batch.presence();
-        let present = self.columns.iter().filter(|column| presence.has(row, column.2));
-        present.map(|(field, cells, _, older)| (*field, cells.get(row), *older)).collect()
+        let present = self.columns.iter().filter(move |column| presence.has(row, column.2));
+        present.map(move |(field, cells, _, older)| (*field, cells.get(row), *older))
     }
 }
 

@@ -3,22 +3,18 @@
 //! Rows are merged key by key; only what merging touched is decided anew, and only golden rows that
 //! are others now come out.
 
-use super::compare::{Again, Judged, Turn, all_turns, operation, touched_units, turns};
+use super::compare::{Judged, Turn};
 use super::conflict;
-use super::golden::GoldenRows;
 use super::incoming::Incoming;
-use super::key::Groups;
 use super::record::RecordKeys;
-use super::returned::must_return;
 use crate::EntityRules;
-use crate::claims::{Claims, Touched, decode, encode};
 use crate::decisions;
-use crate::policy::{Compiled, Registry, exists};
+use crate::policy::{Compiled, Plan, Registry};
 use crate::rows::{RowBuffer, Rows};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use syncline_core::{
-    ChangeBatch, ConflictChange, Cursor, Error, Heard, Kind, LogId, Offset, Op, Resolved, Result,
+    ChangeBatch, ConflictChange, Cursor, Error, Heard, Kind, LogId, Offset, Resolved, Result,
     Stable, Sweep, Topic, Transaction,
 };
 
@@ -34,8 +30,10 @@ pub struct Entity {
     /// Whether the head in the store says what holds.
     pub(super) is_headed: bool,
     note: Note,
+    /// The rules, for keys that are simple.
+    pub(super) plan: Plan,
     pub(super) buffer: RowBuffer,
-    encoded: Vec<u8>,
+    pub(super) encoded: Vec<u8>,
 }
 
 impl std::fmt::Debug for Entity {
@@ -93,9 +91,20 @@ impl Entity {
         registry.take_in(&rules)?;
         let former = former.map(|former| Compiled::new(former, &registry));
         let rules = Compiled::new(rules, &registry);
-        let encoded = Vec::new();
+        let (plan, encoded) = (Plan::new(&rules), Vec::new());
         let (is_redecided, is_headed) = (false, false);
-        Ok(Self { rows, registry, rules, former, is_redecided, is_headed, note, buffer, encoded })
+        Ok(Self {
+            rows,
+            registry,
+            rules,
+            former,
+            is_redecided,
+            is_headed,
+            note,
+            plan,
+            buffer,
+            encoded,
+        })
     }
 
     /// Hears rows that a mapping gave, with the record of each; see [`Heard`].
@@ -116,78 +125,6 @@ impl Entity {
         let mapping = self.registry.mapping(mapping);
         let incoming = Incoming::new(&self.rules, mapping, rows, records)?;
         self.merge(rows, &incoming, in_doubt)
-    }
-
-    pub(super) fn merge(
-        &mut self,
-        batch: &ChangeBatch,
-        incoming: &Incoming<'_>,
-        in_doubt: bool,
-    ) -> Result<Resolved> {
-        let key: Vec<usize> = self.key_columns_of(batch)?;
-        let groups = Groups::of(batch, &key)?;
-        let keys = groups.keys();
-        self.rows.read(&keys, &mut self.buffer)?;
-        let at: Vec<Transaction> = batch.row_transactions().copied().collect();
-        let mut golden = GoldenRows::new(&self.rules);
-        let mut conflicts = Vec::new();
-        for group in groups.by_last_row() {
-            let before = self.buffer.get(group);
-            let mut claims = match before {
-                Some(row) => decode(row).ok_or_else(|| self.damaged())?,
-                None => Claims::default(),
-            };
-            let (mut touched, mut changed, mut is_copied) = (Touched::default(), false, false);
-            let mut may_have_been = false;
-            let rows = groups.rows(group);
-            for row in rows.iter().map(|&row| row as usize) {
-                is_copied |= incoming.is_copied(row);
-                let observation = incoming.observation(row);
-                if let Some(former) = incoming.former(row) {
-                    claims.follow(&former, &observation);
-                    changed |= claims.merge(&former, &mut touched);
-                }
-                changed |= claims.merge(&observation, &mut touched);
-                may_have_been |= in_doubt && exists(&self.rules, &claims).exists;
-            }
-            if changed {
-                self.encoded.clear();
-                encode(&claims, &mut self.encoded);
-                self.rows.write(keys[group], &self.encoded)?;
-            }
-            let units = touched_units(&self.rules, &touched);
-            if units.is_empty() && !touched.existence && !is_copied && !in_doubt {
-                continue;
-            }
-            let old_claims = before.and_then(decode).unwrap_or_default();
-            let mut old = Judged::new(&self.rules, &old_claims);
-            let mut new = Judged::new(&self.rules, &claims);
-            let turned = match in_doubt {
-                true => all_turns(&mut new),
-                false => turns(&mut old, &mut new, &units),
-            };
-            let again = Again { is_copied, in_doubt, may_have_been };
-            let mut op = operation(&mut old, &mut new, &units, again);
-            if let Some(former) = self.former.as_ref().filter(|_| !self.is_redecided) {
-                // It may have been told by the former rules, or by these already.
-                let mut told = Judged::new(former, &old_claims);
-                let again = self.decide_again(keys[group], &mut told, &mut new, &mut conflicts)?;
-                op = op.or(again);
-            }
-            if op.is_none() && must_return(&self.rules, &mut new, &units) {
-                op = Some(Op::Update);
-            }
-            if let Some(op) = op {
-                let last = *rows.last().expect("a key has a row") as usize;
-                let at = (at[last], batch.ordinals()[last]);
-                let shown = if new.exists.exists { &mut new } else { &mut old };
-                golden.push(&self.rules, keys[group], op, at, shown);
-            }
-            for turn in turned {
-                conflicts.push(self.told(keys[group], turn, &mut new)?);
-            }
-        }
-        Ok(Resolved { golden: golden.finish(&self.rules)?, conflicts })
     }
 
     /// Writes the head where it may not be what the store has.
@@ -226,14 +163,6 @@ impl Entity {
         new: &mut Judged<'_, '_, '_>,
     ) -> Result<ConflictChange> {
         conflict::told(&self.rules, &self.registry, key, turn, new)
-    }
-
-    fn key_columns_of(&self, batch: &ChangeBatch) -> Result<Vec<usize>> {
-        let schema = &self.rules.rules.schema;
-        let place = |&column: &usize| batch.schema().index_of(&schema.columns()[column].name);
-        schema.key().iter().map(place).collect::<Option<_>>().ok_or_else(|| {
-            Error::new(Kind::Internal, format!("a batch for {} lacks its key", schema.name()))
-        })
     }
 
     pub(super) fn damaged(&self) -> Error {

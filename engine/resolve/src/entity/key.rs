@@ -7,15 +7,19 @@ use hashbrown::hash_table::Entry;
 use std::hash::Hasher;
 use syncline_core::{ChangeBatch, Error, Kind, Result, TableSchema};
 
-/// The distinct keys of a batch, in the order of their last rows.
+/// The distinct keys of a batch, in the order in which they first come.
 ///
 /// The bytes of a key: for each column the cell's length as u32, little-endian, and the cell.
 #[derive(Debug)]
 pub(crate) struct Groups {
     bytes: Vec<u8>,
     ends: Vec<usize>,
-    /// The rows of each key, ascending.
-    rows: Vec<Vec<u32>>,
+    /// The rows of all keys, those of each together, ascending.
+    rows: Vec<u32>,
+    /// By key, from where its rows are.
+    begins: Vec<u32>,
+    /// The key of each row.
+    of_row: Vec<u32>,
 }
 
 impl Groups {
@@ -27,62 +31,76 @@ impl Groups {
         let columns = batch.columns();
         let cells: Vec<Cells> =
             key.iter().map(|&column| Cells::of(columns.column(column))).collect::<Result<_>>()?;
-        let mut groups =
-            Self { bytes: Vec::new(), ends: Vec::with_capacity(batch.len()), rows: Vec::new() };
-        let mut known: HashTable<usize> = HashTable::with_capacity(batch.len());
+        let mut known: HashTable<u32> = HashTable::with_capacity(batch.len());
+        let (mut bytes, mut ends) = (Vec::new(), Vec::with_capacity(batch.len()));
+        let mut of_row = Vec::with_capacity(batch.len());
         for row in 0..batch.len() {
-            let from = groups.bytes.len();
-            push_key(&cells, row, &mut groups.bytes).ok_or_else(|| null_key(batch))?;
-            groups.add(from, u32::try_from(row).expect("a batch has fewer rows"), &mut known);
+            let from = bytes.len();
+            push_key(&cells, row, &mut bytes).ok_or_else(|| null_key(batch))?;
+            of_row.push(add(&mut bytes, &mut ends, from, &mut known));
         }
-        Ok(groups)
-    }
-
-    /// Takes in a row whose key was written at the end of the bytes.
-    fn add(&mut self, from: usize, row: u32, known: &mut HashTable<usize>) {
-        let hash_of = |key: &[u8]| {
-            let mut hasher = rapidhash::fast::RapidHasher::default();
-            hasher.write(key);
-            hasher.finish()
-        };
-        let (bytes, ends) = (&self.bytes, &self.ends);
-        let key_of = |group: usize| slice(bytes, ends, group);
-        let key = &bytes[from..];
-        let found = known.entry(
-            hash_of(key),
-            |&group| key_of(group) == key,
-            |&group| hash_of(key_of(group)),
-        );
-        match found {
-            Entry::Occupied(found) => {
-                let group = *found.get();
-                self.bytes.truncate(from);
-                self.rows[group].push(row);
-            }
-            Entry::Vacant(free) => {
-                free.insert(self.rows.len());
-                self.ends.push(self.bytes.len());
-                self.rows.push(vec![row]);
-            }
-        }
+        let (rows, begins) = by_group(&of_row, ends.len());
+        Ok(Self { bytes, ends, rows, begins, of_row })
     }
 
     /// The keys, in the order in which they first come.
     pub(crate) fn keys(&self) -> Vec<&[u8]> {
-        (0..self.rows.len()).map(|group| slice(&self.bytes, &self.ends, group)).collect()
+        (0..self.ends.len()).map(|group| slice(&self.bytes, &self.ends, group)).collect()
     }
 
     /// The rows of a key, in order.
     pub(crate) fn rows(&self, group: usize) -> &[u32] {
-        &self.rows[group]
+        let until = self.begins.get(group + 1).map_or(self.rows.len(), |until| *until as usize);
+        &self.rows[self.begins[group] as usize..until]
     }
 
     /// The keys by the place of their last rows.
-    pub(crate) fn by_last_row(&self) -> Vec<usize> {
-        let mut groups: Vec<usize> = (0..self.rows.len()).collect();
-        groups.sort_unstable_by_key(|&group| self.rows[group].last());
-        groups
+    pub(crate) fn by_last_row(&self) -> impl Iterator<Item = usize> + '_ {
+        let groups = (0_u32..).zip(&self.of_row).map(|(row, &group)| (row, group as usize));
+        let is_last = |&(row, group): &(u32, usize)| self.rows(group).last() == Some(&row);
+        groups.filter(is_last).map(|(_, group)| group)
     }
+}
+
+/// Takes in a key that was written at the end of the bytes; says which it is.
+fn add(bytes: &mut Vec<u8>, ends: &mut Vec<usize>, from: usize, known: &mut HashTable<u32>) -> u32 {
+    let hash_of = |key: &[u8]| {
+        let mut hasher = rapidhash::fast::RapidHasher::default();
+        hasher.write(key);
+        hasher.finish()
+    };
+    let key_of = |group: u32| slice(bytes, ends, group as usize);
+    let key = &bytes[from..];
+    let found =
+        known.entry(hash_of(key), |&group| key_of(group) == key, |&group| hash_of(key_of(group)));
+    match found {
+        Entry::Occupied(found) => {
+            let group = *found.get();
+            bytes.truncate(from);
+            group
+        }
+        Entry::Vacant(free) => {
+            let group = u32::try_from(ends.len()).expect("a batch has fewer rows");
+            free.insert(group);
+            ends.push(bytes.len());
+            group
+        }
+    }
+}
+
+/// The rows sorted by their groups, and from where those of each are.
+fn by_group(of_row: &[u32], groups: usize) -> (Vec<u32>, Vec<u32>) {
+    let mut counts = vec![0_u32; groups];
+    of_row.iter().for_each(|&group| counts[group as usize] += 1);
+    let begins: Vec<u32> =
+        counts.iter().scan(0, |next, count| Some(std::mem::replace(next, *next + count))).collect();
+    let (mut rows, mut next) = (vec![0; of_row.len()], begins.clone());
+    for (row, &group) in (0..).zip(of_row) {
+        let at = &mut next[group as usize];
+        rows[*at as usize] = row;
+        *at += 1;
+    }
+    (rows, begins)
 }
 
 fn slice<'a>(bytes: &'a [u8], ends: &[usize], group: usize) -> &'a [u8] {
@@ -107,9 +125,7 @@ fn null_key(batch: &ChangeBatch) -> Error {
 pub(crate) fn key_cells(mut key: &[u8]) -> Option<Vec<&[u8]>> {
     let mut cells = Vec::new();
     while !key.is_empty() {
-        let (length, rest) = key.split_first_chunk()?;
-        let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
-        let (cell, rest) = rest.split_at_checked(length)?;
+        let (cell, rest) = split_cell(key)?;
         cells.push(cell);
         key = rest;
     }
@@ -119,11 +135,23 @@ pub(crate) fn key_cells(mut key: &[u8]) -> Option<Vec<&[u8]>> {
 /// The columns of these keys, in the order of the schema's key.
 pub(crate) fn key_columns(schema: &TableSchema, keys: &[&[u8]]) -> Result<Vec<ArrayRef>> {
     let damaged = || Error::new(Kind::Corrupt, format!("a key of {} is damaged", schema.name()));
-    let cells = keys.iter().map(|key| key_cells(key)).collect::<Option<Vec<_>>>();
-    let cells = cells.ok_or_else(damaged)?;
-    let column = |(place, &column): (usize, &usize)| {
-        let of_column = cells.iter().map(|cells| cells.get(place).copied());
-        array(&schema.columns()[column].data_type, of_column)
-    };
-    schema.key().iter().enumerate().map(column).collect()
+    let mut rests = keys.to_vec();
+    let mut columns = Vec::with_capacity(schema.key().len());
+    for &column in schema.key() {
+        let mut cells = Vec::with_capacity(keys.len());
+        for rest in &mut rests {
+            let (cell, behind) = split_cell(rest).ok_or_else(damaged)?;
+            cells.push(cell);
+            *rest = behind;
+        }
+        let cells = cells.iter().map(|cell| Some(*cell));
+        columns.push(array(&schema.columns()[column].data_type, cells)?);
+    }
+    Ok(columns)
+}
+
+/// The first cell of a key, and what follows it.
+fn split_cell(key: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = key.split_first_chunk()?;
+    rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)
 }

@@ -3,7 +3,7 @@
 use super::keep::Entity;
 use std::sync::{Arc, Mutex, PoisonError};
 use syncline_core::{
-    Claims, Cursor, Heard, LogId, Offset, Resolved, Result, Sweep, Topic, Transaction,
+    Claims, Cursor, Heard, LogId, Offset, Resolved, Result, Stable, Sweep, Topic, Transaction,
 };
 
 /// The claims of one entity, for who weighs them and for who asks why. Clones are the same claims.
@@ -51,6 +51,10 @@ impl Claims for SharedEntity {
         at: Transaction,
     ) -> Result<(Resolved, Option<Cursor>)> {
         self.with(|entity| entity.sweep(sweep, from, at))
+    }
+
+    fn collect(&mut self, stable: &Stable, from: Cursor) -> Result<(u64, Option<Cursor>)> {
+        self.with(|entity| entity.collect(stable, from))
     }
 
     fn commit(&mut self, log: LogId, topic: &Topic, next: Offset) -> Result<()> {

@@ -6,6 +6,7 @@ mod compiled;
 mod decision;
 mod existence;
 mod flapping;
+mod plain;
 mod sets;
 mod typed;
 mod unit;
@@ -17,6 +18,7 @@ pub(crate) use compiled::{
 };
 pub(crate) use decision::{Decided, decision_cell, decision_id, on_unit};
 pub(crate) use existence::{Exists, exists};
+pub(crate) use plain::{Plain, Plan, Spokens};
 pub(crate) use sets::{parse as parse_set, write as write_set};
 pub(crate) use unit::{Agreed, By, Verdict, characters, decide, place_in};
 pub(crate) use word::{UnitValue, Word, evidence, words};

@@ -94,6 +94,17 @@ pub(crate) fn decide<'a>(
     }
 }
 
+/// What the policy makes of words alone, at least one; none where a person is asked.
+pub(super) fn by_words<'a>(
+    rules: &Compiled,
+    unit: &CompiledUnit,
+    words: &[Word<'a, '_>],
+) -> Option<Agreed<'a>> {
+    let claims = Claims::default();
+    let verdict = Case { rules, unit, claims: &claims, words }.decide();
+    verdict.conflict.is_none().then_some(verdict.value)
+}
+
 fn all_agree(words: &[Word<'_, '_>]) -> bool {
     words.windows(2).all(|pair| pair.iter().all(|word| word.value == pair[0].value))
 }

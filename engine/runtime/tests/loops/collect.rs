@@ -33,6 +33,7 @@ fn plan(targets: &[(&str, Target)], rested: &Rested, interval: Duration) -> (Pla
         references: vec![],
         meanings: BTreeMap::new(),
         conflicts: Arc::new(Noted::default()),
+        gates: Arc::new(crate::gates::Asked::default()),
     };
     let pause = Duration::from_millis(1);
     (plan, Settings { collect_interval: interval, collect_pause: pause, ..quick() })

@@ -1,0 +1,227 @@
+//! One change, heard by a row as it lies.
+//!
+//! What comes of it is to the byte what [`super::Claims::merge`] and [`super::encode`] make of it; the
+//! tests here say so. The parts of a row that a change leaves alone are copied.
+
+use super::outline::{Outline, OutlineField, OutlineOrigin, OutlineRun, Part};
+use super::row::{LAYOUT, MARK_BYTES, decode_mark, encode_mark, push};
+use crate::Mark;
+
+/// Who says something, and when.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Speaker<'a> {
+    pub(crate) mapping: u16,
+    pub(crate) record: &'a [u8],
+    pub(crate) mark: Mark,
+}
+
+/// Writes the row of a key of which one record speaks, with these values, sorted by field.
+pub(crate) fn encode_new<'v>(
+    speaker: Speaker<'_>,
+    values: impl Iterator<Item = (u16, Option<&'v [u8]>)> + Clone,
+    bytes: &mut Vec<u8>,
+) {
+    bytes.extend([LAYOUT, 1]);
+    push(bytes, speaker.mapping.into());
+    push(bytes, speaker.record.len());
+    bytes.extend_from_slice(speaker.record);
+    bytes.push(1);
+    encode_mark(speaker.mark, bytes);
+    // Seen with this mark, never gone, and was there.
+    bytes.extend([1, 0, 1]);
+    push(bytes, values.clone().count());
+    for (id, value) in values {
+        push(bytes, id.into());
+        // No floor, nothing older; from this mark to this mark.
+        bytes.extend([0; 4]);
+        push_value(value, bytes);
+    }
+}
+
+fn push_value(value: Option<&[u8]>, bytes: &mut Vec<u8>) {
+    match value {
+        None => bytes.push(0),
+        Some(value) => {
+            push(bytes, value.len() + 1);
+            bytes.extend_from_slice(value);
+        }
+    }
+}
+
+impl<'a> Outline<'a> {
+    /// Hears that a record is there with these values, sorted by field, each with how many runs are kept
+    /// before the one that holds. Adds the fields in which it says something else. False where it does
+    /// not simply go on: where this was not said after all that is known of the record, or it is not there.
+    pub(crate) fn hear(
+        &mut self,
+        speaker: Speaker<'a>,
+        values: impl Iterator<Item = (u16, Option<&'a [u8]>, u8)>,
+        touched: &mut Vec<u16>,
+    ) -> bool {
+        let of = (speaker.mapping, speaker.record);
+        let found = self.origins.binary_search_by(|it| (it.mapping, it.record).cmp(&of));
+        let place = match found {
+            Ok(place) if self.origins[place].goes_on(speaker.mark) => place,
+            Ok(_) => return false,
+            Err(place) => {
+                let from = place.checked_sub(1).map_or(self.begin, |last| self.origins[last].until);
+                self.origins.insert(place, OutlineOrigin::new(speaker, from));
+                place
+            }
+        };
+        self.heard = Some((place, speaker.mark));
+        let origin = self.origins[place];
+        let now = origin.mark_count();
+        let after = self.hear_values(origin.before, now as u8, values, touched);
+        let origin = &mut self.origins[place];
+        (origin.after, origin.seen, origin.was) = (after, now + 1, true);
+        true
+    }
+
+    /// Whether the record that was heard had nothing to say before.
+    pub(crate) fn is_new(&self) -> bool {
+        self.heard.is_some_and(|(place, _)| !self.origins[place].was_here)
+    }
+
+    /// Puts the fields after the change behind all others.
+    fn hear_values(
+        &mut self,
+        before: Part,
+        now: u8,
+        values: impl Iterator<Item = (u16, Option<&'a [u8]>, u8)>,
+        touched: &mut Vec<u16>,
+    ) -> Part {
+        let begin = self.fields.len();
+        let (mut next, until) = (before.from as usize, before.until as usize);
+        for (id, value, older_max) in values {
+            while next < until && self.fields[next].id < id {
+                self.fields.push(self.fields[next]);
+                next += 1;
+            }
+            let field = if next < until && self.fields[next].id == id {
+                next += 1;
+                let known = self.fields[next - 1];
+                self.hear_value(known, (now, value), older_max.into(), touched)
+            } else {
+                touched.push(id);
+                let runs = self.runs.len();
+                self.runs.push(OutlineRun { first: now, last: now, value });
+                OutlineField { id, floor: 0, runs: Part::behind(runs, &self.runs) }
+            };
+            self.fields.push(field);
+        }
+        self.fields.extend_from_within(next..until);
+        Part::behind(begin, &self.fields)
+    }
+
+    fn hear_value(
+        &mut self,
+        known: OutlineField,
+        (now, value): (u8, Option<&'a [u8]>),
+        older_max: usize,
+        touched: &mut Vec<u16>,
+    ) -> OutlineField {
+        let begin = self.runs.len();
+        let (from, holds) = (known.runs.from as usize, known.runs.until as usize - 1);
+        let held = self.runs[holds];
+        let mut floor = known.floor;
+        if held.value == value {
+            self.runs.extend_from_within(from..holds);
+            self.runs.push(OutlineRun { last: now, ..held });
+        } else {
+            touched.push(known.id);
+            // Newest first: the one that held, then those before it, so many of all.
+            for place in std::iter::once(holds).chain(from..holds) {
+                let run = self.runs[place];
+                if self.runs.len() - begin < older_max {
+                    self.runs.push(run);
+                } else {
+                    floor = floor.max(run.last + 1);
+                }
+            }
+            self.runs.push(OutlineRun { first: now, last: now, value });
+        }
+        OutlineField { floor, runs: Part::behind(begin, &self.runs), ..known }
+    }
+
+    /// Writes the row after the change that was heard behind what a buffer holds.
+    pub(crate) fn write(&self, bytes: &mut Vec<u8>) {
+        let (place, mark) = self.heard.expect("something was heard");
+        let origin = &self.origins[place];
+        bytes.push(LAYOUT);
+        push(bytes, self.origins.len());
+        bytes.extend_from_slice(&self.row[self.begin..origin.from]);
+        self.write_origin(origin, mark, bytes);
+        bytes.extend_from_slice(&self.row[origin.until..]);
+    }
+
+    fn write_origin(&self, origin: &OutlineOrigin<'a>, mark: Mark, bytes: &mut Vec<u8>) {
+        let used = self.used_marks(origin);
+        let index = |mark: u8| (used & ((1 << mark) - 1)).count_ones() as usize;
+        let maybe = |mark: usize| if mark == 0 { 0 } else { index(mark as u8 - 1) + 1 };
+        push(bytes, origin.mapping.into());
+        push(bytes, origin.record.len());
+        bytes.extend_from_slice(origin.record);
+        push(bytes, used.count_ones() as usize);
+        for (place, known) in origin.marks.chunks_exact(MARK_BYTES).enumerate() {
+            if used >> place & 1 == 1 {
+                bytes.extend_from_slice(known);
+            }
+        }
+        encode_mark(mark, bytes);
+        push(bytes, maybe(origin.seen));
+        push(bytes, maybe(origin.gone));
+        bytes.push(origin.was.into());
+        let fields = origin.after.of(&self.fields);
+        push(bytes, fields.len());
+        for field in fields {
+            let runs = field.runs.of(&self.runs);
+            push(bytes, field.id.into());
+            push(bytes, maybe(field.floor.into()));
+            push(bytes, runs.len() - 1);
+            for run in runs {
+                push(bytes, index(run.first) << 1);
+                push(bytes, index(run.last));
+                push_value(run.value, bytes);
+            }
+        }
+    }
+
+    /// Which marks the row still names, one bit a mark.
+    fn used_marks(&self, origin: &OutlineOrigin<'a>) -> u128 {
+        let maybe = |mark: usize| if mark == 0 { 0 } else { 1_u128 << (mark - 1) };
+        let mut used = maybe(origin.seen) | maybe(origin.gone);
+        for field in origin.after.of(&self.fields) {
+            used |= maybe(field.floor.into());
+            for run in field.runs.of(&self.runs) {
+                used |= 1 << run.first | 1 << run.last;
+            }
+        }
+        used
+    }
+}
+
+impl<'a> OutlineOrigin<'a> {
+    fn new(speaker: Speaker<'a>, from: usize) -> Self {
+        Self {
+            mapping: speaker.mapping,
+            record: speaker.record,
+            marks: &[],
+            seen: 0,
+            gone: 0,
+            was: false,
+            from,
+            until: from,
+            before: Part::default(),
+            after: Part::default(),
+            was_here: false,
+        }
+    }
+
+    /// Whether the record is there, and this was said after all that is known of it. Marks are sorted.
+    fn goes_on(&self, mark: Mark) -> bool {
+        let last = self.marks.chunks_exact(MARK_BYTES).next_back().and_then(decode_mark);
+        let is_later = last.is_some_and(|last| last.position < mark.position);
+        is_later && self.was && self.seen > 0
+    }
+}

@@ -1,0 +1,147 @@
+//! A batch of rows, heard key by key.
+//!
+//! Most keys are simple and go the short way ([`super::plain`]): their rows are read as they lie, and
+//! nobody has to be asked. All others are weighed here, with all that is kept of them. Both ways
+//! come to the same.
+
+use super::compare::{Again, Judged, all_turns, operation, touched_units, turns};
+use super::golden::GoldenRows;
+use super::incoming::Incoming;
+use super::keep::Entity;
+use super::key::Groups;
+use super::plain::PlainKeys;
+use super::returned::must_return;
+use crate::claims::{Claims, Touched, decode, encode};
+use crate::policy::exists;
+use syncline_core::{ChangeBatch, ConflictChange, Error, Kind, Op, Resolved, Result, Transaction};
+
+/// A batch on its way.
+pub(super) struct Merging<'m> {
+    pub(super) batch: &'m ChangeBatch,
+    pub(super) incoming: &'m Incoming<'m>,
+    at: Vec<Transaction>,
+    in_doubt: bool,
+    pub(super) golden: GoldenRows<'m>,
+    conflicts: Vec<ConflictChange>,
+}
+
+/// One key of it: its bytes, its rows in the batch, and what is kept of it so far.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct MergedKey<'m> {
+    pub(super) key: &'m [u8],
+    pub(super) rows: &'m [u32],
+    pub(super) before: Option<&'m [u8]>,
+}
+
+impl Merging<'_> {
+    /// The place of a row.
+    pub(super) fn at(&self, row: usize) -> (Transaction, u32) {
+        (self.at[row], self.batch.ordinals()[row])
+    }
+}
+
+impl Entity {
+    pub(super) fn merge(
+        &mut self,
+        batch: &ChangeBatch,
+        incoming: &Incoming<'_>,
+        in_doubt: bool,
+    ) -> Result<Resolved> {
+        let key = self.key_columns_of(batch)?;
+        let groups = Groups::of(batch, &key)?;
+        let keys = groups.keys();
+        let mut buffer = std::mem::take(&mut self.buffer);
+        self.rows.read(&keys, &mut buffer)?;
+        let mut plain = self.plain_keys(batch, incoming, &key).filter(|_| !in_doubt);
+        let golden = match plain.as_mut().and_then(PlainKeys::take_given) {
+            Some(given) => GoldenRows::of_batch(&self.rules, given),
+            None => GoldenRows::new(&self.rules),
+        };
+        let at = batch.row_transactions().copied().collect();
+        let conflicts = Vec::new();
+        let mut merging = Merging { batch, incoming, at, in_doubt, golden, conflicts };
+        for group in groups.by_last_row() {
+            let (rows, before) = (groups.rows(group), buffer.get(group));
+            let key = MergedKey { key: keys[group], rows, before };
+            let is_heard = match &mut plain {
+                Some(plain) => self.hear_plainly(&mut merging, plain, key)?,
+                None => false,
+            };
+            if !is_heard {
+                self.weigh(&mut merging, key)?;
+            }
+        }
+        let Merging { golden, conflicts, .. } = merging;
+        let golden = golden.finish(&self.rules)?;
+        drop(plain);
+        self.buffer = buffer;
+        Ok(Resolved { golden, conflicts })
+    }
+
+    /// Merges the rows of a key with all that is kept of it, and decides it.
+    fn weigh<'m>(&mut self, merging: &mut Merging<'m>, of: MergedKey<'m>) -> Result<()> {
+        let MergedKey { key, rows, before } = of;
+        let (incoming, in_doubt) = (merging.incoming, merging.in_doubt);
+        let mut claims = match before {
+            Some(row) => decode(row).ok_or_else(|| self.damaged())?,
+            None => Claims::default(),
+        };
+        let old_claims = claims.clone();
+        let (mut touched, mut changed, mut is_copied) = (Touched::default(), false, false);
+        let mut may_have_been = false;
+        for row in rows.iter().map(|&row| row as usize) {
+            is_copied |= incoming.is_copied(row);
+            let observation = incoming.observation(row);
+            if let Some(former) = incoming.former(row) {
+                claims.follow(&former, &observation);
+                changed |= claims.merge(&former, &mut touched);
+            }
+            changed |= claims.merge(&observation, &mut touched);
+            may_have_been |= in_doubt && exists(&self.rules, &claims).exists;
+        }
+        if changed {
+            self.encoded.clear();
+            encode(&claims, &mut self.encoded);
+            self.rows.write(key, &self.encoded)?;
+        }
+        let units = touched_units(&self.rules, &touched);
+        if units.is_empty() && !touched.existence && !is_copied && !in_doubt {
+            return Ok(());
+        }
+        let mut old = Judged::new(&self.rules, &old_claims);
+        let mut new = Judged::new(&self.rules, &claims);
+        let turned = match in_doubt {
+            true => all_turns(&mut new),
+            false => turns(&mut old, &mut new, &units),
+        };
+        let again = Again { is_copied, in_doubt, may_have_been };
+        let mut op = operation(&mut old, &mut new, &units, again);
+        if let Some(former) = self.former.as_ref().filter(|_| !self.is_redecided) {
+            // It may have been told by the former rules, or by these already.
+            let mut told = Judged::new(former, &old_claims);
+            let again = self.decide_again(key, &mut told, &mut new, &mut merging.conflicts)?;
+            op = op.or(again);
+        }
+        if op.is_none() && must_return(&self.rules, &mut new, &units) {
+            op = Some(Op::Update);
+        }
+        if let Some(op) = op {
+            let last = *rows.last().expect("a key has a row") as usize;
+            let shown = if new.exists.exists { &mut new } else { &mut old };
+            let at = merging.at(last);
+            merging.golden.push(&self.rules, key, op, at, shown);
+        }
+        for turn in turned {
+            merging.conflicts.push(self.told(key, turn, &mut new)?);
+        }
+        Ok(())
+    }
+
+    fn key_columns_of(&self, batch: &ChangeBatch) -> Result<Vec<usize>> {
+        let schema = &self.rules.rules.schema;
+        let place = |&column: &usize| batch.schema().index_of(&schema.columns()[column].name);
+        schema.key().iter().map(place).collect::<Option<_>>().ok_or_else(|| {
+            Error::new(Kind::Internal, format!("a batch for {} lacks its key", schema.name()))
+        })
+    }
+}

@@ -1,0 +1,230 @@
+//! The short way: keys of one row in the batch whose claims are simple, and on which nobody is asked.
+//!
+//! ```text
+//!  key       claims so far      row of claims          golden row
+//!  new       none               written from columns   the row of the batch as it is
+//!  known     read as they lie   patched                units that were touched are compared
+//! ```
+//! What is not so simple is left to [`Entity::weigh`], before anything was done.
+
+use super::golden::Given;
+use super::incoming::Incoming;
+use super::keep::Entity;
+use super::merge::{MergedKey, Merging};
+use crate::claims::{Outline, Side, encode_new};
+use crate::policy::{Compiled, Plain, Plan, Spokens};
+use syncline_core::{ChangeBatch, Op, Result};
+
+/// What is the same for all keys of a batch, and room for one of them.
+#[derive(Debug)]
+pub(super) struct PlainKeys<'m> {
+    /// What golden rows of new keys are made of; none where more than this batch decides them.
+    given: Option<Given<'m>>,
+    is_given: bool,
+    outline: Outline<'m>,
+    spokens: Spokens<'m>,
+    touched: Vec<u16>,
+    /// By unit.
+    is_touched: Vec<bool>,
+    values: Vec<Option<Plain<'m>>>,
+}
+
+impl<'m> PlainKeys<'m> {
+    /// What golden rows of new keys are made of.
+    pub(super) fn take_given(&mut self) -> Option<Given<'m>> {
+        self.given.take()
+    }
+
+    /// Whether the key that was heard exists, and what is told of it; none where more than words has
+    /// to be known.
+    fn verdict(&mut self, plan: &Plan, rules: &Compiled, is_copied: bool) -> Option<Verdict> {
+        let is_new = self.outline.is_new();
+        self.is_touched.clear();
+        self.is_touched.resize(rules.units.len(), is_new);
+        for field in self.touched.drain(..) {
+            if let Some(unit) = plan.unit_of(field) {
+                self.is_touched[unit] = true;
+            }
+        }
+        let silent = Verdict { op: None, is_compared: false };
+        if !is_copied && !self.is_touched.contains(&true) {
+            return Some(silent);
+        }
+        let existed = plan.exists(rules, &self.outline, Side::Before)?;
+        let exists = plan.exists(rules, &self.outline, Side::After)?;
+        if !exists {
+            return (!existed).then_some(silent);
+        }
+        let differs = self.compare(plan, rules, existed)?;
+        let op = match (is_copied, existed) {
+            (true, _) => Some(Op::Snapshot),
+            (false, false) => Some(Op::Insert),
+            (false, true) => differs.then_some(Op::Update),
+        };
+        if op.is_some() {
+            self.fill(plan, rules)?;
+        }
+        Some(Verdict { op, is_compared: true })
+    }
+
+    /// Decides the units that were touched; says whether one of them comes to something else.
+    fn compare(&mut self, plan: &Plan, rules: &Compiled, existed: bool) -> Option<bool> {
+        let mut differs = false;
+        self.values.clear();
+        for unit in 0..rules.units.len() {
+            if !self.is_touched[unit] {
+                self.values.push(None);
+                continue;
+            }
+            let after =
+                plan.decide(rules, unit, (&self.outline, Side::After), &mut self.spokens)?;
+            if existed {
+                let side = (&self.outline, Side::Before);
+                differs |= plan.decide(rules, unit, side, &mut self.spokens)? != after;
+            }
+            self.values.push(Some(after));
+        }
+        Some(differs)
+    }
+
+    /// Decides the other units.
+    fn fill(&mut self, plan: &Plan, rules: &Compiled) -> Option<()> {
+        for (unit, value) in self.values.iter_mut().enumerate().filter(|(_, it)| it.is_none()) {
+            let side = (&self.outline, Side::After);
+            *value = Some(plan.decide(rules, unit, side, &mut self.spokens)?);
+        }
+        Some(())
+    }
+}
+
+struct Verdict {
+    op: Option<Op>,
+    /// Whether something was touched of an entity that exists.
+    is_compared: bool,
+}
+
+impl Entity {
+    /// For the rows of a batch; none where they have to be weighed whatever they are.
+    pub(super) fn plain_keys<'m>(
+        &self,
+        batch: &'m ChangeBatch,
+        incoming: &'m Incoming<'_>,
+        key: &[usize],
+    ) -> Option<PlainKeys<'m>> {
+        let has_former = self.former.is_some() && !self.is_redecided;
+        if has_former || !self.plan.knows(incoming.mapping()) {
+            return None;
+        }
+        let given = self.given(batch, incoming, key);
+        Some(PlainKeys {
+            is_given: given.is_some(),
+            given,
+            outline: Outline::default(),
+            spokens: Spokens::default(),
+            touched: Vec::new(),
+            is_touched: Vec::new(),
+            values: Vec::new(),
+        })
+    }
+
+    /// The batch's columns as the entity's, where those of new keys come to golden rows as they are.
+    fn given<'m>(
+        &self,
+        batch: &'m ChangeBatch,
+        incoming: &'m Incoming<'_>,
+        key: &[usize],
+    ) -> Option<Given<'m>> {
+        let schema = &self.rules.rules.schema;
+        let alone = self.plan.alone(incoming.mapping(), schema.columns().len())?;
+        let array = |place: usize| batch.columns().column(place).clone();
+        let mut columns = vec![None; alone.len()];
+        for (&column, &place) in schema.key().iter().zip(key) {
+            columns[column] = Some((array(place), None));
+        }
+        for (field, cells, place) in incoming.columns() {
+            let column = self.rules.fields.iter().position(|it| *it == field)?;
+            if alone[column] {
+                columns[column] = Some((array(place), Some(cells)));
+            }
+        }
+        let has_type =
+            |(column, of): (&Option<(arrow_array::ArrayRef, _)>, &syncline_core::Column)| {
+                column.as_ref().is_none_or(|(array, _)| *array.data_type() == of.data_type)
+            };
+        let is_of_types = columns.iter().zip(schema.columns()).all(has_type);
+        is_of_types.then_some(Given { rows: batch.len(), columns })
+    }
+
+    /// Hears the one row of a simple key; false, and nothing is done, where the key has to be weighed.
+    pub(super) fn hear_plainly<'m>(
+        &mut self,
+        merging: &mut Merging<'m>,
+        plain: &mut PlainKeys<'m>,
+        of: MergedKey<'m>,
+    ) -> Result<bool> {
+        let &[row] = of.rows else { return Ok(false) };
+        let row = row as usize;
+        if !merging.incoming.is_plain(row) {
+            return Ok(false);
+        }
+        match of.before {
+            None if plain.is_given => self.hear_new(merging, of, row).map(|()| true),
+            _ => self.hear_known(merging, plain, of, row),
+        }
+    }
+
+    /// Hears the row of a key that nobody spoke of before.
+    fn hear_new<'m>(
+        &mut self,
+        merging: &mut Merging<'m>,
+        of: MergedKey<'m>,
+        row: usize,
+    ) -> Result<()> {
+        let incoming = merging.incoming;
+        let speaker = incoming.speaker(row);
+        self.encoded.clear();
+        encode_new(speaker, incoming.said(row), &mut self.encoded);
+        self.rows.write(of.key, &self.encoded)?;
+        if self.plan.exists_by(&self.rules, incoming.mapping()) {
+            let op = if incoming.is_copied(row) { Op::Snapshot } else { Op::Insert };
+            merging.golden.push_given(of.key, op, merging.at(row), row as u32);
+        }
+        Ok(())
+    }
+
+    fn hear_known<'m>(
+        &mut self,
+        merging: &mut Merging<'m>,
+        plain: &mut PlainKeys<'m>,
+        of: MergedKey<'m>,
+        row: usize,
+    ) -> Result<bool> {
+        let incoming = merging.incoming;
+        let is_read = match of.before {
+            Some(before) => plain.outline.read(before),
+            None => {
+                plain.outline.clear();
+                true
+            }
+        };
+        plain.touched.clear();
+        let (speaker, values) = (incoming.speaker(row), incoming.kept(row));
+        if !is_read || !plain.outline.hear(speaker, values, &mut plain.touched) {
+            return Ok(false);
+        }
+        let verdict = plain.verdict(&self.plan, &self.rules, incoming.is_copied(row));
+        let Some(Verdict { op, is_compared }) = verdict else { return Ok(false) };
+        if op.is_none() && is_compared && self.plan.is_returned {
+            // Somebody may have to be written to again.
+            return Ok(false);
+        }
+        self.encoded.clear();
+        plain.outline.write(&mut self.encoded);
+        self.rows.write(of.key, &self.encoded)?;
+        if let Some(op) = op {
+            let values = plain.values.drain(..).flatten();
+            merging.golden.push_plain(&self.plan, (of.key, op, merging.at(row)), values);
+        }
+        Ok(true)
+    }
+}
