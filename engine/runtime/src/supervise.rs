@@ -124,7 +124,7 @@ mod tests {
         let reader = ReaderName::apply(&system, &Topic::changes(&system));
         let attempts = Arc::new(AtomicUsize::new(0));
         let work = Failing {
-            registry: Registry::new([], [reader.clone()], []),
+            registry: Registry::new([], [reader.clone()], [], []),
             reader,
             left: Mutex::new(kinds.iter().copied().collect()),
             attempts: attempts.clone(),
