@@ -206,6 +206,7 @@ mod tests {
             captures: BTreeMap::from([("sis".into(), capture)]),
             lanes: BTreeMap::from([("apply/lms/changes.sis".into(), lane)]),
             mappings: BTreeMap::from([("person/\"odd\".sql".into(), mapping)]),
+            entities: BTreeMap::new(),
         }
     }
 

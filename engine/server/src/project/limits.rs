@@ -39,6 +39,8 @@ pub(super) fn runtime_settings(section: Option<&Section<'_>>) -> syncline_runtim
     set(&mut settings.park_retry_rows, positive(section, "park_retry_rows"));
     set(&mut settings.park_retry_time, positive(section, "park_retry_time"));
     set(&mut settings.parked_max, section.optional("parked_max"));
+    set(&mut settings.collect_interval, positive(section, "collect_interval"));
+    set(&mut settings.collect_pause, section.optional("collect_pause"));
     set(&mut settings.trim_interval, positive(section, "trim_interval"));
     set(&mut settings.drain_timeout, section.optional("drain_timeout"));
     section.finish();
