@@ -28,12 +28,13 @@ use crate::settings::Settings;
 use async_trait::async_trait;
 use lanes::Limits;
 use progress::Move;
-use session::{CommitError, Session};
+use session::{CommitError, Session, field};
 use steps::steps;
 use syncline_core::{
     Error, Kind, Offset, ParkKey, ParkMark, Parked, Progress, ReaderName, Result, Sink, SystemName,
-    TargetChange, Written,
+    TableName, TableSchema, TargetChange, Written,
 };
+use target::quoted;
 use transaction::Open;
 
 /// Session settings of a sink.
@@ -142,6 +143,17 @@ impl Sink for PostgresSink {
     async fn park_marks(&mut self) -> Result<Vec<ParkMark>> {
         let open = self.opened()?;
         parked::marks(&mut open.session, &open.reader).await
+    }
+
+    async fn count(&mut self, table: &TableSchema) -> Result<Option<u64>> {
+        let TableName::Table { schema, table, .. } = table.name() else { return Ok(None) };
+        let question =
+            format!("SELECT pg_catalog.count(*) FROM {}.{}", quoted(schema), quoted(table));
+        let open = self.opened()?;
+        let answer = open.session.query(&question, &[]).await;
+        let answer = answer.map_err(|error| sqlstate::error("can't count rows", error))?;
+        let rows: Option<i64> = answer.first().map(|row| field(row, 0)).transpose()?;
+        Ok(rows.and_then(|rows| u64::try_from(rows).ok()))
     }
 
     async fn commit(&mut self, progress: &Progress) -> Result<()> {

@@ -8,7 +8,7 @@ use crate::store::{Control, Writing};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
-const DECISION_COLUMNS: &str = "d.id, d.conflict_id, d.what, d.person, d.at, d.note, d.evidence, \
+pub(crate) const DECISION_COLUMNS: &str = "d.id, d.conflict_id, d.what, d.person, d.at, d.note, d.evidence, \
      d.number, d.undone_by, d.undone_at";
 
 impl Control {
@@ -203,7 +203,8 @@ impl Happening<'_> {
     }
 }
 
-fn record(row: &AnyRow) -> Result<DecisionRecord> {
+/// A decision from a row that begins with its columns.
+pub(crate) fn record(row: &AnyRow) -> Result<DecisionRecord> {
     let decision = Decision {
         id: row.try_get(0)?,
         conflict: row.try_get(1)?,

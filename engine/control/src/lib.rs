@@ -3,7 +3,7 @@
 //! ```text
 //!  resolving ──apply──▶ ┌──────────────┐ ◀──list, count, get, history── people
 //!                       │   Control    │
-//!  resolving ◀─decisions┤ SQLite or PG │ ◀──decide, undo─────────────── people
+//!  resolving ◀─────feed─┤ SQLite or PG │ ◀──decide, undo─────────────── people
 //!                       └──────────────┘
 //!
 //!            raise                 decide              close: decided
@@ -38,6 +38,7 @@ mod conflict;
 mod decide;
 mod decision;
 mod error;
+mod feed;
 mod filter;
 mod fold;
 mod kind;
@@ -50,6 +51,7 @@ pub use change::{Change, ClaimView, ConflictChange, Raise};
 pub use conflict::{Conflict, Event, Happened};
 pub use decision::{Decision, DecisionFilter, DecisionRecord, Undone};
 pub use error::{Error, Result};
+pub use feed::{Said, SaidWhat};
 pub use filter::{Filter, Order};
 pub use kind::{CloseReason, ConflictKind, State};
 pub use store::Control;

@@ -7,7 +7,8 @@ use crate::statement::Statement;
 use sqlx::{AnyConnection, AnyPool, Row};
 
 /// The migrations in order; a store of version n has had the first n.
-const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001_conflicts.sql")];
+const MIGRATIONS: [&str; 2] =
+    [include_str!("../migrations/0001_conflicts.sql"), include_str!("../migrations/0002_said.sql")];
 
 const KNOWN: i64 = MIGRATIONS.len() as i64;
 

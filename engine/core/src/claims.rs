@@ -1,6 +1,6 @@
 //! The contract of what weighs claims.
 
-use crate::{ChangeBatch, ConflictChange, LogId, Offset, Result, Topic, Transaction};
+use crate::{ChangeBatch, ConflictChange, LogId, Offset, Result, Stable, Topic, Transaction};
 
 /// What claims come to.
 #[derive(Debug, Default)]
@@ -73,6 +73,14 @@ pub trait Claims: Send {
         from: Cursor,
         at: Transaction,
     ) -> Result<(Resolved, Option<Cursor>)>;
+
+    /// Lets go of the next piece of what is kept of keys that are gone: of those of which nothing was
+    /// heard behind these places, which nobody has any more, and on which nothing waits. Says how many
+    /// keys that were, and where to go on; none at the end.
+    ///
+    /// # Errors
+    /// See `hear`.
+    fn collect(&mut self, stable: &Stable, from: Cursor) -> Result<(u64, Option<Cursor>)>;
 
     /// Makes durable what was heard, together with how far that was.
     ///

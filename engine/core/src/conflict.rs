@@ -120,13 +120,16 @@ pub enum ConflictState {
 }
 
 /// Why a conflict is no more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Closed {
     /// The sources came to agree, or the policy can tell now.
     Agreed,
     /// A person decided.
-    Decided,
+    Decided {
+        /// The id of the decision.
+        decision: String,
+    },
     /// The entity is gone.
     Gone,
     /// The rules are others.

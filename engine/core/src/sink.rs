@@ -79,6 +79,12 @@ pub trait Sink: Send {
         Ok(self.parked().await?.into_iter().map(mark).collect())
     }
 
+    /// How many rows a table has, with those of the open transaction; none where that can't be told.
+    async fn count(&mut self, table: &TableSchema) -> Result<Option<u64>> {
+        let _ = table;
+        Ok(None)
+    }
+
     /// Commits the open transaction, begun here if need be, with the reader's progress. In the same
     /// log it never goes back; in another one it begins anew.
     ///

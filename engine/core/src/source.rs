@@ -89,7 +89,9 @@ pub trait Outlet: Send + Sync {
 /// Reads the changes of one system in commit order.
 ///
 /// Guarantees: every change committed after `resume` is emitted, in order, transactions whole
-/// between boundaries; nothing at or before `resume.position` is emitted again, save snapshot rows;
+/// between boundaries; nothing at or before `resume.position` is emitted again, save snapshot rows,
+/// and what these say of a record was so at the last boundary before them, or later: whoever passed a
+/// boundary may forget what was gone by then (`docs/design/tombstones.md`);
 /// the system is never told to forget what is not [`Outlet::released`]. A position that can't be
 /// resumed from (slot lost, timeline changed) is a `Config` or `Corrupt` error that names the gap
 /// and what mends it, never a silent jump.

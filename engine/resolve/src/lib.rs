@@ -13,13 +13,20 @@ pub mod store;
 
 mod cells;
 mod claims;
+pub mod decisions;
 mod entity;
 mod mark;
 mod policy;
 mod rows;
 mod rules;
+mod text;
 
-pub use entity::{Entity, RecordKeys};
+pub use entity::{
+    Before, Change, Contradiction, DecidedBy, DecisionStanding, Entity, Flip, MadeDecision, Margin,
+    Measure, Preview, Previewing, Record, RecordKeys, RecordState, Said, Sample, Score,
+    SharedEntity, Since, Standing, TimeTold, Why, WhyExists, WhyUnit, WhyWord,
+};
 pub use mark::{Mark, Stamp};
 pub use rows::{MemoryRows, RowBuffer, Rows, Scanned};
 pub use rules::{ClaimingMapping, EntityRules, Existence, Fallback, Policy, Unit};
+pub use text::utc;

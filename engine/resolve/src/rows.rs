@@ -1,6 +1,7 @@
 //! Where claims rest: rows by key, as the heart needs them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::Hasher;
 use syncline_core::{Cursor, Result};
 
 /// Keeps rows of bytes by key.
@@ -18,6 +19,12 @@ pub trait Rows: Send {
     /// # Errors
     /// `Unavailable` while there is no room.
     fn write(&mut self, key: &[u8], row: &[u8]) -> Result<()>;
+
+    /// Takes the row of a key away, if it has one.
+    ///
+    /// # Errors
+    /// As of [`Rows::write`].
+    fn remove(&mut self, key: &[u8]) -> Result<()>;
 
     /// Makes durable what was written since the last commit, with a note in place of the former.
     ///
@@ -134,30 +141,55 @@ impl Scanned {
 }
 
 /// Rows in memory: the specification, and for whoever needs none tomorrow.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Hash)]
 pub struct MemoryRows {
     committed: BTreeMap<Vec<u8>, Vec<u8>>,
-    written: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// None where the row was taken away.
+    written: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     note: Vec<u8>,
+}
+
+impl MemoryRows {
+    fn row(&self, key: &[u8]) -> Option<&[u8]> {
+        match self.written.get(key) {
+            Some(written) => written.as_deref(),
+            None => self.committed.get(key).map(Vec::as_slice),
+        }
+    }
+}
+
+fn hash(key: &[u8]) -> u64 {
+    let mut hasher = rapidhash::fast::RapidHasher::default();
+    hasher.write(key);
+    hasher.finish()
 }
 
 impl Rows for MemoryRows {
     fn read(&mut self, keys: &[&[u8]], rows: &mut RowBuffer) -> Result<()> {
         rows.clear();
         for key in keys {
-            let row = self.written.get(*key).or_else(|| self.committed.get(*key));
-            rows.push(row.map(Vec::as_slice));
+            rows.push(self.row(key));
         }
         Ok(())
     }
 
     fn write(&mut self, key: &[u8], row: &[u8]) -> Result<()> {
-        self.written.insert(key.to_vec(), row.to_vec());
+        self.written.insert(key.to_vec(), Some(row.to_vec()));
+        Ok(())
+    }
+
+    fn remove(&mut self, key: &[u8]) -> Result<()> {
+        self.written.insert(key.to_vec(), None);
         Ok(())
     }
 
     fn commit(&mut self, note: &[u8]) -> Result<()> {
-        self.committed.append(&mut self.written);
+        for (key, row) in std::mem::take(&mut self.written) {
+            match row {
+                Some(row) => drop(self.committed.insert(key, row)),
+                None => drop(self.committed.remove(&key)),
+            }
+        }
         self.note = note.to_vec();
         Ok(())
     }
@@ -178,16 +210,19 @@ impl Rows for MemoryRows {
         rows: &mut Scanned,
     ) -> Result<Option<Cursor>> {
         rows.clear();
-        let mut bytes = 0;
+        let (mut bytes, mut last) = (0, 0);
         let keys: BTreeSet<&Vec<u8>> = self.committed.keys().chain(self.written.keys()).collect();
-        for key in keys.into_iter().skip(usize::try_from(from.1).unwrap_or(usize::MAX)) {
-            let row = self.written.get(key).or_else(|| self.committed.get(key));
-            let row = row.map_or(&[][..], Vec::as_slice);
+        // By hash, so that keys that come and go meanwhile change the place of no other.
+        let keys: BTreeSet<(u64, &Vec<u8>)> =
+            keys.into_iter().map(|key| (hash(key), key)).filter(|(it, _)| *it >= from.1).collect();
+        for (hash, key) in keys {
+            if bytes >= bytes_max.max(1) && hash > last {
+                return Ok(Some(Cursor(0, hash)));
+            }
+            last = hash;
+            let Some(row) = self.row(key) else { continue };
             rows.push(key, row);
             bytes += key.len() + row.len();
-            if bytes >= bytes_max {
-                return Ok(Some(Cursor(0, from.1 + rows.len() as u64)));
-            }
         }
         Ok(None)
     }

@@ -18,6 +18,7 @@ mod backfill;
 mod capture;
 mod chunk;
 mod clock;
+mod collect;
 mod histogram;
 mod isolate;
 mod marks;
@@ -41,8 +42,9 @@ pub use pipeline::{
     EntityPlan, MakeSink, MakeSource, Pipeline, Plan, SinkPlan, SourcePlan, parked_before_entity,
     run,
 };
-pub use settings::Settings;
+pub use settings::{GateSettings, Settings};
 pub use shutdown::{Shutdown, ShutdownTrigger, shutdown};
 pub use status::{
-    CaptureStatus, LaneStatus, Latency, LoopState, MappingStatus, Registry, SnapshotStatus, Status,
+    CaptureStatus, EntityStatus, LaneStatus, Latency, LoopState, MappingStatus, Registry,
+    SnapshotStatus, Status,
 };

@@ -52,6 +52,11 @@ impl Marker {
         self.0.send_modify(|mark| mark.waits_for = lane);
     }
 
+    /// Everything before it is done, as far as this process knows.
+    pub(crate) fn passed(&self) -> Offset {
+        Offset(self.0.borrow().passed)
+    }
+
     pub(crate) fn watch(&self) -> watch::Receiver<Mark> {
         self.0.subscribe()
     }

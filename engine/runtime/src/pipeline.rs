@@ -6,15 +6,17 @@ use crate::clock::Clock;
 use crate::marks::Marks;
 use crate::readers::{Planned, Readers};
 use crate::resolve::{Input, Resolve};
-use crate::route::{LanePlan, ResolvePlan, link, plan_lanes, plan_mappings, plan_resolves};
+use crate::route::{
+    LanePlan, ResolvePlan, link, plan_lanes, plan_mappings, plan_resolves, readers_of,
+};
 use crate::status::LoopState;
 use crate::supervise::{Attempt, supervised};
 use crate::{Backfills, Registry, Settings, Shutdown, ShutdownTrigger, notes, shutdown};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use syncline_core::{
-    ChangeLog, Checkpoints, Claims, ConflictBook, Error, Kind, Parked, ReaderName, Result, Sink,
-    Source, SystemName, TableName, TableSchema, Topic, Transform,
+    ChangeLog, Checkpoints, Claims, ConflictBook, Error, Gates, Kind, Parked, ReaderName, Result,
+    Sink, Source, SystemName, TableName, TableSchema, Topic, Transform,
 };
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
@@ -68,6 +70,8 @@ pub struct Plan {
     pub meanings: BTreeMap<String, String>,
     /// Where conflicts are written down.
     pub conflicts: Arc<dyn ConflictBook>,
+    /// Where mass changes wait for a person.
+    pub gates: Arc<dyn Gates>,
 }
 
 /// Everything that [`run`] needs.
@@ -84,6 +88,7 @@ pub struct Pipeline {
     lanes: Vec<LanePlan>,
     mappings: Vec<Planned>,
     conflicts: Arc<dyn ConflictBook>,
+    gates: Arc<dyn Gates>,
 }
 
 impl Pipeline {
@@ -99,7 +104,8 @@ impl Pipeline {
         settings: Settings,
         plan: Plan,
     ) -> Result<Self> {
-        let Plan { sources, sinks, entities, transforms, references, meanings, conflicts } = plan;
+        let Plan { sources, sinks, entities, transforms, references, meanings, conflicts, gates } =
+            plan;
         let claims = entities.iter().map(|it| (it.schema.name().to_string(), it.claims.id()));
         let mappings = plan_mappings(&transforms, &meanings, &claims.collect());
         let resolves = plan_resolves(entities, &transforms)?;
@@ -110,7 +116,8 @@ impl Pipeline {
         let systems = sources.iter().map(|it| it.system.clone());
         let marks = Arc::new(Marks::new(systems.clone(), readers.clone().cloned()));
         let names = transforms.iter().map(|it| it.name().to_owned());
-        let registry = Arc::new(Registry::new(systems, readers.cloned(), names));
+        let entities = resolves.iter().map(|it| it.entity.clone());
+        let registry = Arc::new(Registry::new(systems, readers.cloned(), names, entities));
         let backfills = Arc::new(Backfills::new(checkpoints.clone(), registry.clone()));
         Ok(Self {
             log,
@@ -125,6 +132,7 @@ impl Pipeline {
             lanes,
             mappings,
             conflicts,
+            gates,
         })
     }
 
@@ -293,6 +301,7 @@ fn start(pipeline: Pipeline, readers: Arc<Readers>, loops_end: &Shutdown) -> Loo
         lanes,
         mappings: _,
         conflicts,
+        gates,
     } = pipeline;
     let mut captures = Vec::new();
     for SourcePlan { system, make } in sources {
@@ -310,11 +319,16 @@ fn start(pipeline: Pipeline, readers: Arc<Readers>, loops_end: &Shutdown) -> Loo
         }));
     }
     let mut works: Vec<Arc<dyn Attempt>> = Vec::new();
-    for ResolvePlan { entity, topic, inputs, claims } in resolves {
+    let readers_of: Vec<Vec<ReaderName>> =
+        resolves.iter().map(|it| readers_of(&it.topic, &resolves, &lanes)).collect();
+    for (ResolvePlan { entity, topic, inputs, claims }, readers) in
+        resolves.into_iter().zip(readers_of)
+    {
         works.push(Arc::new(Resolve {
             entity,
             topic,
             inputs,
+            readers,
             claims,
             conflicts: conflicts.clone(),
             log: log.clone(),
@@ -336,6 +350,7 @@ fn start(pipeline: Pipeline, readers: Arc<Readers>, loops_end: &Shutdown) -> Loo
             readers: readers.clone(),
             backfills: backfills.clone(),
             sink: Mutex::new(make()),
+            gates: gates.clone(),
             log: log.clone(),
             registry: registry.clone(),
             marks: marks.clone(),

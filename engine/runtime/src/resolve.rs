@@ -13,6 +13,7 @@
 
 use crate::apply::{Mapped, Prepared, Preparing, Reach, Step};
 use crate::clock::Clock;
+use crate::collect::Collecting;
 use crate::marks::Marks;
 use crate::parking::Parking;
 use crate::settle::{MappedBatch, Settled, retry_source, settle_source};
@@ -46,6 +47,8 @@ pub(crate) struct Resolve {
     pub(crate) entity: String,
     pub(crate) topic: Topic,
     pub(crate) inputs: Vec<Input>,
+    /// Who reads its topic.
+    pub(crate) readers: Vec<ReaderName>,
     pub(crate) claims: SharedClaims,
     pub(crate) conflicts: Arc<dyn ConflictBook>,
     pub(crate) log: Arc<dyn ChangeLog>,
@@ -75,13 +78,20 @@ impl Attempt for Resolve {
             parking: Vec::new(),
             next: Vec::new(),
             doubt_until: Vec::new(),
+            abandoned: vec![false; self.inputs.len()],
             open: None,
+            within: vec![false; self.inputs.len()],
+            collecting: Collecting::new(self.settings.collect_interval),
         };
         let mut tasks = JoinSet::new();
         let mut steps = Vec::new();
         for input in &self.inputs {
             let from = self.begin(input).await?;
-            resolving.doubt_until.push(self.log.tail(&input.topic).await?.next);
+            let tail = self.log.tail(&input.topic).await?;
+            resolving.doubt_until.push(tail.next);
+            if from == tail.next && !tail.open {
+                resolving.collecting.pass(input, tail.boundary);
+            }
             resolving.next.push(from);
             resolving.parking.push(self.parked(input)?);
             let (prepared, receiver) = mpsc::channel(1);
@@ -128,7 +138,7 @@ impl Resolve {
     }
 
     /// Weighs claims on a thread that may wait for the disk.
-    async fn with_claims<T: Send + 'static>(
+    pub(crate) async fn with_claims<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut dyn Claims) -> Result<T> + Send + 'static,
     ) -> Result<T> {
@@ -159,7 +169,13 @@ struct Resolving<'a> {
     /// Where each topic ended when the attempt began: what lies before may have been heard, and told,
     /// by an earlier one that did not come to commit it.
     doubt_until: Vec<Offset>,
+    /// Whether a transaction of the topic was given up after conflicts of it may have been noted, and
+    /// nothing was heard for good since.
+    abandoned: Vec<bool>,
     open: Option<Open>,
+    /// Whether a part of a transaction is heard, and not yet its end.
+    within: Vec<bool>,
+    collecting: Collecting,
 }
 
 impl Resolving<'_> {
@@ -177,6 +193,9 @@ impl Resolving<'_> {
         loop {
             select! { biased;
                 () = shutdown.requested() => return Ok(()),
+                () = self.collecting.is_time(), if !self.within.contains(&true) => {
+                    self.collecting.step(self.resolve, self.next[0]).await?;
+                }
                 (input, step) = next_step(&mut steps, self.open.as_ref()) => match step {
                     Some(step) => self.on_step(input, step?).await?,
                     None => return Err(Error::new(Kind::Internal, "reading ended by itself")),
@@ -230,6 +249,8 @@ impl Resolving<'_> {
             self.abandon(input).await?;
         }
         let boundary = prepared.commit.and_then(|commit| commit.boundary);
+        let is_heard = !prepared.steps.is_empty();
+        self.within[input] = true;
         for step in prepared.steps {
             match step {
                 Step::Rows(mapped) => self.on_rows(input, *mapped).await?,
@@ -239,7 +260,11 @@ impl Resolving<'_> {
         match prepared.commit {
             Some(commit) => {
                 self.append(input, Vec::new(), boundary).await?;
-                self.commit(input, commit.next).await
+                self.commit(input, commit.next).await?;
+                self.abandoned[input] &= !is_heard;
+                self.within[input] = false;
+                self.collecting.pass(&self.resolve.inputs[input], boundary);
+                Ok(())
             }
             None => {
                 let reader = &self.resolve.inputs[input].reader;
@@ -267,6 +292,7 @@ impl Resolving<'_> {
         mapping: usize,
         boundary: Option<Boundary>,
     ) -> Result<()> {
+        self.collecting.disturb();
         let name = self.resolve.inputs[input].transforms[mapping].name().to_owned();
         for key in self.parking[input].keys(&name) {
             self.parking[input].settle(&key);
@@ -283,10 +309,11 @@ impl Resolving<'_> {
     }
 
     async fn hear(&mut self, input: usize, mapping: &str, settled: Vec<Settled>) -> Result<()> {
-        let in_doubt = self.next[input] < self.doubt_until[input];
+        let in_doubt = self.abandoned[input] || self.next[input] < self.doubt_until[input];
         for Settled { rows, source, origins } in
             settled.into_iter().filter(|it| !it.rows.is_empty())
         {
+            self.collecting.hear(mapping, &rows);
             let mapping = mapping.to_owned();
             let resolved = self.resolve.with_claims(move |claims| {
                 claims.hear(Heard {
@@ -366,6 +393,7 @@ impl Resolving<'_> {
         }
         self.resolve.with_claims(|claims| claims.rollback()).await?;
         self.parking[input] = self.resolve.parked(&self.resolve.inputs[input])?;
+        self.abandoned[input] = true;
         Ok(())
     }
 

@@ -139,6 +139,18 @@ pub(crate) fn link(
     }
 }
 
+/// Who reads a topic.
+pub(crate) fn readers_of(
+    topic: &Topic,
+    resolves: &[ResolvePlan],
+    lanes: &[LanePlan],
+) -> Vec<ReaderName> {
+    let inputs = resolves.iter().flat_map(|plan| &plan.inputs);
+    let inputs = inputs.filter(|input| input.topic == *topic).map(|input| &input.reader);
+    let lanes = lanes.iter().filter(|lane| lane.topic == *topic).map(|lane| &lane.reader);
+    inputs.chain(lanes).cloned().collect()
+}
+
 /// A link to a lane, from one that reads `topic`.
 fn link_to(lane: &LanePlan, topic: &Topic, resolves: &[ResolvePlan]) -> Link {
     let feeding = resolves.iter().filter(|plan| plan.topic == lane.topic);

@@ -129,6 +129,13 @@ pub struct MappingStatus {
     pub parked: u64,
 }
 
+/// One entity, since the process began.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EntityStatus {
+    /// Keys that were gone, and whose claims were let go of.
+    pub dropped: u64,
+}
+
 /// Everything, copied at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Status {
@@ -138,6 +145,8 @@ pub struct Status {
     pub lanes: BTreeMap<String, LaneStatus>,
     /// Mappings by file.
     pub mappings: BTreeMap<String, MappingStatus>,
+    /// Entities that are resolved, by name.
+    pub entities: BTreeMap<String, EntityStatus>,
 }
 
 /// The counters of one pipeline. Made with it; shared by reference.
@@ -146,6 +155,7 @@ pub struct Registry {
     captures: BTreeMap<SystemName, CaptureCounters>,
     lanes: BTreeMap<ReaderName, LaneCounters>,
     mappings: BTreeMap<String, MappingCounters>,
+    entities: BTreeMap<String, EntityCounters>,
 }
 
 impl Registry {
@@ -153,11 +163,13 @@ impl Registry {
         systems: impl IntoIterator<Item = SystemName>,
         readers: impl IntoIterator<Item = ReaderName>,
         mappings: impl IntoIterator<Item = String>,
+        entities: impl IntoIterator<Item = String>,
     ) -> Self {
         Self {
             captures: systems.into_iter().map(|it| (it, CaptureCounters::new())).collect(),
             lanes: readers.into_iter().map(|it| (it, LaneCounters::new())).collect(),
             mappings: mappings.into_iter().map(|it| (it, MappingCounters::default())).collect(),
+            entities: entities.into_iter().map(|it| (it, EntityCounters::default())).collect(),
         }
     }
 
@@ -167,10 +179,12 @@ impl Registry {
         let captures = self.captures.iter().map(|(name, it)| (name.to_string(), it.status()));
         let lanes = self.lanes.iter().map(|(name, it)| (name.to_string(), it.status(now)));
         let mappings = self.mappings.iter().map(|(name, it)| (name.clone(), it.status()));
+        let entities = self.entities.iter().map(|(name, it)| (name.clone(), it.status()));
         Status {
             captures: captures.collect(),
             lanes: lanes.collect(),
             mappings: mappings.collect(),
+            entities: entities.collect(),
         }
     }
 
@@ -189,6 +203,10 @@ impl Registry {
 
     pub(crate) fn mapping(&self, name: &str) -> &MappingCounters {
         self.mappings.get(name).expect("every mapping is registered with the pipeline")
+    }
+
+    pub(crate) fn entity(&self, name: &str) -> &EntityCounters {
+        self.entities.get(name).expect("every entity is registered with the pipeline")
     }
 }
 
@@ -400,6 +418,17 @@ impl MappingCounters {
             rows_out: self.rows_out.load(Ordering::Relaxed),
             parked: self.parked.load(Ordering::Relaxed),
         }
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct EntityCounters {
+    pub(crate) dropped: AtomicU64,
+}
+
+impl EntityCounters {
+    fn status(&self) -> EntityStatus {
+        EntityStatus { dropped: self.dropped.load(Ordering::Relaxed) }
     }
 }
 

@@ -1,7 +1,16 @@
 //! The command line: what can be said, and the help that explains it.
 
+mod conflicts;
+mod gates;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+
+pub(crate) use conflicts::{
+    Choice, ConflictFilter, ConflictsAction, ConflictsArguments, Decide, Exists, Export,
+    ExportFormat, List, Show, Undo,
+};
+pub(crate) use gates::{GatesAction, GatesArguments, OpenGate};
 
 /// Keeps an institution's systems in agreement: reads every change, maps it by SQL, writes it.
 #[derive(Debug, Parser)]
@@ -70,7 +79,12 @@ pub(crate) enum Command {
         after_help = "Examples:\n  syncline explain person/to_lms.sql\n  syncline explain person.email"
     )]
     Explain(Explain),
-    /// Show what a run would make and change, with row counts of the live systems.
+    /// Tell why a row of an entity is as it is: who says what, what decided, what would change it.
+    #[command(after_help = "Examples:\n  syncline why person S1042\n  \
+        syncline why person S1042 email       one field, with all that was said of it\n  \
+        syncline why enrolment S1042 CS101    a key of two columns")]
+    Why(Why),
+    /// Show what a run would make and change, with row counts, and what changed policies would do.
     #[command(after_help = "Examples:\n  syncline plan")]
     Plan,
     /// Keep the systems in agreement until told to stop.
@@ -89,6 +103,14 @@ pub(crate) enum Command {
         syncline parked replay lms person/to_lms.sql\n  \
         syncline parked drop lms person/to_lms.sql --key '[\"S1042\"]'")]
     Parked(ParkedArguments),
+    /// List, show, decide and undo what systems disagree on.
+    #[command(after_help = "Examples:\n  syncline conflicts list\n  \
+        syncline conflicts show 17\n  \
+        syncline conflicts decide 17 --take hr --note 'asked the person'")]
+    Conflicts(ConflictsArguments),
+    /// Show where much of a table would go at once and waits, and let it pass.
+    #[command(after_help = "Examples:\n  syncline gates list\n  syncline gates open 12")]
+    Gates(GatesArguments),
     /// Find what is wrong with the systems' set-up, and the statement that mends it.
     #[command(after_help = "Examples:\n  syncline doctor")]
     Doctor,
@@ -145,6 +167,19 @@ pub(crate) struct Explain {
     /// The mapping's file, or a field as ENTITY.FIELD.
     #[arg(value_name = "MAPPING|FIELD")]
     pub(crate) what: String,
+}
+
+/// What `why` is told.
+#[derive(Debug, Args)]
+pub(crate) struct Why {
+    /// The entity.
+    pub(crate) entity: String,
+    /// The key, a word for each of its columns; then the field or group, or nothing for all.
+    #[arg(required = true, value_name = "KEY… [FIELD]", allow_negative_numbers = true)]
+    pub(crate) words: Vec<String>,
+    /// Show the values of sensitive fields.
+    #[arg(long)]
+    pub(crate) reveal: bool,
 }
 
 /// What `run` is told.
@@ -247,6 +282,19 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn conflicts_are_explained() {
+        let mut arguments = Arguments::command();
+        arguments.build();
+        let conflicts = arguments.find_subcommand("conflicts").expect("it is a command");
+        let help = with_all_below(conflicts)
+            .into_iter()
+            .filter(|command| !["conflicts", "help"].contains(&command.get_name()))
+            .filter(|command| command.get_after_help().is_some())
+            .map(|command| command.clone().term_width(100).render_help().to_string());
+        insta::assert_snapshot!(help.collect::<Vec<_>>().join("\n----\n"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The engine in this process: started, watched, told to stop.
 
+use crate::decisions::Store;
 use crate::live::{
     ADDRESS_FILE, Observer, Reading, Report, Served, Watching, caught_up, serve, take_up,
     watch_asked,
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use syncline_core::{ReaderName, SystemName};
 use syncline_postgres::Settings;
+use syncline_resolve::decisions;
 use syncline_runtime::{ShutdownTrigger, run, shutdown};
 use tokio::task::JoinHandle;
 
@@ -29,6 +31,7 @@ pub(crate) struct Engine {
     readers: Vec<Reading>,
     asking: JoinHandle<()>,
     sources: BTreeMap<SystemName, Settings>,
+    decisions: Option<Arc<Store>>,
     // Dropped in this order: the address goes before the state is another's.
     _address_file: AddressFile,
     state: State,
@@ -46,7 +49,8 @@ impl Drop for AddressFile {
 impl Engine {
     /// Starts the project's engine in the background.
     pub(crate) async fn start(project: &Project) -> Outcome<Self> {
-        let Wired { pipeline, state, mappings, readers, sources } = wire(project)?;
+        let Wired { pipeline, state, mappings, readers, sources, decisions, weighing } =
+            wire(project)?;
         let into_entities = mappings.iter().filter(|it| it.writes.system().is_none());
         let resolves: BTreeSet<ReaderName> = into_entities.map(|it| it.lane.clone()).collect();
         let (registry, backfills) = (pipeline.registry(), pipeline.backfills());
@@ -59,6 +63,7 @@ impl Engine {
             registry,
             checkpoints: state.log.clone(),
             resolves: resolves.into_iter().collect(),
+            weighing,
         };
         let address = serve(project.settings.listen, served).await?;
         let file = state.directory.join(ADDRESS_FILE);
@@ -75,6 +80,7 @@ impl Engine {
             readers,
             asking,
             sources,
+            decisions,
             _address_file: AddressFile(file),
             state,
         })
@@ -91,7 +97,12 @@ impl Engine {
             let mark = syncline_postgres::current_commit(settings).await?;
             Ok::<_, syncline_core::Error>((system.clone(), mark))
         });
-        let marks = join_all(asked).await.into_iter().collect::<Result<BTreeMap<_, _>, _>>()?;
+        let marks = join_all(asked).await.into_iter().collect::<Result<BTreeMap<_, _>, _>>();
+        let mut marks = marks?;
+        if let Some(store) = &self.decisions {
+            let last = store.open().await?.last_said().await.map_err(syncline_core::Error::from)?;
+            marks.insert(decisions::system(), last.unsigned_abs());
+        }
         caught_up(self.watch(), self.state.log.as_ref(), &marks, &self.readers).await
     }
 

@@ -36,6 +36,12 @@ impl Output {
         let _ = write!(out, "{text}{line_end}").and_then(|()| out.flush());
     }
 
+    /// Prints a part of a result, as it is. A reader that went away is no error.
+    pub(crate) fn part(self, text: impl AsRef<str>) {
+        let mut out = std::io::stdout().lock();
+        let _ = out.write_all(text.as_ref().as_bytes()).and_then(|()| out.flush());
+    }
+
     /// Whether results are JSON.
     pub(crate) fn is_json(self) -> bool {
         self.json

@@ -3,23 +3,25 @@
 use crate::checked;
 use crate::clock::SystemClock;
 use crate::conflicts::Book;
+use crate::decisions::{DecisionsSource, Store};
+use crate::gates::Gatekeeper;
 use crate::live::{Reading, WatchedMapping};
+use crate::policies::Policies;
 use crate::problem::{Failure, Outcome, Problem};
 use crate::project::{Lock, Project, System};
 use crate::state::State;
+use crate::weighing::Weighing;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use syncline_core::{CatalogTable, ReaderName, SystemName, TableName, Topic};
+use syncline_core::{CatalogTable, ReaderName, SystemName, TableName, Topic, Transform};
 use syncline_discard::DiscardSink;
 use syncline_generator::GeneratorSource;
 use syncline_mappings::Mapping;
 use syncline_postgres::{PostgresSink, PostgresSource, Settings};
-use syncline_resolve::Entity;
-use syncline_resolve::store::{RowStore, StoreSettings};
-use syncline_runtime::{
-    Clock as _, EntityPlan, MakeSink, MakeSource, Pipeline, Plan, SinkPlan, SourcePlan,
-};
-use syncline_segment::RealDisk;
+use syncline_resolve::EntityRules;
+use syncline_resolve::decisions::{self, DecisionsOf};
+use syncline_runtime::{EntityPlan, MakeSink, MakeSource, Pipeline, Plan, SinkPlan, SourcePlan};
+use tokio::runtime::Handle;
 
 /// A project, put together.
 pub(crate) struct Wired {
@@ -33,6 +35,10 @@ pub(crate) struct Wired {
     pub(crate) readers: Vec<Reading>,
     /// The PostgreSQL systems that are read.
     pub(crate) sources: BTreeMap<SystemName, Settings>,
+    /// Where people's decisions come from, where there is anything to decide.
+    pub(crate) decisions: Option<Arc<Store>>,
+    /// The claims of all entities.
+    pub(crate) weighing: Weighing,
 }
 
 /// Checks the mappings, takes the project's state and puts all loops together.
@@ -46,14 +52,22 @@ pub(crate) fn wire(project: &Project) -> Outcome<Wired> {
     }
     let sources = source_settings(project, &mappings)?;
     let state = State::open(project)?;
+    let rules = project.entity_rules(&mappings);
+    let weighing = Weighing::open(project, &state, rules.clone())?;
+    let (store, policies) = (Arc::new(Store::new(&state.directory)), Policies::of(&rules));
+    let decided: Vec<TableName> = decided_entities(&rules);
+    let decisions = (!decided.is_empty()).then(|| store.clone());
+    let mut sources_planned = plan_sources(project, &mappings, &lock)?;
+    sources_planned.extend(decisions.clone().map(|store| decisions_plan(project, store)));
     let plan = Plan {
-        sources: plan_sources(project, &mappings, &lock)?,
+        sources: sources_planned,
         sinks: plan_sinks(project, &mappings)?,
-        entities: plan_entities(project, &mappings, &state)?,
-        transforms: mappings.iter().map(|mapping| mapping.transform.clone()).collect(),
+        entities: plan_entities(&rules, &weighing),
+        transforms: transforms(&mappings, &decided),
         references: references(&lock),
         meanings: meanings(project, &mappings),
-        conflicts: Arc::new(Book::new(&state.directory)),
+        conflicts: Arc::new(Book::new(store.clone(), policies)),
+        gates: Arc::new(Gatekeeper::new(store)),
     };
     let pipeline = Pipeline::new(
         state.log.clone(),
@@ -63,9 +77,35 @@ pub(crate) fn wire(project: &Project) -> Outcome<Wired> {
         plan,
     )?;
     let mappings: Vec<WatchedMapping> = mappings.iter().map(watched).collect();
-    let readers: BTreeSet<Reading> =
+    let mut readers: BTreeSet<Reading> =
         mappings.iter().map(|it| (it.lane.clone(), topic_of(&it.reads))).collect();
-    Ok(Wired { pipeline, state, mappings, readers: readers.into_iter().collect(), sources })
+    readers.extend(decided.iter().map(|entity| {
+        let topic = Topic::changes(&decisions::system());
+        (ReaderName::resolve(&entity.to_string(), &topic), topic)
+    }));
+    let readers = readers.into_iter().collect();
+    Ok(Wired { pipeline, state, mappings, readers, sources, decisions, weighing })
+}
+
+/// The entities that mappings speak of, and people may decide on.
+fn decided_entities(rules: &[EntityRules]) -> Vec<TableName> {
+    let spoken_of = rules.iter().filter(|rules| !rules.mappings.is_empty());
+    spoken_of.map(|rules| rules.schema.name().clone()).collect()
+}
+
+/// The mappings, and what brings each entity the decisions on it.
+fn transforms(mappings: &[Mapping], decided: &[TableName]) -> Vec<Arc<dyn Transform>> {
+    let mapped = mappings.iter().map(|mapping| mapping.transform.clone());
+    let decided =
+        decided.iter().map(|entity| Arc::new(DecisionsOf::new(entity)) as Arc<dyn Transform>);
+    mapped.chain(decided).collect()
+}
+
+fn decisions_plan(project: &Project, store: Arc<Store>) -> SourcePlan {
+    let (settings, runtime) = (project.settings.decisions, Handle::current());
+    let make: MakeSource =
+        Arc::new(move || Box::new(DecisionsSource::new(store.clone(), settings, runtime.clone())));
+    SourcePlan { system: decisions::system(), make }
 }
 
 /// The PostgreSQL systems that are read.
@@ -134,21 +174,12 @@ fn plan_sinks(project: &Project, mappings: &[Mapping]) -> Outcome<Vec<SinkPlan>>
 }
 
 /// The entities, each with the claims that rest in the state directory.
-fn plan_entities(
-    project: &Project,
-    mappings: &[Mapping],
-    state: &State,
-) -> Outcome<Vec<EntityPlan>> {
-    let mut plans = Vec::new();
-    for rules in project.entity_rules(mappings) {
-        let schema = rules.schema.clone();
-        let directory = state.directory.join("claims").join(schema.name().to_string());
-        let rows = RowStore::open(Arc::new(RealDisk), &directory, StoreSettings::default())?;
-        // Claims that are begun anew are told from those that went before them.
-        let claims = Entity::open(Box::new(rows), rules, SystemClock.now().unsigned_abs())?;
-        plans.push(EntityPlan { schema, claims: Box::new(claims) });
-    }
-    Ok(plans)
+fn plan_entities(rules: &[EntityRules], weighing: &Weighing) -> Vec<EntityPlan> {
+    let plan = |rules: &EntityRules| {
+        let claims = weighing.entity(&rules.schema.name().to_string())?.clone();
+        Some(EntityPlan { schema: rules.schema.clone(), claims: Box::new(claims) })
+    };
+    rules.iter().filter_map(plan).collect()
 }
 
 /// A system that a mapping uses the wrong way round.

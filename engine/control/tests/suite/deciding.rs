@@ -2,7 +2,9 @@
 
 use super::words::{about, closed, decision, only, raise, raised, story};
 use super::{Failed, Place};
-use syncline_control::{Change, CloseReason, Decision, DecisionFilter, Error, State, Undone};
+use syncline_control::{
+    Change, CloseReason, Decision, DecisionFilter, Error, Said, SaidWhat, State, Undone,
+};
 
 fn decided(decision: &str) -> CloseReason {
     CloseReason::Decided { decision: decision.to_owned() }
@@ -124,5 +126,34 @@ pub(crate) async fn decisions_are_listed_by_what_is_asked(place: &Place) -> Resu
     assert_eq!(records[0].undone, Some(Undone { by: "jo".to_owned(), at: 600 }));
     let after = Some(records[0].number);
     assert_eq!(ids(DecisionFilter { after, ..all() }).await?, ["d2"]);
+    Ok(())
+}
+
+pub(crate) async fn what_is_said_is_heard_once_and_in_order(place: &Place) -> Result<(), Failed> {
+    let control = place.open().await?;
+    assert_eq!((control.feed(0, 10).await?, control.last_said().await?), (Vec::new(), 0));
+    let room = about("room", "R1", "capacity", Change::Raised(raise("f1")));
+    control.apply(&[raised("e1"), room], 10).await?;
+    assert_eq!(control.feed(0, 10).await?, [], "raising is not said by a person");
+    control.decide(&decision("d1", 1, "e1")).await?;
+    control.apply(&[closed(decided("d1"))], 520).await?;
+    control.decide(&decision("d2", 2, "f1")).await?;
+    control.undo("d1", "jo", 600).await?;
+    let feed = control.feed(0, 10).await?;
+    let told = |said: &Said| (said.what, said.decision.id.clone(), said.entity.clone(), said.at);
+    assert_eq!(
+        feed.iter().map(told).collect::<Vec<_>>(),
+        [
+            (SaidWhat::Decided, "d1".to_owned(), "person".to_owned(), 500),
+            (SaidWhat::Decided, "d2".to_owned(), "room".to_owned(), 500),
+            (SaidWhat::Undone, "d1".to_owned(), "person".to_owned(), 600),
+        ]
+    );
+    assert_eq!(feed[0].decision, decision("d1", 1, "e1"));
+    assert_eq!((feed[0].key.as_str(), feed[0].subject.as_str()), ("[\"S1042\"]", "email"));
+    assert!(feed.windows(2).all(|pair| pair[0].number < pair[1].number));
+    assert_eq!(control.feed(0, 1).await?, feed[..1]);
+    assert_eq!(control.feed(feed[0].number, 10).await?, feed[1..]);
+    assert_eq!(control.last_said().await?, feed[2].number);
     Ok(())
 }

@@ -54,6 +54,7 @@ stories! {
     deciding::undoing_opens_the_conflict_again,
     deciding::undoing_what_was_reopened_meanwhile_changes_no_conflict,
     deciding::decisions_are_listed_by_what_is_asked,
+    deciding::what_is_said_is_heard_once_and_in_order,
     filtering::each_condition_selects,
     filtering::conditions_hold_together,
     filtering::pages_follow_one_another_both_ways,

@@ -34,7 +34,7 @@ pub(crate) async fn a_store_of_a_newer_version_is_refused(place: &Place) -> Resu
         assert_eq!(error.kind(), Kind::Config);
         assert_eq!(
             error.to_string(),
-            "the control store has version 99, and this Syncline knows versions up to 1"
+            "the control store has version 99, and this Syncline knows versions up to 2"
         );
         assert_eq!(error.hint_text(), Some("run the Syncline that wrote it, or a newer one"));
     }

@@ -126,8 +126,14 @@ impl<'a> Field<'a> {
         self.floor.is_some_and(|floor| mark.position <= floor.position)
     }
 
+    /// Whether what is heard next belongs to the run that holds. What we wrote over the record's own word
+    /// does not, even where its system's form makes the same of it: then it has seen what was agreed.
+    pub(crate) fn continues(&self, heard: Heard<'_>) -> bool {
+        heard.value == self.run.value && (self.run.echo || !heard.echo)
+    }
+
     fn hear_later(&mut self, heard: Heard<'a>, older_max: usize) {
-        if heard.value == self.run.value {
+        if self.continues(heard) {
             self.run.last = heard.mark;
             return;
         }

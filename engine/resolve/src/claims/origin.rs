@@ -146,8 +146,17 @@ impl<'a> Origin<'a> {
     }
 
     /// Whether it says something, or its table has it for all that is known.
-    fn is_in_table(&self) -> bool {
+    pub(crate) fn is_in_table(&self) -> bool {
         self.is_here() || self.field(LIFE).is_some_and(|life| life.run.value == HERE)
+    }
+
+    /// All the places that it was heard at and that are known yet.
+    pub(crate) fn heard(&self) -> impl Iterator<Item = Mark> + '_ {
+        let of_fields = self
+            .fields
+            .iter()
+            .flat_map(|field| field.runs().map(|run| run.last).chain(field.floor));
+        self.seen.into_iter().chain(self.gone).chain(of_fields)
     }
 
     /// Goes with all it ever said; what is said from now on counts.
@@ -281,7 +290,7 @@ impl<'a> Origin<'a> {
             }
         };
         let Some(field) = self.fields.get_mut(place) else { return false };
-        if heard.mark > field.run.last && heard.value == field.run.value {
+        if heard.mark > field.run.last && field.continues(heard) {
             field.run.last = heard.mark;
             return true;
         }

@@ -1,7 +1,7 @@
 //! What became of one key: its golden row, and its conflicts.
 
 use crate::claims::{Claims, Touched};
-use crate::policy::{Compiled, Exists, Verdict, decide, exists};
+use crate::policy::{By, Compiled, Exists, Verdict, decide, decision_id, exists};
 use syncline_core::{Closed, ConflictKind, Digest, Op};
 
 /// What claims come to by some rules.
@@ -9,7 +9,7 @@ use syncline_core::{Closed, ConflictKind, Digest, Op};
 pub(crate) struct Judged<'r, 'c, 'a> {
     rules: &'r Compiled,
     claims: &'c Claims<'a>,
-    pub(crate) exists: Exists,
+    pub(crate) exists: Exists<'a>,
     /// By unit; those that nobody asked for yet are missing.
     verdicts: Vec<Option<Verdict<'a>>>,
 }
@@ -65,13 +65,26 @@ impl<'r, 'c, 'a> Judged<'r, 'c, 'a> {
         if self.exists.exists { self.unit(unit).conflict } else { None }
     }
 
-    fn is_decided(&mut self, unit: usize) -> bool {
-        matches!(self.unit(unit).by, crate::policy::By::Decision(_))
+    /// Why nothing is open on a unit, or on whether the entity exists.
+    fn why_closed(&mut self, unit: Option<usize>) -> Closed {
+        let decision = match unit {
+            Some(_) if !self.exists.exists => None,
+            Some(unit) => match self.unit(unit).by {
+                By::Decision(id) => Some(id),
+                _ => None,
+            },
+            None => self.exists.decision,
+        };
+        match decision {
+            Some(id) => Closed::Decided { decision: decision_id(id) },
+            None if self.exists.exists => Closed::Agreed,
+            None => Closed::Gone,
+        }
     }
 }
 
 /// What became of a conflict, by unit; none for the entity's existence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Turn {
     Raised { unit: Option<usize>, kind: ConflictKind, evidence: Digest },
     Closed { unit: Option<usize>, why: Closed },
@@ -137,11 +150,11 @@ pub(crate) fn turns(
         &all
     };
     for &unit in units {
-        let why = why_closed(new, unit);
+        let why = new.why_closed(Some(unit));
         turns.extend(unit_turn((old, Some(unit)), (new, unit), why));
     }
-    let why = if new.exists.exists { Closed::Agreed } else { Closed::Gone };
-    turns.extend(turn(None, old.exists.conflict, new.exists.conflict, why));
+    let why = new.why_closed(None);
+    turns.extend(existence_turn(old, new, why));
     turns
 }
 
@@ -157,22 +170,26 @@ pub(crate) fn all_turns(new: &mut Judged<'_, '_, '_>) -> Vec<Turn> {
     };
     for unit in 0..new.rules.units.len() {
         let conflict = new.conflict(unit);
-        state(Some(unit), conflict, why_closed(new, unit));
+        state(Some(unit), conflict, new.why_closed(Some(unit)));
     }
-    let why = if new.exists.exists { Closed::Agreed } else { Closed::Gone };
+    let why = new.why_closed(None);
     state(None, new.exists.conflict, why);
     turns
 }
 
-/// Why nothing is asked of a unit.
-fn why_closed(new: &mut Judged<'_, '_, '_>, unit: usize) -> Closed {
-    if !new.exists.exists {
-        Closed::Gone
-    } else if new.is_decided(unit) {
-        Closed::Decided
-    } else {
-        Closed::Agreed
+/// What became of the conflict on whether the entity exists. One that is open as it was is raised
+/// again where the other answer is in force meanwhile.
+pub(crate) fn existence_turn(
+    old: &Judged<'_, '_, '_>,
+    new: &Judged<'_, '_, '_>,
+    why: Closed,
+) -> Option<Turn> {
+    let (before, now) = (old.exists.conflict, new.exists.conflict);
+    if let Some((kind, evidence)) = now.filter(|_| before == now) {
+        let raised = Turn::Raised { unit: None, kind, evidence };
+        return (old.exists.exists != new.exists.exists).then_some(raised);
     }
+    turn(None, before, now, why)
 }
 
 /// What became of the conflict on a unit, which the old rules may not know. One that is open as it was
@@ -194,7 +211,7 @@ pub(crate) fn unit_turn(
     turn(Some(unit), before, now, why)
 }
 
-pub(crate) fn turn(
+fn turn(
     unit: Option<usize>,
     old: Option<(ConflictKind, Digest)>,
     new: Option<(ConflictKind, Digest)>,

@@ -3,12 +3,10 @@
 use super::compare::{Judged, Turn};
 use super::key::key_cells;
 use crate::Mark;
-use crate::cells::array;
 use crate::policy::{Compiled, CompiledUnit, EXISTENCE_NAME, Registry, words};
-use arrow_cast::display::{ArrayFormatter, FormatOptions};
+use crate::text;
 use syncline_core::{
-    Closed, Column, ConflictChange, ConflictKind, ConflictState, ConflictWord, Digest, Error, Kind,
-    Result,
+    Closed, Column, ConflictChange, ConflictKind, ConflictState, ConflictWord, Digest, Result,
 };
 
 /// Puts into words what became of a conflict.
@@ -126,24 +124,22 @@ pub(super) fn unit_text<'a>(
 
 /// A value as text.
 pub(super) fn cell_text(column: &Column, cell: Option<&[u8]>) -> Result<Option<String>> {
-    let Some(cell) = cell else { return Ok(None) };
-    let array = array(&column.data_type, [Some(cell)].into_iter())?;
-    let options = FormatOptions::new();
-    let formatter = ArrayFormatter::try_new(&array, &options).map_err(|error| {
-        Error::new(Kind::Internal, format!("{} has no text", column.name)).caused_by(error)
-    })?;
-    Ok(Some(formatter.value(0).to_string()))
+    cell.map(|cell| text::write(column, cell)).transpose()
 }
 
 /// A key as a JSON array of texts.
 pub(super) fn key_json(rules: &Compiled, key: &[u8]) -> Result<String> {
+    Ok(serde_json::to_string(&key_texts(rules, key)?).expect("texts are JSON"))
+}
+
+/// A key as texts.
+pub(super) fn key_texts(rules: &Compiled, key: &[u8]) -> Result<Vec<Option<String>>> {
     let schema = &rules.rules.schema;
     let cells = key_cells(key).unwrap_or_default();
-    let texts: Vec<Option<String>> = schema
+    schema
         .key()
         .iter()
         .enumerate()
         .map(|(place, &column)| cell_text(&schema.columns()[column], cells.get(place).copied()))
-        .collect::<Result<_>>()?;
-    Ok(serde_json::to_string(&texts).expect("texts are JSON"))
+        .collect()
 }

@@ -15,9 +15,11 @@ pub(crate) struct Incoming<'b> {
     marks: Vec<Mark>,
     /// By row, whether it is a write of ours that came back.
     echoes: Vec<bool>,
-    /// Field number, cells, place in the batch, runs kept; sorted by number.
-    columns: Vec<(u16, Cells, usize, u8)>,
+    columns: Vec<ClaimedColumn>,
 }
+
+/// Field number, cells, place in the batch, runs kept.
+type ClaimedColumn = (u16, Cells, usize, u8);
 
 impl<'b> Incoming<'b> {
     /// The mapping's schema names the entity's columns that it speaks of.
@@ -38,6 +40,20 @@ impl<'b> Incoming<'b> {
             let cells = Cells::of(batch.columns().column(place))?;
             columns.push((field, cells, place, rules.older_max(field)));
         }
+        let mut incoming = Self::of_columns(mapping, batch, records, columns);
+        if rules.mapping(mapping).is_some_and(|it| it.returned.is_some()) {
+            incoming.echoes = batch.row_transactions().map(|it| it.ours).collect();
+        }
+        Ok(incoming)
+    }
+
+    /// With the cells of these columns, and nothing of ours.
+    pub(super) fn of_columns(
+        mapping: u16,
+        batch: &'b ChangeBatch,
+        records: &'b RecordKeys,
+        mut columns: Vec<ClaimedColumn>,
+    ) -> Self {
         columns.sort_unstable_by_key(|column| column.0);
         let rows = batch.row_transactions().zip(batch.ordinals().iter()).enumerate();
         let marks = rows
@@ -45,9 +61,8 @@ impl<'b> Incoming<'b> {
                 mark(transaction, *ordinal, batch.op(row) == Op::Snapshot)
             })
             .collect();
-        let returns = rules.mapping(mapping).is_some_and(|it| it.returned.is_some());
-        let echoes = batch.row_transactions().map(|it| returns && it.ours).collect();
-        Ok(Self { batch, records, mapping, marks, echoes, columns })
+        let echoes = vec![false; batch.len()];
+        Self { batch, records, mapping, marks, echoes, columns }
     }
 
     /// What a row says.

@@ -12,13 +12,14 @@ use super::record::RecordKeys;
 use super::returned::must_return;
 use crate::EntityRules;
 use crate::claims::{Claims, Touched, decode, encode};
+use crate::decisions;
 use crate::policy::{Compiled, Registry, exists};
 use crate::rows::{RowBuffer, Rows};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use syncline_core::{
     ChangeBatch, ConflictChange, Cursor, Error, Heard, Kind, LogId, Offset, Op, Resolved, Result,
-    Sweep, Topic, Transaction,
+    Stable, Sweep, Topic, Transaction,
 };
 
 /// The claims of one entity.
@@ -33,7 +34,7 @@ pub struct Entity {
     /// Whether the head in the store says what holds.
     pub(super) is_headed: bool,
     note: Note,
-    buffer: RowBuffer,
+    pub(super) buffer: RowBuffer,
     encoded: Vec<u8>,
 }
 
@@ -202,6 +203,16 @@ impl Entity {
         Ok(())
     }
 
+    /// The rules that decided what was told so far, where they are others.
+    pub(super) fn former_rules(&self) -> Option<&Compiled> {
+        self.former.as_ref().filter(|_| !self.is_redecided)
+    }
+
+    /// The rules that decided what was told so far.
+    pub(super) fn rules_in_force(&self) -> &Compiled {
+        self.former_rules().unwrap_or(&self.rules)
+    }
+
     /// The rules that decide.
     #[must_use]
     pub fn rules(&self) -> &EntityRules {
@@ -242,6 +253,9 @@ impl syncline_core::Claims for Entity {
 
     fn hear(&mut self, heard: Heard<'_>) -> Result<Resolved> {
         let records = RecordKeys::of(heard.source, heard.rows, heard.origins);
+        if heard.mapping == decisions::mapping_of(self.rules.rules.schema.name()) {
+            return self.hear_decisions(heard.rows, &records, heard.in_doubt);
+        }
         self.hear_rows(heard.mapping, heard.rows, &records, heard.in_doubt)
     }
 
@@ -259,6 +273,10 @@ impl syncline_core::Claims for Entity {
             Sweep::Redecide => self.redecide(from, at),
             Sweep::Emptied(mapping) => self.empty(self.registry.mapping(mapping), from, at),
         }
+    }
+
+    fn collect(&mut self, stable: &Stable, from: Cursor) -> Result<(u64, Option<Cursor>)> {
+        self.let_go(stable, from)
     }
 
     fn commit(&mut self, log: LogId, topic: &Topic, next: Offset) -> Result<()> {

@@ -1,14 +1,28 @@
 //! An entity: batches of claims in, golden rows and conflicts out.
 
+mod collect;
 mod compare;
 mod conflict;
+mod decided;
 mod golden;
 mod incoming;
 mod keep;
 mod key;
+mod parse;
+mod preview;
 mod record;
 mod returned;
+mod shared;
 mod sweep;
+#[cfg(test)]
+mod tests;
+mod why;
 
 pub use keep::Entity;
+pub use preview::{Contradiction, Preview, Previewing, Sample};
 pub use record::RecordKeys;
+pub use shared::SharedEntity;
+pub use why::{
+    Before, Change, DecidedBy, DecisionStanding, Flip, MadeDecision, Margin, Measure, Record,
+    RecordState, Said, Score, Since, Standing, TimeTold, Why, WhyExists, WhyUnit, WhyWord,
+};

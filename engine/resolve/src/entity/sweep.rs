@@ -1,6 +1,8 @@
 //! What is done over all claims: deciding again by other rules, and forgetting a table that was emptied.
 
-use super::compare::{Again, Judged, Turn, operation, touched_units, turn, turns, unit_turn};
+use super::compare::{
+    Again, Judged, Turn, existence_turn, operation, touched_units, turns, unit_turn,
+};
 use super::conflict::dropped;
 use super::golden::GoldenRows;
 use super::keep::Entity;
@@ -78,7 +80,7 @@ impl Entity {
             let former = old.unit_named(&self.rules.units[unit].name);
             turns.extend(unit_turn((old, former), (new, unit), Closed::RulesChanged));
         }
-        turns.extend(turn(None, old.exists.conflict, new.exists.conflict, Closed::RulesChanged));
+        turns.extend(existence_turn(old, new, Closed::RulesChanged));
         turns
     }
 
@@ -120,7 +122,7 @@ impl Entity {
         Ok((Resolved { golden: golden.finish(&self.rules)?, conflicts }, next))
     }
 
-    fn scan(&mut self, from: Cursor) -> Result<(Scanned, Option<Cursor>)> {
+    pub(super) fn scan(&mut self, from: Cursor) -> Result<(Scanned, Option<Cursor>)> {
         let mut scanned = Scanned::default();
         let next = self.rows.scan(from, PIECE_BYTES, &mut scanned)?;
         Ok((scanned, next))
@@ -128,7 +130,7 @@ impl Entity {
 }
 
 /// The claims among scanned rows; the row of the empty key is the entity's own.
-fn claims_in(scanned: &Scanned) -> impl Iterator<Item = (&[u8], &[u8])> {
+pub(super) fn claims_in(scanned: &Scanned) -> impl Iterator<Item = (&[u8], &[u8])> {
     let rows = (0..scanned.len()).filter_map(|place| scanned.get(place));
     rows.filter(|(key, _)| !key.is_empty())
 }

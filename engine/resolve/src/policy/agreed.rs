@@ -2,7 +2,8 @@
 //!
 //! The words are laid on one line of time. Where at some moment all who spoke said the same, that was
 //! agreed then; the last such moment counts. What was copied was said from the beginning. A decision is
-//! an agreement. What a system holds because we wrote it there counts like its word: it has taken it over.
+//! an agreement. What a system holds because we wrote it there is no word of it, and counts for nothing: what
+//! is agreed does not depend on when writes come back.
 
 use super::compiled::{Compiled, CompiledMapping, CompiledUnit};
 use super::decision::Decided;
@@ -81,7 +82,7 @@ fn events_of<'a>(
     for (column, id) in unit.fields.iter().enumerate() {
         let is_spoken_of = mapping.fields.binary_search(id).is_ok();
         let Some(field) = origin.field(*id).filter(|_| is_spoken_of) else { continue };
-        let runs = field.older.iter().rev().chain([&field.run]);
+        let runs = field.older.iter().rev().chain([&field.run]).filter(|run| !run.echo);
         firsts.extend(runs.map(|run| (run.first, column, run.value)));
         let oldest = field.older.last().unwrap_or(&field.run).first;
         known_from = known_from.max(field.floor.map(|_| oldest));

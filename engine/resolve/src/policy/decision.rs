@@ -21,12 +21,19 @@ pub(crate) struct Decided<'a> {
 }
 
 /// The bytes that a decision claims for a field.
-#[cfg(test)]
 pub(crate) fn decision_cell(evidence: Digest, value: Option<&[u8]>) -> Vec<u8> {
     let mut cell = evidence.to_bytes().to_vec();
     cell.push(value.is_some().into());
     cell.extend_from_slice(value.unwrap_or_default());
     cell
+}
+
+/// The id of a decision, whose record is the JSON array of it.
+pub(crate) fn decision_id(record: &[u8]) -> String {
+    match serde_json::from_slice::<[String; 1]>(record) {
+        Ok([id]) => id,
+        Err(_) => String::from_utf8_lossy(record).into_owned(),
+    }
 }
 
 /// The decisions on fields, the last one first.

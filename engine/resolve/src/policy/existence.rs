@@ -9,13 +9,15 @@ use syncline_core::{ConflictKind, Digest, SystemName};
 
 /// What is decided of an entity's existence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Exists {
+pub(crate) struct Exists<'a> {
     pub(crate) exists: bool,
     pub(crate) conflict: Option<(ConflictKind, Digest)>,
+    /// The decision by which it is so, where a person decided.
+    pub(crate) decision: Option<&'a [u8]>,
 }
 
 /// Decides it.
-pub(crate) fn exists(rules: &Compiled, claims: &Claims<'_>) -> Exists {
+pub(crate) fn exists<'a>(rules: &Compiled, claims: &Claims<'a>) -> Exists<'a> {
     let mut here = BTreeSet::new();
     let mut gone = BTreeSet::new();
     let mut said = Vec::new();
@@ -36,23 +38,26 @@ pub(crate) fn exists(rules: &Compiled, claims: &Claims<'_>) -> Exists {
     let evidence = evidence(&mut said);
     let decided = decisions(&[EXISTENCE], claims);
     if let Some(decided) = decided.iter().find(|it| it.evidence == evidence) {
-        return Exists { exists: decided.value.one() == Some(&[1]), conflict: None };
+        let exists = decided.value.one() == Some(&[1]);
+        return Exists { exists, conflict: None, decision: Some(decided.id) };
     }
+    let settled = |exists| Exists { exists, conflict: None, decision: None };
     let is_torn = !here.is_empty() && !gone.is_empty();
     match &rules.rules.existence {
-        Existence::Any => Exists { exists: !here.is_empty(), conflict: None },
-        Existence::Owner(owner) => Exists { exists: here.contains(owner), conflict: None },
+        Existence::Any => settled(!here.is_empty()),
+        Existence::Owner(owner) => settled(here.contains(owner)),
         Existence::All => {
             let all: BTreeSet<&SystemName> =
                 rules.rules.mappings.iter().map(|mapping| &mapping.system).collect();
-            Exists { exists: here == all, conflict: None }
+            settled(here == all)
         }
         Existence::Ask if is_torn => Exists {
             // Until somebody answers nothing is deleted; but what was decided before still holds.
             exists: decided.first().is_none_or(|it| it.value.one() == Some(&[1])),
             conflict: Some((ConflictKind::DeleteVsUpdate, evidence)),
+            decision: None,
         },
-        Existence::Ask => Exists { exists: !here.is_empty(), conflict: None },
+        Existence::Ask => settled(!here.is_empty()),
     }
 }
 

@@ -98,6 +98,18 @@ fn all_agree(words: &[Word<'_, '_>]) -> bool {
     words.windows(2).all(|pair| pair.iter().all(|word| word.value == pair[0].value))
 }
 
+impl CompiledUnit {
+    /// The order of two values by their types; NULL goes before all.
+    pub(crate) fn compare(&self, a: &UnitValue<'_>, b: &UnitValue<'_>) -> Ordering {
+        let cells = a.columns().iter().zip(b.columns()).zip(&self.kinds);
+        let orders = cells.map(|((a, b), kind)| match (a, b) {
+            (Some(a), Some(b)) => kind.compare(a, b).then_with(|| a.cmp(b)),
+            (a, b) => a.is_some().cmp(&b.is_some()),
+        });
+        orders.fold(Ordering::Equal, Ordering::then)
+    }
+}
+
 /// Words to decide on: at least one.
 struct Case<'c, 'a> {
     rules: &'c Compiled,
@@ -124,8 +136,8 @@ impl<'c, 'a> Case<'c, 'a> {
         match &self.unit.policy {
             Policy::Newest(fallback) => self.by_clock(&last_words(self.words), fallback),
             Policy::Oldest(fallback) => self.by_clock(&first_words(self.words), fallback),
-            Policy::Max => self.greatest(|a, b| self.compare(a, b)),
-            Policy::Min => self.greatest(|a, b| self.compare(b, a)),
+            Policy::Max => self.greatest(|a, b| self.unit.compare(a, b)),
+            Policy::Min => self.greatest(|a, b| self.unit.compare(b, a)),
             Policy::Longest(list) => {
                 self.ranked(list, |word| word.value.one().map_or(0, characters))
             }
@@ -133,13 +145,7 @@ impl<'c, 'a> Case<'c, 'a> {
                 let supporters = self.supporters();
                 self.ranked(list, |word| supporters.get(&word.value).map_or(0, BTreeSet::len))
             }
-            Policy::Ordered(order) => {
-                let place = |word: &Word<'a, 'c>| {
-                    let value = word.value.one();
-                    order.iter().position(|label| value == Some(label.as_bytes())).map(|at| at + 1)
-                };
-                self.ranked(&[], |word| place(word).unwrap_or_default())
-            }
+            Policy::Ordered(order) => self.ranked(&[], |word| place_in(order, word.value.one())),
             Policy::Ask(fallback) => {
                 let provisional = self.first_in(fallback_list(fallback), &self.all_words());
                 match provisional {
@@ -191,15 +197,6 @@ impl<'c, 'a> Case<'c, 'a> {
         }
     }
 
-    fn compare(&self, a: &UnitValue<'a>, b: &UnitValue<'a>) -> Ordering {
-        let cells = a.columns().iter().zip(b.columns()).zip(&self.unit.kinds);
-        let orders = cells.map(|((a, b), kind)| match (a, b) {
-            (Some(a), Some(b)) => kind.compare(a, b).then_with(|| a.cmp(b)),
-            (a, b) => a.is_some().cmp(&b.is_some()),
-        });
-        orders.fold(Ordering::Equal, Ordering::then)
-    }
-
     fn greatest(&self, order: impl Fn(&UnitValue<'a>, &UnitValue<'a>) -> Ordering) -> Verdict<'a> {
         let greatest = self.words.iter().max_by(|a, b| {
             order(&a.value, &b.value)
@@ -216,7 +213,7 @@ impl<'c, 'a> Case<'c, 'a> {
         };
         let best = self.words.iter().max_by(|a, b| {
             let by_score = (score(a), rank(a)).cmp(&(score(b), rank(b)));
-            let by_value = by_score.then_with(|| self.compare(&a.value, &b.value));
+            let by_value = by_score.then_with(|| self.unit.compare(&a.value, &b.value));
             by_value.then_with(|| (b.mapping_name, b.record).cmp(&(a.mapping_name, a.record)))
         });
         won(best.expect("there is a word"))
@@ -319,7 +316,12 @@ fn quoted(text: &str) -> String {
     serde_json::to_string(text).expect("a text is JSON")
 }
 
-fn characters(text: &[u8]) -> usize {
+/// The place of a value in a list, from 1; 0 where it is not in it.
+pub(crate) fn place_in(order: &[String], value: Option<&[u8]>) -> usize {
+    order.iter().position(|label| value == Some(label.as_bytes())).map_or(0, |at| at + 1)
+}
+
+pub(crate) fn characters(text: &[u8]) -> usize {
     String::from_utf8_lossy(text).chars().count()
 }
 

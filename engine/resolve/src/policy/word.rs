@@ -41,7 +41,8 @@ impl<'a> UnitValue<'a> {
         }
     }
 
-    fn says_something(&self, null_is_value: bool) -> bool {
+    /// Whether it is a word: NULL says nothing unless it is a value.
+    pub(crate) fn says_something(&self, null_is_value: bool) -> bool {
         null_is_value || self.columns().iter().any(Option::is_some)
     }
 }

@@ -7,7 +7,7 @@ use super::read::READ_BYTES;
 use super::record;
 use super::rows::{ROWS, RowStore};
 use syncline_core::Result;
-use syncline_segment::{HEAD_BYTES, remove};
+use syncline_segment::{HEAD_BYTES, remove, sync_directory};
 
 /// Most bytes that are moved beside one commit.
 const PIECE_BYTES: usize = 1 << 20;
@@ -75,8 +75,11 @@ impl RowStore {
                 let length = record::length(key, row);
                 let (hash, place) =
                     (Self::hash(key), Place::new(compaction.number, offset(at), length));
-                if self.index.is_at(hash, place) {
-                    self.stage(hash, Some(place), key, row)?;
+                match row {
+                    _ if !self.index.is_at(hash, place) => {}
+                    Some(_) => self.stage(hash, Some(place), key, row)?,
+                    // Nothing older is anywhere else, and what is in this file goes with it.
+                    None => self.forget(hash, place),
                 }
                 moved += length;
             }
@@ -94,6 +97,8 @@ impl RowStore {
             self.compaction = None;
             if let Some(file) = self.files.remove(&Place::new(number, 0, 0).segment()) {
                 remove(&file.path)?;
+                // Order: before a later file goes, with what says that keys of this one are gone.
+                sync_directory(&self.directory)?;
             }
         }
         Ok(())

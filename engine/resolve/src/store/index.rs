@@ -3,7 +3,7 @@
 use hashbrown::HashTable;
 
 /// The place of a record: 14 bits of segment, 28 of offset and 22 of length, both in 8 bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Place(u64);
 
 /// What places count in.

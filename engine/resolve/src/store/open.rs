@@ -4,7 +4,7 @@ use super::index::{Index, Place, SEGMENT_BYTES_MAX, SEGMENTS_MAX};
 use super::read::READ_BYTES;
 use super::record;
 use super::rows::{ABORT, COMMIT, File, ROWS, RowStore, StoreSettings};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use syncline_core::{Error, Kind, Result};
@@ -53,12 +53,13 @@ pub(super) fn open(
             (1, writer)
         }
     };
-    let Loading { index, files, note, waiting } = loading;
+    let Loading { index, gone, files, note, waiting } = loading;
     let mut store = RowStore {
         disk,
         directory: directory.to_owned(),
         settings,
         index,
+        gone,
         files,
         active,
         writer,
@@ -128,10 +129,11 @@ fn numbers(directory: &Path) -> Result<Vec<u64>> {
 #[derive(Default)]
 struct Loading {
     index: Index,
+    gone: HashSet<Place>,
     files: BTreeMap<u64, File>,
     note: Vec<u8>,
-    /// Records since the last commit.
-    waiting: Vec<(u64, Place)>,
+    /// Records since the last commit, and whether each says that its key is gone.
+    waiting: Vec<(u64, Place, bool)>,
 }
 
 impl Loading {
@@ -149,15 +151,15 @@ impl Loading {
                         .map_err(|at| segment.damage(offset(at), "a frame ends within a record"))?;
                     let length = record::length(key, row);
                     let place = Place::new(number, offset(at), length);
-                    self.waiting.push((RowStore::hash(key), place));
+                    self.waiting.push((RowStore::hash(key), place, row.is_none()));
                     if let Some(file) = self.files.get_mut(&place.segment()) {
                         file.total += length as u64;
                     }
                 }
             }
             COMMIT => {
-                for (hash, place) in std::mem::take(&mut self.waiting) {
-                    self.take_in(hash, place)?;
+                for (hash, place, is_gone) in std::mem::take(&mut self.waiting) {
+                    self.take_in(hash, place, is_gone)?;
                 }
                 self.note = frame.payload.to_vec();
             }
@@ -167,18 +169,21 @@ impl Loading {
         Ok(())
     }
 
-    fn take_in(&mut self, hash: u64, place: Place) -> Result<()> {
+    fn take_in(&mut self, hash: u64, place: Place, is_gone: bool) -> Result<()> {
         let old = self.same_key(hash, place)?;
         match old {
             Some(old) => {
                 self.index.replace(hash, old, place);
-                if let Some(file) = self.files.get_mut(&old.segment()) {
+                let was_gone = self.gone.remove(&old);
+                if let Some(file) = self.files.get_mut(&old.segment()).filter(|_| !was_gone) {
                     file.live = file.live.saturating_sub(old.length() as u64);
                 }
             }
             None => self.index.insert(hash, place),
         }
-        if let Some(file) = self.files.get_mut(&place.segment()) {
+        if is_gone {
+            self.gone.insert(place);
+        } else if let Some(file) = self.files.get_mut(&place.segment()) {
             file.live += place.length() as u64;
         }
         Ok(())

@@ -46,7 +46,9 @@ impl RowStore {
                     .and_then(|bytes| record::read(bytes, true))
                     .ok_or_else(|| self.damaged(place))?;
                 if key == keys[slot as usize] {
-                    rows.set(slot as usize, row);
+                    if let Some(row) = row {
+                        rows.set(slot as usize, row);
+                    }
                     let hash = hashes[slot as usize];
                     let several = |known: &mut Option<Place>| {
                         if *known != Some(place) {
@@ -129,7 +131,8 @@ impl RowStore {
                         file.segment.damage(offset(at), "a frame ends within a record")
                     })?;
                     let place = Place::new(number, offset(at), record::length(key, row));
-                    if self.index.is_at(Self::hash(key), place) {
+                    let is_last = self.index.is_at(Self::hash(key), place);
+                    if let Some(row) = row.filter(|_| is_last) {
                         rows.push(key, row);
                         bytes += key.len() + row.len();
                     }

@@ -4,7 +4,7 @@ use super::compact::Compaction;
 use super::index::{Index, Place, RECORD_BYTES_MAX, SEGMENTS_MAX};
 use super::{open, record};
 use crate::rows::{RowBuffer, Rows, Scanned};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::Hasher;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -46,12 +46,14 @@ pub(super) struct File {
     pub(super) live: u64,
 }
 
-/// What a write changed: the key's hash, where it was, where it is.
+/// What a write changed: the key's hash, where it was, and whether it was gone then; where it is, unless it
+/// is nowhere any more.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Undo {
     hash: u64,
     old: Option<Place>,
-    new: Place,
+    was_gone: bool,
+    new: Option<Place>,
 }
 
 /// Rows by key in a directory.
@@ -61,6 +63,8 @@ pub struct RowStore {
     pub(super) directory: PathBuf,
     pub(super) settings: StoreSettings,
     pub(super) index: Index,
+    /// The places of records that say that a key is gone, of those that the index has.
+    pub(super) gone: HashSet<Place>,
     /// By number modulo the most there can be.
     pub(super) files: BTreeMap<u64, File>,
     /// The number of the file that is written to.
@@ -89,7 +93,7 @@ impl RowStore {
     /// How many keys have a row.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.index.len()
+        self.index.len() - self.gone.len()
     }
 
     /// Whether there is no row.
@@ -122,13 +126,13 @@ impl RowStore {
         self.writer.end() + HEAD_BYTES as u64
     }
 
-    /// Stages a record of a key that is at `old` now.
+    /// Stages a record of a key that is at `old` now; without a row it says that the key is gone.
     pub(super) fn stage(
         &mut self,
         hash: u64,
         old: Option<Place>,
         key: &[u8],
-        row: &[u8],
+        row: Option<&[u8]>,
     ) -> Result<()> {
         let length = record::length(key, row);
         if length > RECORD_BYTES_MAX {
@@ -147,15 +151,30 @@ impl RowStore {
             }
             None => self.index.insert(hash, new),
         }
+        let was_gone = old.is_some_and(|old| self.gone.remove(&old));
+        if row.is_none() {
+            self.gone.insert(new);
+        }
         self.account(new, 1);
         if let Some(file) = self.files.get_mut(&new.segment()) {
             file.total += length as u64;
         }
-        self.undo.push(Undo { hash, old, new });
+        self.undo.push(Undo { hash, old, was_gone, new: Some(new) });
         Ok(())
     }
 
+    /// Takes a key that is gone out of the index.
+    pub(super) fn forget(&mut self, hash: u64, place: Place) {
+        self.index.remove(hash, place);
+        let was_gone = self.gone.remove(&place);
+        self.undo.push(Undo { hash, old: Some(place), was_gone, new: None });
+    }
+
+    /// What says that a key is gone holds nothing: it is garbage from the beginning.
     fn account(&mut self, place: Place, sign: i64) {
+        if self.gone.contains(&place) {
+            return;
+        }
         if let Some(file) = self.files.get_mut(&place.segment()) {
             file.live = file.live.saturating_add_signed(sign * place.length() as i64);
         }
@@ -193,14 +212,18 @@ impl RowStore {
 
     /// Puts the index back to where it was at the last commit.
     pub(super) fn undo(&mut self) {
-        for Undo { hash, old, new } in std::mem::take(&mut self.undo).into_iter().rev() {
-            self.account(new, -1);
-            match old {
-                Some(old) => {
-                    self.index.replace(hash, new, old);
-                    self.account(old, 1);
+        for Undo { hash, old, was_gone, new } in std::mem::take(&mut self.undo).into_iter().rev() {
+            if let Some(new) = new {
+                self.account(new, -1);
+                self.gone.remove(&new);
+                self.index.remove(hash, new);
+            }
+            if let Some(old) = old {
+                if was_gone {
+                    self.gone.insert(old);
                 }
-                None => self.index.remove(hash, new),
+                self.index.insert(hash, old);
+                self.account(old, 1);
             }
         }
         self.staged.clear();
@@ -241,7 +264,15 @@ impl Rows for RowStore {
     fn write(&mut self, key: &[u8], row: &[u8]) -> Result<()> {
         let hash = Self::hash(key);
         let old = self.find(hash, key)?;
-        self.stage(hash, old, key, row)
+        self.stage(hash, old, key, Some(row))
+    }
+
+    fn remove(&mut self, key: &[u8]) -> Result<()> {
+        let hash = Self::hash(key);
+        match self.find(hash, key)? {
+            Some(old) if !self.gone.contains(&old) => self.stage(hash, Some(old), key, None),
+            _ => Ok(()),
+        }
     }
 
     fn commit(&mut self, note: &[u8]) -> Result<()> {

@@ -275,6 +275,10 @@ impl Rows for Kept {
         self.rows.lock().unwrap().write(key, row)
     }
 
+    fn remove(&mut self, key: &[u8]) -> Result<()> {
+        self.rows.lock().unwrap().remove(key)
+    }
+
     fn commit(&mut self, note: &[u8]) -> Result<()> {
         self.rows.lock().unwrap().commit(note)
     }

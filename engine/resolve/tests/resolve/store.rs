@@ -50,6 +50,7 @@ fn assert_holds(store: &mut RowStore, map: &Map) {
 #[derive(Debug, Clone)]
 enum Step {
     Write(u8, u8, u16),
+    Remove(u8),
     Commit(u8),
     Rollback,
     Reopen,
@@ -61,6 +62,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         10 => (0_u8..20, any::<u8>(), 0_u16..400).prop_map(|(key, row, length)| {
             Step::Write(key, row, length)
         }),
+        5 => (0_u8..20).prop_map(Step::Remove),
         3 => any::<u8>().prop_map(Step::Commit),
         1 => Just(Step::Rollback),
         1 => Just(Step::Reopen),
@@ -82,6 +84,10 @@ proptest! {
                 Step::Write(number, value, length) => {
                     store.write(&key(number), &row(value, length)).unwrap();
                     map.insert(key(number), row(value, length));
+                }
+                Step::Remove(number) => {
+                    store.remove(&key(number)).unwrap();
+                    map.remove(&key(number));
                 }
                 Step::Commit(said) => {
                     note = vec![said];
@@ -105,6 +111,82 @@ proptest! {
         drop(store);
         assert_holds(&mut open(directory.path()), &committed);
     }
+}
+
+/// A machine that stops before a file that was moved is gone: both what was moved and where it was are there.
+/// Keys that are gone stay so, and leave nothing behind in the end.
+#[test]
+fn keys_that_are_gone_stay_gone_through_crashes_and_leave_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = open(directory.path());
+    let mut map = Map::new();
+    for round in 0..60_u8 {
+        for number in 10..20 {
+            match (round + number) % 3 {
+                0 if round > 40 => {}
+                0 => {
+                    store.write(&key(number), &row(round, 150)).unwrap();
+                    map.insert(key(number), row(round, 150));
+                }
+                1 => {
+                    store.remove(&key(number)).unwrap();
+                    map.remove(&key(number));
+                }
+                _ => {}
+            }
+        }
+        let before = files(directory.path());
+        store.commit(&[round]).unwrap();
+        let mut with_former = before;
+        with_former.extend(files(directory.path()));
+        let after_crash = tempfile::tempdir().unwrap();
+        for (name, bytes) in with_former {
+            std::fs::write(after_crash.path().join(name), bytes).unwrap();
+        }
+        assert_holds(&mut open(after_crash.path()), &map);
+    }
+    assert!(map.is_empty());
+    for round in 0..20 {
+        store.write(&key(200), &row(round, 150)).unwrap();
+        store.commit(&[round]).unwrap();
+    }
+    let bytes = files(directory.path()).values().flatten().count();
+    assert!(bytes < 10_000, "{bytes} bytes for one row");
+    let of_keys = |number: u8| {
+        let key = key(number);
+        files(directory.path())
+            .values()
+            .any(|file| file.windows(key.len()).any(|window| window == key))
+    };
+    assert!(of_keys(200));
+    assert!((10..20).all(|number| !of_keys(number)), "no trace is left of a key that is gone");
+}
+
+fn files(directory: &Path) -> BTreeMap<std::ffi::OsString, Vec<u8>> {
+    let entries = std::fs::read_dir(directory).unwrap().map(Result::unwrap);
+    entries.map(|entry| (entry.file_name(), std::fs::read(entry.path()).unwrap())).collect()
+}
+
+#[test]
+fn what_is_taken_away_and_not_committed_is_there_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = open(directory.path());
+    for number in 0..40 {
+        store.write(&key(number), &row(1, 100)).unwrap();
+    }
+    store.commit(b"one").unwrap();
+    let map: Map = (0..40).map(|number| (key(number), row(1, 100))).collect();
+    for number in 0..40 {
+        store.remove(&key(number)).unwrap();
+    }
+    assert_holds(&mut store, &Map::new());
+    store.rollback().unwrap();
+    assert_holds(&mut store, &map);
+    for number in 0..40 {
+        store.remove(&key(number)).unwrap();
+    }
+    drop(store);
+    assert_holds(&mut open(directory.path()), &map);
 }
 
 /// After a crash the store is as at a commit: the last one that was synced, or a later one.

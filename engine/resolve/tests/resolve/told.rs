@@ -5,7 +5,7 @@ use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use std::collections::{BTreeMap, BTreeSet};
 use syncline_core::{
     ChangeBatch, Claims as _, ConflictChange, ConflictKind, ConflictState, ConflictWord, Cursor,
-    LogId, Offset, Op, Resolved, Sweep, Topic, Transaction,
+    LogId, Offset, Op, Resolved, Stable, Sweep, Topic, Transaction,
 };
 use syncline_resolve::{Entity, EntityRules};
 
@@ -164,6 +164,17 @@ impl Heart {
             from = next;
         }
         self.commit();
+    }
+
+    /// Lets go of keys that are gone, to the end; how many.
+    pub(crate) fn collect(&mut self, stable: &Stable) -> u64 {
+        let (mut all, mut from) = (0, Some(Cursor::default()));
+        while let Some(cursor) = from {
+            let (dropped, next) = self.entity.collect(stable, cursor).unwrap();
+            self.commit();
+            (all, from) = (all + dropped, next);
+        }
+        all
     }
 
     /// Makes durable what was heard.

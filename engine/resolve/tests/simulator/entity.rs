@@ -77,6 +77,15 @@ impl EntityLog {
         table
     }
 
+    /// How long the longest value of the last rows is.
+    pub(crate) fn longest(&self) -> usize {
+        let last = self.entries.iter().rev().take(20).filter_map(|entry| match entry {
+            Entry::Row(GoldenRow { golden: Golden::Is(cells), .. }) => Some(cells),
+            _ => None,
+        });
+        last.flatten().flatten().map(|text| text.len()).max().unwrap_or(0)
+    }
+
     /// Whether an entity was ever told to exist, even for a transaction that was abandoned.
     pub(crate) fn ever_was(&self, key: u8) -> bool {
         self.entries.iter().any(|entry| {

@@ -37,7 +37,7 @@ fn is_decided(world: &World, all: &[Spoken], golden: &BTreeMap<u8, Cells>) -> Ju
     let rules = &world.setup.rules[0];
     let mut book = world.heart.book.clone();
     for key in 0..KEYS {
-        let decided = decide(&world.setup.parts, rules, all, key);
+        let decided = decide((&world.setup.parts, rules), all, key, world.had_others);
         same(&format!("that k{key} exists"), &golden.contains_key(&key), &decided.exists)?;
         let of = |subject: &str| (key, subject.to_owned());
         let is_asked = book.remove(&of("existence")).is_some();
@@ -124,7 +124,7 @@ fn is_every_word_kept(world: &mut World, all: &[Spoken], draw: &mut Draw) -> Jud
     let rules = revealing(&world.setup.rules[0]);
     let shown = world.heart.reveal(&world.setup, &rules, &world.topics, draw);
     for key in 0..KEYS {
-        let decided = decide(&world.setup.parts, &rules, all, key);
+        let decided = decide((&world.setup.parts, &rules), all, key, true);
         same(&format!("that k{key} exists"), &shown.contains_key(&key), &decided.exists)?;
         let Some(cells) = shown.get(&key) else { continue };
         for field in (0..cells.len()).filter(|&field| field != SEATS) {

@@ -36,10 +36,16 @@ struct Word<'a> {
     since: When,
 }
 
-pub(crate) fn decide(parts: &[Part], rules: &EntityRules, spoken: &[Spoken], key: u8) -> Decided {
+/// Where other rules were in force for a while, what only these rules need to know may be forgotten.
+pub(crate) fn decide(
+    (parts, rules): (&[Part], &EntityRules),
+    spoken: &[Spoken],
+    key: u8,
+    forgets: bool,
+) -> Decided {
     let of_key: Vec<&Spoken> = spoken.iter().filter(|it| it.key == key).collect();
     let (exists, is_torn) = exists(parts, rules, &of_key);
-    let answer = |unit: &Unit| answer(&Asked { parts, unit, records: &of_key });
+    let answer = |unit: &Unit| answer(&Asked { parts, unit, records: &of_key, forgets });
     Decided { exists, is_torn, units: rules.units.iter().map(answer).collect() }
 }
 
@@ -66,6 +72,7 @@ struct Asked<'a> {
     parts: &'a [Part],
     unit: &'a Unit,
     records: &'a [&'a Spoken],
+    forgets: bool,
 }
 
 impl<'a> Asked<'a> {
@@ -277,7 +284,7 @@ fn last_agreed(asked: &Asked<'_>) -> Vec<Vec<Value>> {
         |record: &Spoken| asked.fields().map(|field| record.fields[field].clone()).collect();
     let held: Vec<Vec<Held>> =
         asked.records.iter().flat_map(|it| -> Vec<_> { of_unit(it) }).collect();
-    if held.iter().any(|held| held.len() > 15 || held.iter().any(|it| it.ours)) {
+    if asked.forgets || held.iter().any(|held| held.len() > 15 || held.iter().any(|it| it.ours)) {
         agreed.extend(lines.into_iter().flatten().map(|step| step.1));
     } else {
         agreed.truncate(1);

@@ -67,7 +67,8 @@ impl Spoken {
             }
             let value = put.row.cells[field].clone();
             let held = &mut self.fields[field];
-            let is_other = |last: &Held| last.value != value || (is_back && last.ours);
+            let is_other =
+                |last: &Held| last.value != value || (is_back && last.ours) || (ours && !last.ours);
             if held.last().is_none_or(is_other) {
                 held.push(Held { value, since, ours });
             }

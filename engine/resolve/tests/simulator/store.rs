@@ -62,6 +62,10 @@ impl Rows for Shared {
         self.0.lock().unwrap().write(key, row)
     }
 
+    fn remove(&mut self, key: &[u8]) -> Result<()> {
+        self.0.lock().unwrap().remove(key)
+    }
+
     fn commit(&mut self, note: &[u8]) -> Result<()> {
         self.0.lock().unwrap().commit(note)
     }

@@ -55,8 +55,8 @@ impl Topic {
         let is_emptied = |of: &Rc<Committed>| of.deeds.contains(&Deed::Emptied);
         let is_forked = again.windows(2).any(|pair| pair[0].epoch != pair[1].epoch);
         if is_whole && !is_forked && !again.iter().any(is_emptied) {
-            for of in again.iter().cloned() {
-                self.append(&of, usize::MAX, draw);
+            for of in again {
+                self.append(of, usize::MAX, draw);
             }
         }
     }

@@ -4,11 +4,17 @@ use crate::draw::Draw;
 use crate::event::{Event, MONTH, What};
 use crate::heart::{Crash, Heart};
 use crate::setup::Setup;
-use crate::system::{Deed, System};
+use crate::system::{Act, Deed, System};
 use crate::topic::Topic;
 
 /// After so many rounds of everything a world is at rest, or never will be.
 const ROUNDS_MAX: usize = 60;
+
+/// No value is longer than this, unless it goes round and round.
+const LENGTH_MAX: usize = 10_000;
+
+/// No log takes so many steps to be heard.
+const STEPS_MAX: usize = 10_000;
 
 #[derive(Debug)]
 pub(crate) struct World {
@@ -18,6 +24,8 @@ pub(crate) struct World {
     pub(crate) heart: Heart,
     /// Whether the other rules are in force.
     pub(crate) others: bool,
+    /// Whether they ever were.
+    pub(crate) had_others: bool,
     /// Whether something may have been told that was lost in a crash.
     crashed: bool,
     /// µs by all clocks that are right.
@@ -36,6 +44,7 @@ impl World {
             topics: (0..count).map(|_| Topic::default()).collect(),
             heart: Heart::new(&setup),
             others: false,
+            had_others: false,
             crashed: false,
             now: 1_750_000_000_000_000,
             silent_until: vec![0; count],
@@ -96,6 +105,18 @@ impl World {
         self.tell(|world| world.sentence(event, before));
     }
 
+    /// Time goes by.
+    pub(crate) fn pass(&mut self, micros: i64) {
+        self.now += micros;
+    }
+
+    /// Somebody does one thing.
+    pub(crate) fn change(&mut self, system: usize, act: Act, draw: &mut Draw) -> Vec<Deed> {
+        let deeds = self.people(system, act, draw);
+        self.systems[system].commit(self.now, false, deeds.clone());
+        deeds
+    }
+
     fn sentence(&self, event: &Event, before: usize) -> String {
         let part = &self.setup.parts[event.system];
         let mut words = format!("{} {:?}", part.name, event.what);
@@ -109,7 +130,7 @@ impl World {
     }
 
     /// Nothing but a source or its people changes a table.
-    fn people(&mut self, system: usize, act: crate::system::Act, draw: &mut Draw) -> Vec<Deed> {
+    fn people(&mut self, system: usize, act: Act, draw: &mut Draw) -> Vec<Deed> {
         match self.setup.parts[system].reads {
             Some(_) => self.systems[system].act(act, draw),
             None => Vec::new(),
@@ -123,6 +144,9 @@ impl World {
     }
 
     fn resolve(&mut self, system: usize, count: usize, crash_in: Option<usize>, draw: &mut Draw) {
+        if self.heart.log.longest() > LENGTH_MAX {
+            return;
+        }
         self.heart.crash_in = crash_in;
         if let Err(Crash) = self.heart.step(&self.setup, &self.topics, system, count) {
             self.tell(|world| {
@@ -137,8 +161,13 @@ impl World {
     /// After a crash that is first made good by the same rules: what other rules told before it, nobody
     /// would know of.
     fn change_rules(&mut self, others: bool, draw: &mut Draw) {
-        while self.crashed && self.hear_what_is_there(draw) {}
+        for _ in 0..STEPS_MAX {
+            if !(self.crashed && self.hear_what_is_there(draw)) {
+                break;
+            }
+        }
         (self.crashed, self.others) = (false, others);
+        self.had_others |= others;
         self.restart(draw);
     }
 
@@ -199,22 +228,31 @@ impl World {
         }
         self.tell(|_| "all comes to rest".to_owned());
         for _ in 0..ROUNDS_MAX {
-            if !self.round(draw) {
+            if !self.round(draw)? {
                 return Ok(());
             }
         }
         Err("it does not come to rest".to_owned())
     }
 
-    fn round(&mut self, draw: &mut Draw) -> bool {
-        let mut is_busy = false;
+    fn round(&mut self, draw: &mut Draw) -> Result<bool, String> {
+        let (mut is_busy, mut steps) = (false, 0);
         for system in 0..self.systems.len() {
             self.now += 1_000;
             self.capture(system, usize::MAX, false, draw);
         }
+        if self.heart.log.longest() > LENGTH_MAX {
+            return Err("a value grows without end".to_owned());
+        }
         for system in 0..self.systems.len() {
             while self.heart.heard(system) < self.topics[system].records.len() {
-                is_busy = true;
+                (is_busy, steps) = (true, steps + 1);
+                if steps > STEPS_MAX {
+                    return Err(format!(
+                        "{} is not heard to its end",
+                        self.setup.parts[system].name
+                    ));
+                }
                 self.resolve(system, 1 + draw.below(8), None, draw);
             }
         }
@@ -225,7 +263,7 @@ impl World {
             is_busy |= self.job(system);
             self.tell_changes(system, before);
         }
-        is_busy || !self.heart.is_done(&self.topics)
+        Ok(is_busy || !self.heart.is_done(&self.topics))
     }
 
     fn tell_changes(&mut self, system: usize, before: usize) {

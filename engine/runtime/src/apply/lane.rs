@@ -11,7 +11,7 @@ use crate::{Backfills, Registry, Settings, Shutdown};
 use async_trait::async_trait;
 use std::sync::Arc;
 use syncline_core::{
-    ChangeLog, Error, Kind, Offset, Progress, ReaderName, Result, Sink, SystemName, Topic,
+    ChangeLog, Error, Gates, Kind, Offset, Progress, ReaderName, Result, Sink, SystemName, Topic,
     Transform,
 };
 use tokio::sync::{Mutex, mpsc};
@@ -33,6 +33,7 @@ pub(crate) struct Lane {
     pub(crate) log: Arc<dyn ChangeLog>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) marks: Arc<Marks>,
+    pub(crate) gates: Arc<dyn Gates>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) settings: Settings,
 }

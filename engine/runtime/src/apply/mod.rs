@@ -9,6 +9,7 @@
 //! lives in the target; the log only learns of it so that it can trim.
 
 mod begin;
+mod gate;
 mod lane;
 mod linked;
 mod prepare;

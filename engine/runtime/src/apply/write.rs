@@ -1,5 +1,6 @@
 //! The writing half of a lane: steps → rows, parked rows and progress in one transaction.
 
+use super::gate::{self, Exceeded, Gate};
 use super::linked::Linked;
 use super::waves::{alike, together, waves};
 use super::{Lane, Mapped, Prepared, Reach, Step, concat};
@@ -33,6 +34,8 @@ pub(super) struct Writing<'a> {
     mark: &'a Marker,
     linked: Linked<'a>,
     reach: Arc<Reach>,
+    gate: Gate,
+    shutdown: Shutdown,
     parking: Parking,
     /// Commit times and rows written since the last commit.
     commits: Vec<(i64, u32)>,
@@ -71,8 +74,10 @@ impl<'a> Writing<'a> {
             sink,
             counters,
             mark: marks.reader(reader),
-            linked: Linked::new(reader, links, log, marks, settings, shutdown),
+            linked: Linked::new(reader, links, log, marks, settings, shutdown.clone()),
             reach,
+            gate: Gate::default(),
+            shutdown,
             parking,
             commits: Vec::new(),
             written: Written::default(),
@@ -150,6 +155,7 @@ impl<'a> Writing<'a> {
         self.written = Written::default();
         self.wrote = false;
         self.open = false;
+        self.gate.begin();
         Ok(())
     }
 
@@ -172,6 +178,11 @@ impl<'a> Writing<'a> {
     }
 
     async fn truncate(&mut self, mappings: &[usize]) -> Result<()> {
+        for &mapping in mappings {
+            let transform = self.transform(mapping);
+            let exceeded = self.gate.on_truncate(self.lane, self.sink, transform).await?;
+            self.pass(exceeded).await?;
+        }
         let changes: Vec<_> = mappings
             .iter()
             .map(|&mapping| TargetChange::Truncate(self.transform(mapping).writes().clone()))
@@ -188,6 +199,18 @@ impl<'a> Writing<'a> {
             keys.iter().for_each(|key| self.parking.settle(key));
         }
         Ok(())
+    }
+
+    /// Where too much would change at once, waits for a person, with nothing open at the target.
+    async fn pass(&mut self, exceeded: Option<Exceeded>) -> Result<()> {
+        let Some(exceeded) = exceeded else { return Ok(()) };
+        match self.gate.lets(self.lane, exceeded, self.next).await? {
+            None => Ok(()),
+            Some(change) => {
+                self.rollback().await?;
+                gate::wait(self.lane, &change, &mut self.shutdown).await
+            }
+        }
     }
 
     fn transform(&self, mapping: usize) -> &'a Arc<dyn Transform> {
@@ -215,6 +238,8 @@ impl<'a> Writing<'a> {
                 self.commits.extend(runs.map(|run| (run.transaction.committed_at, run.rows)));
             }
         }
+        let exceeded = self.gate.on_rows(self.lane, self.sink, &wave).await?;
+        self.pass(exceeded).await?;
         let (others, joined) = self.rejoin(wave)?;
         let isolated = self.write_or_isolate(others, joined).await?;
         self.written += isolated.written;
@@ -330,6 +355,7 @@ impl<'a> Writing<'a> {
         self.sink.commit(&progress).await?;
         self.wrote = false;
         self.open = false;
+        self.gate.begin();
         self.committed = self.next;
         self.last_commit = Instant::now();
         self.count_commit();

@@ -24,6 +24,10 @@ impl Rows for Rested {
         self.0.lock().unwrap().write(key, row)
     }
 
+    fn remove(&mut self, key: &[u8]) -> Result<()> {
+        self.0.lock().unwrap().remove(key)
+    }
+
     fn commit(&mut self, note: &[u8]) -> Result<()> {
         self.0.lock().unwrap().commit(note)
     }

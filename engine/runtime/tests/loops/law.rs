@@ -196,6 +196,7 @@ impl World {
             references: vec![],
             meanings: BTreeMap::new(),
             conflicts: Arc::new(claims::Noted::default()),
+            gates: Arc::new(crate::gates::Asked::default()),
         }
     }
 

@@ -29,6 +29,7 @@ fn start(lms: &Target, users_held_up: &Arc<AtomicBool>, linked_wait: Duration) -
         references: vec![(cards.name().clone(), users.name().clone())],
         meanings: BTreeMap::new(),
         conflicts: Arc::new(claims::Noted::default()),
+        gates: Arc::new(crate::gates::Asked::default()),
     };
     start_plan(plan, Settings { linked_wait, ..quick() }, vec![])
 }

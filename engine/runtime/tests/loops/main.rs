@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it says")]
 
 mod claims;
+mod collect;
+mod gates;
 mod law;
 mod linked;
 mod parked;
@@ -106,6 +108,11 @@ fn start_with(
     through_entity: bool,
     failures: Vec<usize>,
 ) -> Running {
+    start_plan(plan(targets, through_entity), settings, failures)
+}
+
+/// People from one system to others, with an entity between or without.
+fn plan(targets: &[(&str, Target)], through_entity: bool) -> Plan {
     let source = people(TableName::table(&system("sis"), "public", "people"));
     let person = people(TableName::entity("person"));
     let mut transforms = Vec::new();
@@ -118,7 +125,7 @@ fn start_with(
         transforms.push(rename(from, &to));
     }
     let sinks = targets.iter().map(|(name, target)| sink_plan(name, target)).collect();
-    let plan = Plan {
+    Plan {
         sources: vec![],
         sinks,
         entities: vec![claims::fresh(&person, &transforms)],
@@ -126,8 +133,8 @@ fn start_with(
         references: vec![],
         meanings: BTreeMap::new(),
         conflicts: Arc::new(claims::Noted::default()),
-    };
-    start_plan(plan, settings, failures)
+        gates: Arc::new(gates::Asked::default()),
+    }
 }
 
 fn sink_plan(name: &str, target: &Target) -> SinkPlan {

@@ -28,6 +28,7 @@ fn plan(targets: &[(&str, &Target)], transforms: Vec<Arc<dyn Transform>>) -> Pla
         references: vec![],
         meanings: BTreeMap::new(),
         conflicts: Arc::new(claims::Noted::default()),
+        gates: Arc::new(crate::gates::Asked::default()),
     }
 }
 

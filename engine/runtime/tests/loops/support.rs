@@ -420,6 +420,14 @@ impl Sink for MemorySink {
         Ok(self.own_parked()?.into_iter().map(mark).collect())
     }
 
+    async fn count(&mut self, table: &TableSchema) -> Result<Option<u64>> {
+        let held = self.staged()?;
+        let is_cards =
+            matches!(table.name(), TableName::Table { table, .. } if &**table == "cards");
+        let rows = if is_cards { held.cards.len() } else { held.rows.len() };
+        Ok(Some(rows as u64))
+    }
+
     async fn commit(&mut self, progress: &Progress) -> Result<()> {
         let reader = self.reader.clone().unwrap();
         let mut held = self.target.held.lock().unwrap();

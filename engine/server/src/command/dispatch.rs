@@ -1,6 +1,9 @@
 //! From the command line to the command.
 
-use super::{backfill, check, doctor, explain, init, lock, parked, plan, preview, status, test};
+use super::{
+    backfill, check, conflicts, doctor, explain, init, lock, parked, plan, preview, status, test,
+    why,
+};
 use crate::arguments::{Arguments, Command};
 use crate::demo;
 use crate::output::Output;
@@ -35,11 +38,14 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome<Exit> {
         Command::Preview(preview) => preview::run(&context, &preview).await,
         Command::Test(test) => test::run(&context, &test),
         Command::Explain(explain) => explain::run(&context, &explain),
+        Command::Why(why) => why::run(&context, &why).await,
         Command::Plan => plan::run(&context).await,
         Command::Run(run) => super::run::run(&context, &run).await,
         Command::Status => status::run(&context).await,
         Command::Backfill(backfill) => backfill::run(&context, &backfill).await,
         Command::Parked(parked) => parked::run(&context, parked.action).await,
+        Command::Gates(gates) => super::gates::run(&context, gates.action).await,
+        Command::Conflicts(conflicts) => conflicts::run(&context, conflicts.action).await,
         Command::Doctor => doctor::run(&context).await,
         Command::Demo(demo) => demo::run(context.output, &demo).await,
     }

@@ -2,6 +2,7 @@
 
 use super::Context;
 use crate::checked;
+use crate::policies::sentence;
 use crate::problem::{Exit, Outcome, Problem, did_you_mean};
 use crate::project::{Entity, Lock, Project};
 use crate::render::{Align, table};
@@ -9,7 +10,7 @@ use serde::Serialize;
 use std::fmt::Write as _;
 use syncline_core::{Column, SystemName};
 use syncline_mappings::Mapping;
-use syncline_resolve::{EntityRules, Fallback, Policy, Unit};
+use syncline_resolve::{EntityRules, Policy};
 
 /// A field that was asked for.
 #[derive(Debug)]
@@ -124,72 +125,6 @@ fn claims(rules: &EntityRules, index: usize, column: &Column, mappings: &[Mappin
     claims.collect()
 }
 
-/// How a unit is decided, in plain English.
-fn sentence(unit: &Unit) -> String {
-    let decided = policy_sentence(&unit.policy);
-    let null = match unit.null_is_value {
-        true => " NULL is a value like others.",
-        false => "",
-    };
-    format!("{decided}{null}")
-}
-
-fn policy_sentence(policy: &Policy) -> String {
-    match policy {
-        Policy::Prefer(list) => format!("The word of the first that has one: {}.", chain(list)),
-        Policy::Newest(fallback) => {
-            format!("What was said last; {}.", where_clocks_fail(fallback))
-        }
-        Policy::Oldest(fallback) => {
-            format!("What was said first and never taken back; {}.", where_clocks_fail(fallback))
-        }
-        Policy::Max => "The greatest value that a source says.".to_owned(),
-        Policy::Min => "The least value that a source says.".to_owned(),
-        Policy::Longest(list) => format!("The text with the most characters; {}.", ties(list)),
-        Policy::MostCommon(list) => format!("What most sources say; {}.", ties(list)),
-        Policy::Ordered(order) => {
-            format!("The value that is furthest in {}.", order.join(", "))
-        }
-        Policy::Union => "Every element that a source has.".to_owned(),
-        Policy::Intersection => "The elements that all sources have.".to_owned(),
-        Policy::Sum => "The sum of what the sources say.".to_owned(),
-        Policy::All => "What each source says, as a JSON object by source.".to_owned(),
-        Policy::Ask(Fallback::Ask) => "What all sources agree on; where they disagree, a person \
-             is asked and the last agreed value stays."
-            .to_owned(),
-        Policy::Ask(Fallback::Prefer(list)) => format!(
-            "What all sources agree on; where they disagree, a person is asked, and until then the \
-             word of the first that has one holds: {}.",
-            chain(list)
-        ),
-    }
-}
-
-fn where_clocks_fail(fallback: &Fallback) -> String {
-    match fallback {
-        Fallback::Ask => {
-            "where the clocks can't tell, a person is asked and the last agreed value \
-             stays"
-                .to_owned()
-        }
-        Fallback::Prefer(list) => format!(
-            "where the clocks can't tell, the word of the first that has one: {}",
-            chain(list)
-        ),
-    }
-}
-
-fn ties(list: &[SystemName]) -> String {
-    match list {
-        [] => "among equals, the greatest by value".to_owned(),
-        list => format!("among equals, that of the first: {}", chain(list)),
-    }
-}
-
-fn chain(list: &[SystemName]) -> String {
-    list.iter().map(SystemName::as_str).collect::<Vec<_>>().join(", then ")
-}
-
 fn to_text(report: &Report) -> String {
     let mut text = format!("{}\n", report.field);
     let mut line = |word: &str, said: &str| {
@@ -253,33 +188,5 @@ mod tests {
         insta::assert_snapshot!(crate::render::problems(&failure.problems));
         assert!(find(&project, "people.email").is_none());
         assert!(find(&project, "person/from_sis.sql").is_none());
-    }
-
-    fn told(policy: Policy) -> String {
-        policy_sentence(&policy)
-    }
-
-    #[test]
-    fn every_policy_is_a_sentence() {
-        let list = || vec![SystemName::new("hr"), SystemName::new("sis")];
-        let policies = [
-            Policy::Prefer(list()),
-            Policy::Newest(Fallback::Ask),
-            Policy::Newest(Fallback::Prefer(list())),
-            Policy::Oldest(Fallback::Ask),
-            Policy::Max,
-            Policy::Min,
-            Policy::Longest(Vec::new()),
-            Policy::Longest(list()),
-            Policy::MostCommon(list()),
-            Policy::Ordered(vec!["applicant".into(), "active".into(), "left".into()]),
-            Policy::Union,
-            Policy::Intersection,
-            Policy::Sum,
-            Policy::All,
-            Policy::Ask(Fallback::Ask),
-            Policy::Ask(Fallback::Prefer(list())),
-        ];
-        insta::assert_snapshot!(policies.map(told).join("\n"));
     }
 }

@@ -1,6 +1,8 @@
-//! `plan`: what a run would make and change, with the row counts of the live systems. Changes nothing.
+//! `plan`: what a run would make and change, with the row counts of the live systems, and what policies
+//! that were changed would change. Changes nothing.
 
 use super::Context;
+use super::plan_rules::{self, RulesPlan, rules_plan};
 use crate::checked;
 use crate::problem::{Exit, Failure, Outcome};
 use crate::project::{Lock, Project, System};
@@ -17,6 +19,7 @@ use syncline_mappings::Mapping;
 struct Report {
     mappings: Vec<MappingPlan>,
     systems: Vec<SystemPlan>,
+    rules: RulesPlan,
 }
 
 #[derive(Serialize)]
@@ -54,7 +57,9 @@ pub(crate) async fn run(context: &Context) -> Outcome<Exit> {
         writes: mapping.writes.to_string(),
         rows_there: counts.get(&mapping.writes).copied(),
     });
-    let report = Report { mappings: plans.collect(), systems: systems(&project, &mappings)? };
+    let rules = rules_plan(&project, &mappings).await;
+    let systems = systems(&project, &mappings)?;
+    let report = Report { mappings: plans.collect(), systems, rules };
     context.output.result(&report, to_text);
     Ok(Exit::Ok)
 }
@@ -143,5 +148,5 @@ fn to_text(report: &Report) -> String {
             );
         }
     }
-    text
+    text + &plan_rules::to_text(&report.rules)
 }

@@ -14,11 +14,28 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What the process that works in this state directory answers.
 pub(crate) async fn ask(state: &Path, path: &str, accept: &str) -> Outcome<String> {
+    ask_for(state, &format!("GET {path} HTTP/1.1\r\nAccept: {accept}\r\n"), "", ANSWER_TIMEOUT)
+        .await
+}
+
+/// What it answers to JSON that it is sent, within so long.
+pub(crate) async fn ask_with(
+    state: &Path,
+    path: &str,
+    json: &str,
+    longest: Duration,
+) -> Outcome<String> {
+    let head = format!("POST {path} HTTP/1.1\r\nContent-Type: application/json\r\n");
+    ask_for(state, &head, json, longest).await
+}
+
+/// `head` is the request line and headers of its own, each with its end of line.
+async fn ask_for(state: &Path, head: &str, body: &str, longest: Duration) -> Outcome<String> {
     let Ok(address) = std::fs::read_to_string(state.join(ADDRESS_FILE)) else {
         return Err(nobody_runs(None));
     };
     let address = address.trim();
-    timeout(ANSWER_TIMEOUT, get(address, path, accept))
+    timeout(longest, send(address, head, body))
         .await
         .map_err(|_| nobody_runs(Some(format!("{address} does not answer in time"))))?
         .map_err(|error| nobody_runs(Some(format!("{address}: {error}"))))
@@ -31,10 +48,11 @@ fn nobody_runs(detail: Option<String>) -> Failure {
 }
 
 /// The body that a small server on this machine answers with.
-async fn get(address: &str, path: &str, accept: &str) -> Result<String> {
+async fn send(address: &str, head: &str, body: &str) -> Result<String> {
     let mut stream = TcpStream::connect(address).await?;
     let request = format!(
-        "GET {path} HTTP/1.1\r\nHost: {address}\r\nAccept: {accept}\r\nConnection: close\r\n\r\n"
+        "{head}Host: {address}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
     );
     stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
@@ -42,6 +60,9 @@ async fn get(address: &str, path: &str, accept: &str) -> Result<String> {
     let answer = String::from_utf8_lossy(&answer);
     match answer.split_once("\r\n\r\n") {
         Some((head, body)) if head.starts_with("HTTP/1.1 200") => Ok(body.to_owned()),
-        _ => Err(Error::other(format!("no good answer for {path}"))),
+        _ => Err(Error::other(format!(
+            "no good answer to {}",
+            head.lines().next().unwrap_or_default()
+        ))),
     }
 }

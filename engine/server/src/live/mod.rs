@@ -4,12 +4,14 @@ mod ask;
 mod asked;
 mod caught_up;
 mod observe;
+mod query;
 mod report;
 mod serve;
 mod set_aside;
 #[cfg(test)]
 mod tests;
 mod text;
+mod why;
 
 pub(crate) use ask::ask;
 pub(crate) use asked::{Asked, leave, take_up, watch as watch_asked};
@@ -19,3 +21,4 @@ pub(crate) use report::Report;
 pub(crate) use serve::{ADDRESS_FILE, Served, serve};
 pub(crate) use set_aside::{SetAside, before_entities};
 pub(crate) use text::{to_text, trouble};
+pub(crate) use why::{ask_foretold, ask_why};

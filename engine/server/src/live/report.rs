@@ -1,6 +1,7 @@
 //! What `/status` says, and the terminal shows.
 
 use super::text::trouble;
+use crate::decisions::is_decisions;
 use crate::problem::{Exit, Failure};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -97,8 +98,10 @@ impl Report {
         let is_done = |lane: &LaneStatus| {
             is_stopped(&lane.state) || (lane.state == LoopState::Running && lane.next >= lane.end)
         };
-        !self.captures.is_empty()
-            && self.captures.values().all(|capture| is_stopped(&capture.status.state))
+        // What people decide may go on coming for ever.
+        let mut systems = self.captures.iter().filter(|(name, _)| !is_decisions(name)).peekable();
+        systems.peek().is_some()
+            && systems.all(|(_, capture)| is_stopped(&capture.status.state))
             && self.lanes.values().all(is_done)
     }
 

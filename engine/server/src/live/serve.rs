@@ -1,15 +1,17 @@
-//! `/metrics`, `/status`, `/health` and `/parked`, on loopback unless the project says otherwise.
+//! `/metrics`, `/status`, `/health`, `/parked`, `/why` and `/plan`, on loopback unless the project says otherwise.
 
 use super::observe::Watching;
 use super::set_aside::before_entities;
 use super::text::to_text;
+use super::why::{plan_page, why_page};
 use crate::clock::SystemClock;
 use crate::metrics;
 use crate::problem::{Exit, Failure, Outcome, Problem};
+use crate::weighing::Weighing;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Router, serve as serve_connections};
 use serde_json::json;
 use std::net::SocketAddr;
@@ -32,6 +34,8 @@ pub(crate) struct Served {
     pub(crate) checkpoints: Arc<dyn Checkpoints>,
     /// The readers of resolves.
     pub(crate) resolves: Vec<ReaderName>,
+    /// The claims of all entities.
+    pub(crate) weighing: Weighing,
 }
 
 /// Serves until the process ends; returns the address.
@@ -49,8 +53,11 @@ pub(crate) async fn serve(listen: SocketAddr, served: Served) -> Outcome<SocketA
         .route("/status", get(status_page))
         .route("/health", get(health_page))
         .route("/parked", get(parked_page))
+        .route("/why", get(why_page))
+        .route("/plan", post(plan_page))
         .with_state(served);
     tokio::spawn(async move {
+        let router = router.into_make_service_with_connect_info::<SocketAddr>();
         if let Err(error) = serve_connections(listener, router).await {
             tracing::warn!("HTTP ended: {error}");
         }

@@ -17,13 +17,18 @@ use tokio::time::timeout;
 const SOON: Duration = Duration::from_secs(10);
 
 fn empty_pipeline(log: &Arc<EmbeddedLog>) -> Pipeline {
+    let store = Arc::new(crate::decisions::Store::new(std::path::Path::new("")));
     let plan = Plan {
         sources: Vec::new(),
         sinks: Vec::new(),
         entities: Vec::new(),
         transforms: Vec::new(),
         references: Vec::new(),
-        conflicts: Arc::new(crate::conflicts::Book::new(std::path::Path::new(""))),
+        conflicts: Arc::new(crate::conflicts::Book::new(
+            store.clone(),
+            crate::policies::Policies::of(&[]),
+        )),
+        gates: Arc::new(crate::gates::Gatekeeper::new(store)),
         meanings: BTreeMap::new(),
     };
     Pipeline::new(log.clone(), log.clone(), Arc::new(SystemClock), Settings::default(), plan)
@@ -40,6 +45,7 @@ async fn status_metrics_and_health_are_served_where_the_address_file_says() {
         watching: Observer::new("university", registry.clone(), Vec::new()).spawn(),
         registry,
         checkpoints: log,
+        weighing: crate::weighing::Weighing::default(),
         resolves: vec![ReaderName::resolve("person", &Topic::changes(&SystemName::new("sis")))],
     };
     let listen = "127.0.0.1:0".parse().expect("an address");

@@ -68,6 +68,7 @@ impl Entity {
             problems.extend(claimed.in_part());
             problems.extend(claimed.left_out());
             problems.extend(claimed.undecided());
+            problems.extend(claimed.counts_itself());
             if known == Known::All {
                 problems.extend(claimed.preferred_without_a_word());
                 problems.extend(claimed.unclaimed());
@@ -212,6 +213,29 @@ impl<'e> Claimed<'e> {
             list.join(", ")
         ));
         Some(wrong)
+    }
+
+    /// A system that would count what was written to it.
+    fn counts_itself(&self) -> Vec<Problem> {
+        let what = match self.declared.unit.policy {
+            Policy::Sum => "the sum",
+            Policy::All => "all claims",
+            _ => return Vec::new(),
+        };
+        let is_returned = |mapping: &&&ClaimingMapping| {
+            let returned = mapping.returned.as_deref().unwrap_or_default();
+            self.declared.unit.columns.iter().any(|column| returned.contains(column))
+        };
+        let wrong = self.by.iter().filter(is_returned).map(|mapping| {
+            let ClaimingMapping { name, system, .. } = mapping;
+            Problem::new(format!("{} is {what}, and {system} is written what it counts", self.name))
+                .at(self.declared.place.clone())
+                .detail(format!(
+                    "{name} reads it from where it is written to: it would grow for ever"
+                ))
+                .hint("write it to another column, or read it from another one".to_owned())
+        });
+        wrong.collect()
     }
 
     /// Who writes it, in words.

@@ -3,6 +3,7 @@
 use super::decision::{Decision, KEYS};
 use super::document::Section;
 use super::types::{entity_type, normal};
+use crate::policies::EXISTENCE;
 use crate::problem::{Problem, did_you_mean};
 use syncline_core::Column;
 
@@ -62,6 +63,7 @@ impl<'d> Draft<'d> {
         let sensitive = section.or("sensitive", false);
         let decision = Decision::read(&section);
         section.finish();
+        refuse_existence(name, &section);
         let native_type = normal(&native_type?);
         let Some(data_type) = entity_type(&native_type) else {
             section.report("type", unknown_type(&native_type));
@@ -86,6 +88,16 @@ impl<'d> Draft<'d> {
         for key in KEYS.into_iter().filter(|key| self.section.has(key)) {
             self.section.report(key, wrong(key));
         }
+    }
+}
+
+/// Refuses the name that whether the entity exists has among its fields.
+pub(super) fn refuse_existence(name: &str, section: &Section<'_>) {
+    if name == EXISTENCE {
+        let wrong = Problem::new(format!("{name:?} is no name for a field or group"))
+            .detail("conflicts on whether the entity exists are called so")
+            .hint("give it another name".to_owned());
+        section.report_here(wrong);
     }
 }
 

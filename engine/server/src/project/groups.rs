@@ -2,7 +2,7 @@
 
 use super::decision::Decision;
 use super::document::Section;
-use super::fields::Fields;
+use super::fields::{Fields, refuse_existence};
 use super::settings::is_name;
 use crate::problem::{Place, Problem};
 use std::collections::BTreeMap;
@@ -38,6 +38,7 @@ fn read_one<'d>(
     taken: &mut BTreeMap<String, &'d str>,
 ) -> Group {
     check_name(name, section, fields);
+    refuse_existence(name, section);
     let members: Vec<String> = section.required("fields").unwrap_or_default();
     let _documentation: Option<String> = section.optional("doc");
     let decision = Decision::read(section);

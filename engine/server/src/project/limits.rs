@@ -1,8 +1,10 @@
-//! `[log]` and `[runtime]`: every queue, batch, retry and wait as a setting. What is not said keeps
+//! `[log]`, `[runtime]`, `[gates]` and `[decisions]`: every queue, batch, retry and wait as a setting. What
+//! is not said keeps
 //! its default; `docs/operations.md` has them all.
 
 use super::document::{Section, Value};
 use super::values::ByteSize;
+use crate::decisions;
 use crate::problem::Problem;
 
 /// Reads `[log]`.
@@ -39,6 +41,28 @@ pub(super) fn runtime_settings(section: Option<&Section<'_>>) -> syncline_runtim
     set(&mut settings.parked_max, section.optional("parked_max"));
     set(&mut settings.trim_interval, positive(section, "trim_interval"));
     set(&mut settings.drain_timeout, section.optional("drain_timeout"));
+    section.finish();
+    settings
+}
+
+/// Reads `[gates]`.
+pub(super) fn gate_settings(section: Option<&Section<'_>>) -> syncline_runtime::GateSettings {
+    let mut settings = syncline_runtime::GateSettings::default();
+    let Some(section) = section else { return settings };
+    set(&mut settings.deletes_percent, section.optional("deletes_percent"));
+    set(&mut settings.changes_percent, section.optional("changes_percent"));
+    set(&mut settings.rows_min, section.optional("rows_min"));
+    set(&mut settings.poll, positive(section, "poll"));
+    section.finish();
+    settings
+}
+
+/// Reads `[decisions]`.
+pub(super) fn decisions_settings(section: Option<&Section<'_>>) -> decisions::Settings {
+    let mut settings = decisions::Settings::default();
+    let Some(section) = section else { return settings };
+    set(&mut settings.poll, positive(section, "poll"));
+    set(&mut settings.rows_max, positive(section, "rows_max"));
     section.finish();
     settings
 }

@@ -28,3 +28,4 @@ pub(crate) use lock::{FILE as LOCK_FILE, Lock};
 pub(crate) use open::Project;
 pub(crate) use settings::{FILE as SETTINGS_FILE, is_name};
 pub(crate) use systems::System;
+pub(crate) use values::parse_duration;

@@ -8,7 +8,7 @@ use super::settings::{self, Settings};
 use super::systems::{Postgres, System};
 use super::values::Surroundings;
 use crate::problem::{Exit, Failure, Outcome, Problem, did_you_mean};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use syncline_core::{SystemName, TableSchema};
@@ -154,9 +154,24 @@ impl Project {
         self.entities.iter().find(|entity| entity.name() == name)
     }
 
+    /// All entities.
+    pub(crate) fn entities(&self) -> impl Iterator<Item = &Entity> {
+        self.entities.iter()
+    }
+
     /// The entities' fields and keys.
     pub(crate) fn entity_schemas(&self) -> impl Iterator<Item = Arc<TableSchema>> {
         self.entities.iter().map(|entity| entity.schema.clone())
+    }
+
+    /// The fields of each entity whose values are shown only to those who may see them.
+    pub(crate) fn sensitive_fields(&self) -> BTreeMap<String, BTreeSet<String>> {
+        let of_entity = |entity: &Entity| {
+            let fields = entity.schema.columns().iter().zip(&entity.fields);
+            let sensitive = fields.filter(|(_, field)| field.sensitive);
+            (entity.name(), sensitive.map(|(column, _)| column.name.clone()).collect())
+        };
+        self.entities.iter().map(of_entity).collect()
     }
 
     /// The mappings as `check` takes them.

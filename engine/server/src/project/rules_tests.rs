@@ -441,6 +441,19 @@ fn a_disagreement_that_nothing_decides_is_told() {
 }
 
 #[test]
+fn a_system_that_would_count_what_is_written_to_it_is_told() {
+    let back =
+        ("to_hr", "INSERT INTO hr.public.people (id, email) SELECT person_id, email FROM person");
+    let all = format!("{EMAIL}policy = \"all\"\n");
+    insta::assert_snapshot!(Scene::new(&all, &[SIS, HR, back]).told());
+    let newest = format!("{EMAIL}policy = \"newest\"\nprefer = [\"hr\", \"sis\"]\n");
+    let scene = Scene::new(&newest, &[SIS, HR, back]);
+    assert_eq!(scene.told(), "", "two ways");
+    let returned: Vec<_> = scene.rules().mappings.into_iter().map(|it| it.returned).collect();
+    assert_eq!(returned, [Some(vec![1]), None], "of hr its address, and sis is not written");
+}
+
+#[test]
 fn the_rules_name_the_mappings_and_the_clocks_of_their_systems() {
     let fields = format!("{EMAIL}prefer = [\"hr\", \"sis\"]\n\n{ADDRESS}");
     let rules = Scene::new(&fields, &[SIS, HR, CRM_ADDRESS]).rules();

@@ -1,8 +1,9 @@
 //! `syncline.toml`: what the project is called, where its state rests, and its systems.
 
 use super::document::{Document, Section, Value, Wrong};
-use super::limits::{log_settings, runtime_settings};
+use super::limits::{decisions_settings, gate_settings, log_settings, runtime_settings};
 use super::systems::System;
+use crate::decisions;
 use crate::problem::{Place, Problem};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -31,6 +32,8 @@ pub(crate) struct Settings {
     pub(crate) runtime: syncline_runtime::Settings,
     /// The systems by name.
     pub(crate) systems: BTreeMap<SystemName, System>,
+    /// How decisions are looked for.
+    pub(crate) decisions: decisions::Settings,
     /// By how much a system's clock may be wrong, where that is said.
     pub(crate) clock_uncertainty: BTreeMap<SystemName, Duration>,
 }
@@ -61,7 +64,9 @@ impl Settings {
             address
         });
         let log = log_settings(root.section("log").as_ref());
-        let runtime = runtime_settings(root.section("runtime").as_ref());
+        let mut runtime = runtime_settings(root.section("runtime").as_ref());
+        runtime.gates = gate_settings(root.section("gates").as_ref());
+        let decisions = decisions_settings(root.section("decisions").as_ref());
         let systems = root.required_section("systems").map(|section| read_systems(&section));
         let (name, time_zone) = project?;
         let (systems, clock_uncertainty) = systems?;
@@ -73,6 +78,7 @@ impl Settings {
             log,
             runtime,
             systems,
+            decisions,
             clock_uncertainty,
         })
     }
@@ -96,6 +102,12 @@ fn read_systems(
         if !is_name(name) {
             let wrong = Problem::new(format!("{name:?} can't be a system's name"))
                 .detail("a name has lowercase letters, digits and _, and begins with a letter");
+            section.report_here(wrong);
+        }
+        if decisions::is_decisions(name) {
+            let wrong = Problem::new(format!("a system can't be named {name:?}"))
+                .detail("what people decide comes from there")
+                .hint("give it another name, here and in the mappings".to_owned());
             section.report_here(wrong);
         }
         uncertainty.extend(section.optional("clock_uncertainty").map(|by| (system.clone(), by)));

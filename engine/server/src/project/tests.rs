@@ -360,3 +360,13 @@ fn a_document_reads_on_after_a_mistake() {
     });
     assert_eq!(document.finish(read).expect_err("a is wrong").len(), 1);
 }
+
+#[test]
+fn names_that_decisions_need_are_refused() {
+    let settings = "[project]\nname = \"x\"\n\n[systems.decisions]\nconnector = \"discard\"\n";
+    let mut told = Settings::parse(settings).expect_err("the name is taken");
+    let entity = "[entity]\nname = \"person\"\nkey = [\"id\"]\n\n[fields.id]\ntype = \"text\"\n\n\
+                  [fields.existence]\ntype = \"text\"\n";
+    told.extend(Entity::parse("person/entity.toml", entity).expect_err("the name is taken"));
+    insta::assert_snapshot!(render::problems(&told));
+}

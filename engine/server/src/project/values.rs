@@ -251,7 +251,8 @@ pub(crate) fn one_of(value: &DeValue<'_>, words: &[&'static str]) -> Result<&'st
     })
 }
 
-fn parse_duration(text: &str) -> Option<Duration> {
+/// A duration such as `250ms` or `3d`.
+pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
     let (number, unit) = split_unit(text)?;
     let millis = match unit {
         "ms" => 1,
