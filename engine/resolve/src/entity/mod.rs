@@ -1,5 +1,7 @@
 //! An entity: batches of claims in, golden rows and conflicts out.
 
+#[cfg(test)]
+mod both_ways;
 mod collect;
 mod compare;
 mod conflict;
