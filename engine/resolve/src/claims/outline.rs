@@ -62,7 +62,7 @@ pub(super) struct Part {
 }
 
 impl Part {
-    pub(super) fn of<'l, T>(self, list: &'l [T]) -> &'l [T] {
+    pub(super) fn of<T>(self, list: &[T]) -> &[T] {
         list.get(self.from as usize..self.until as usize).unwrap_or_default()
     }
 

@@ -13,8 +13,8 @@ use crate::{Existence, Policy};
 use std::ops::Range;
 use syncline_core::SystemName;
 
-/// Rules, made ready for outlines.
-#[derive(Debug)]
+/// Rules, made ready for outlines; without any, nobody is known.
+#[derive(Debug, Default)]
 pub(crate) struct Plan {
     /// By mapping number.
     mappings: Vec<Option<Counted>>,
