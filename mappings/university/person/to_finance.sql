@@ -14,6 +14,4 @@ SELECT
     END,
     balance,
     admitted_at
-FROM person
--- Whom nobody gave a name or a country, has no account.
-WHERE given_name IS NOT NULL AND country IS NOT NULL AND admitted_at IS NOT NULL;
+FROM person;
