@@ -14,7 +14,6 @@ pub use binaries::Binaries;
 pub use cluster::{Access, Cluster, ClusterOptions, Durability};
 pub use program::{Program, Running, processor_time};
 pub use university::{
-    Beside, Difference, Disagreement, Expectation, Said, Size, System, TableReport, Traffic,
-    TrafficOptions, TrafficReport, Truth, University, VerifyReport, expectations, verify,
-    verify_table,
+    Difference, Expectation, Size, System, TableReport, Traffic, TrafficOptions, TrafficReport,
+    University, VerifyReport, expectations, verify, verify_table,
 };

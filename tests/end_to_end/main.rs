@@ -14,5 +14,4 @@ mod tables;
 mod tour;
 mod trial;
 mod types;
-mod university;
 mod why;

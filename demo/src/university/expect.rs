@@ -2,7 +2,6 @@
 //! the source: an answer that owes nothing to the engine.
 
 use super::System;
-use super::beside::{ASSIGNMENTS, Beside, PEOPLE};
 
 /// What one mapping's target table must hold.
 #[derive(Debug, Clone, Copy)]
@@ -11,8 +10,6 @@ pub struct Expectation {
     pub mapping: &'static str,
     /// Where `sql` is run.
     pub source: System,
-    /// What has to be brought there before.
-    pub beside: Option<&'static Beside>,
     /// Where the table is.
     pub target: System,
     /// The table.
@@ -28,13 +25,12 @@ pub struct Expectation {
 /// All target tables of `mappings/university`, parents before children.
 #[must_use]
 pub fn expectations() -> &'static [Expectation] {
-    &[DEPARTMENTS, COST_CENTRES, COURSES, USERS, ACCOUNTS, STAFF, TEACHERS, ENROLMENTS, LEDGER]
+    &[DEPARTMENTS, COST_CENTRES, COURSES, USERS, ACCOUNTS, STAFF, ENROLMENTS, LEDGER]
 }
 
 const DEPARTMENTS: Expectation = Expectation {
     mapping: "department/to_lms.sql",
     source: System::Hr,
-    beside: None,
     target: System::Lms,
     table: "public.departments",
     key: &["code"],
@@ -46,7 +42,6 @@ const DEPARTMENTS: Expectation = Expectation {
 const COST_CENTRES: Expectation = Expectation {
     mapping: "department/to_finance.sql",
     source: System::Hr,
-    beside: None,
     target: System::Finance,
     table: "public.cost_centres",
     key: &["code"],
@@ -59,7 +54,6 @@ const COST_CENTRES: Expectation = Expectation {
 const COURSES: Expectation = Expectation {
     mapping: "course/to_lms.sql",
     source: System::Sis,
-    beside: None,
     target: System::Lms,
     table: "public.courses",
     key: &["course_id"],
@@ -89,7 +83,6 @@ const COURSES: Expectation = Expectation {
 const USERS: Expectation = Expectation {
     mapping: "person/to_lms.sql",
     source: System::Sis,
-    beside: Some(&PEOPLE),
     target: System::Lms,
     table: "public.users",
     key: &["user_id"],
@@ -97,18 +90,12 @@ const USERS: Expectation = Expectation {
         "user_id",
         "display_name",
         "sort_name",
-        "preferred_name",
         "email",
-        "emails",
-        "phone",
         "birth_year",
         "country",
         "time_zone",
         "languages",
         "address",
-        "street",
-        "postcode",
-        "city",
         "active",
         "workload",
         "joined_at",
@@ -119,20 +106,18 @@ const USERS: Expectation = Expectation {
                  trim(coalesce(preferred_name, given_name) || ' ' || coalesce(family_name, ''))
                      AS display_name,
                  coalesce(family_name || ', ', '') || given_name AS sort_name,
-                 preferred_name, email, emails, phone,
+                 lower(trim(email)) AS email,
                  extract(year FROM birth_date)::integer AS birth_year,
                  country, time_zone, languages, address,
-                 post[1] AS street, post[2] AS postcode, post[3] AS city,
                  status IN ('active', 'on leave') AS active,
                  (credits * 30)::integer AS workload,
                  admitted_at AS joined_at, last_seen::timestamptz AS last_seen, photo_digest
-          FROM agreed",
+          FROM students WHERE status <> 'applicant'",
 };
 
 const ACCOUNTS: Expectation = Expectation {
     mapping: "person/to_finance.sql",
     source: System::Sis,
-    beside: Some(&PEOPLE),
     target: System::Finance,
     table: "public.accounts",
     key: &["account_no"],
@@ -143,23 +128,21 @@ const ACCOUNTS: Expectation = Expectation {
         "email",
         "country",
         "credit_limit",
-        "balance",
         "opened_at",
     ],
     sql: "SELECT 'A-' || student_no AS account_no, student_no AS person_id,
                  trim(coalesce(preferred_name, given_name) || ' ' || coalesce(family_name, ''))
                      AS holder,
-                 email, country,
+                 lower(trim(email)) AS email, country,
                  (CASE WHEN status = 'active' THEN 500.00 WHEN status = 'on leave' THEN 50.00
                        ELSE 0.00 END)::numeric(12,2) AS credit_limit,
-                 balance::numeric(12,2) AS balance, admitted_at AS opened_at
-          FROM agreed",
+                 admitted_at AS opened_at
+          FROM students WHERE status <> 'applicant'",
 };
 
 const STAFF: Expectation = Expectation {
     mapping: "staff/hr_to_lms.sql",
     source: System::Hr,
-    beside: None,
     target: System::Lms,
     table: "public.staff",
     key: &["employee_no"],
@@ -179,24 +162,9 @@ const STAFF: Expectation = Expectation {
           FROM employees WHERE active",
 };
 
-const TEACHERS: Expectation = Expectation {
-    mapping: "teaching/to_lms.sql",
-    source: System::Sis,
-    beside: Some(&ASSIGNMENTS),
-    target: System::Lms,
-    table: "public.teachers",
-    key: &["course_id", "employee_no"],
-    columns: &["course_id", "employee_no", "is_assistant", "hours"],
-    // Who is struck out by one of them only, teaches until a person has decided.
-    sql: "SELECT course_id, employee_no, coalesce(role = 'assistant', false) AS is_assistant,
-                 greatest(lecturers.hours, assigned.hours) AS hours
-          FROM lecturers FULL JOIN assigned USING (course_id, employee_no)",
-};
-
 const ENROLMENTS: Expectation = Expectation {
     mapping: "enrolment/sis_to_lms.sql",
     source: System::Sis,
-    beside: None,
     target: System::Lms,
     table: "public.enrolments",
     key: &["user_id", "course_id"],
@@ -209,7 +177,6 @@ const ENROLMENTS: Expectation = Expectation {
 const LEDGER: Expectation = Expectation {
     mapping: "payment/sis_to_finance.sql",
     source: System::Sis,
-    beside: None,
     target: System::Finance,
     table: "public.ledger",
     key: &["payment_id"],

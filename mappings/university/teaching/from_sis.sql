@@ -1,3 +1,0 @@
-INSERT INTO teaching (course_id, employee_no, role, hours)
-SELECT course_id, employee_no, role, hours
-FROM sis.public.lecturers;
