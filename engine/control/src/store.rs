@@ -80,6 +80,8 @@ impl Control {
         let options = database.options(address, "ro")?;
         let reading = pool(database, Purpose::Reading, &options).await?;
         match migrate::version(&mut *reading.acquire().await?).await {
+            // Another process is making it.
+            Ok(0) => return Ok(None),
             Ok(version) => migrate::expect_current(version)?,
             Err(error) if is_missing_table(&error) => return Ok(None),
             Err(error) => return Err(error.into()),

@@ -11,8 +11,8 @@ use super::golden::Given;
 use super::incoming::Incoming;
 use super::keep::Entity;
 use super::merge::{MergedKey, Merging};
-use crate::claims::{Outline, Side, encode_new};
-use crate::policy::{Compiled, Plain, Plan, Spokens};
+use crate::claims::{Outline, OutlineOrigin, Side, encode_new};
+use crate::policy::{Compiled, Plain, Plan, Registry, Spokens};
 use syncline_core::{ChangeBatch, Op, Result};
 
 /// What is the same for all keys of a batch, and room for one of them.
@@ -135,6 +135,10 @@ impl Entity {
         key: &[usize],
     ) -> Option<Given<'m>> {
         let schema = &self.rules.rules.schema;
+        // Where something is absent, what its slot holds is not told.
+        if batch.presence().rows().is_some() {
+            return None;
+        }
         let alone = self.plan.alone(incoming.mapping(), schema.columns().len())?;
         let array = |place: usize| batch.columns().column(place).clone();
         let mut columns = vec![None; alone.len()];
@@ -201,7 +205,10 @@ impl Entity {
     ) -> Result<bool> {
         let incoming = merging.incoming;
         let is_read = match of.before {
-            Some(before) => plain.outline.read(before),
+            Some(before) => {
+                let is_decided = |it: &OutlineOrigin<'_>| it.mapping == Registry::DECISIONS;
+                plain.outline.read(before) && !plain.outline.origins().iter().any(is_decided)
+            }
             None => {
                 plain.outline.clear();
                 true
