@@ -127,7 +127,8 @@ async fn held(scene: &Scene) -> Result<Vec<String>> {
     let mut held = Vec::new();
     for (table, [code, name, email, phone]) in TABLES {
         let mut parts = table.split('.');
-        let (system, bare) = (parts.next().unwrap_or_default(), parts.next_back().unwrap_or_default());
+        let (system, bare) =
+            (parts.next().unwrap_or_default(), parts.next_back().unwrap_or_default());
         let question = format!(
             "SELECT string_agg(concat_ws('|', {code}, {name}, coalesce(upper({email}), '-'),
                  coalesce({phone}, '-')), E'\n' ORDER BY {code}) FROM {bare}"

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hasher;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use syncline_core::{Cursor, Result};
 
 /// Keeps rows of bytes by key.
@@ -54,6 +55,47 @@ pub trait Rows: Send {
         bytes_max: usize,
         rows: &mut Scanned,
     ) -> Result<Option<Cursor>>;
+}
+
+/// Rows that several share.
+impl<R: Rows> Rows for Arc<Mutex<R>> {
+    fn read(&mut self, keys: &[&[u8]], rows: &mut RowBuffer) -> Result<()> {
+        lock(self).read(keys, rows)
+    }
+
+    fn write(&mut self, key: &[u8], row: &[u8]) -> Result<()> {
+        lock(self).write(key, row)
+    }
+
+    fn remove(&mut self, key: &[u8]) -> Result<()> {
+        lock(self).remove(key)
+    }
+
+    fn commit(&mut self, note: &[u8]) -> Result<()> {
+        lock(self).commit(note)
+    }
+
+    fn rollback(&mut self) -> Result<()> {
+        lock(self).rollback()
+    }
+
+    fn note(&self) -> Vec<u8> {
+        lock(self).note()
+    }
+
+    fn scan(
+        &mut self,
+        from: Cursor,
+        bytes_max: usize,
+        rows: &mut Scanned,
+    ) -> Result<Option<Cursor>> {
+        lock(self).scan(from, bytes_max, rows)
+    }
+}
+
+/// Rows that a panic left half-written are rolled back by whoever goes on with them.
+fn lock<R>(rows: &Mutex<R>) -> MutexGuard<'_, R> {
+    rows.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Rows that were read by key: one slot a key, in their order.

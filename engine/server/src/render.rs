@@ -12,6 +12,7 @@
 
 use crate::problem::{Place, Problem, Severity};
 use std::fmt::Write as _;
+use syncline_resolve::utc;
 
 /// Problems as a person reads them, an empty line between two.
 pub(crate) fn problems(problems: &[Problem]) -> String {
@@ -117,24 +118,7 @@ pub(crate) fn count(number: u64) -> String {
 
 /// A time in µs since 1970, in UTC: `2026-11-25 13:45:00.5 UTC`.
 pub(crate) fn moment(micros: i64) -> String {
-    let (days, of_day) = (micros.div_euclid(86_400_000_000), micros.rem_euclid(86_400_000_000));
-    // https://howardhinnant.github.io/date_algorithms.html#civil_from_days
-    let shifted = days + 719_468;
-    let (era, of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    let (seconds, fraction) = (of_day / 1_000_000, of_day % 1_000_000);
-    let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
-    let fraction = format!(".{fraction:06}");
-    let fraction = fraction.trim_end_matches('0').trim_end_matches('.');
-    format!(
-        "{year:04}-{month:02}-{day:02} {hours:02}:{minutes:02}:{:02}{fraction} UTC",
-        seconds % 60
-    )
+    utc(micros).replace('T', " ").replace('Z', " UTC")
 }
 
 /// A size in the largest unit that leaves a whole digit: `64 MiB`.

@@ -55,6 +55,10 @@ pub(crate) async fn a_reader_finds_no_store_before_there_is_one(
     reader.close().await;
     let reader = Control::open_read_only(&place.address).await?.expect("nobody else has it open");
     assert_eq!(only(&reader).await?.evidence, "e1");
+    reader.close().await;
+    // Between its first table and the others.
+    place.meddle("UPDATE control_version SET version = 0").await?;
+    assert!(Control::open_read_only(&place.address).await?.is_none(), "it is being made");
     Ok(())
 }
 

@@ -6,52 +6,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use syncline_core::{
     ChangeBatch, Claims as _, Column, ConflictChange, Cursor, LogId, Offset, Op, Position,
-    Presence, Resolved, Result, Stable, SystemName, TableName, TableSchema, Topic, Transaction,
+    Presence, Resolved, Stable, SystemName, TableName, TableSchema, Topic, Transaction,
     TransactionRun,
 };
 use syncline_resolve::{
     ClaimingMapping, Entity, EntityRules, Existence, MemoryRows, Policy, RecordKeys, RowBuffer,
-    Rows, Scanned, Unit,
+    Rows, Unit,
 };
-
-/// Rows that outlive the entity that is open on them.
-#[derive(Clone)]
-struct Shared(Arc<Mutex<MemoryRows>>);
-
-impl Rows for Shared {
-    fn read(&mut self, keys: &[&[u8]], rows: &mut RowBuffer) -> Result<()> {
-        self.0.lock().unwrap().read(keys, rows)
-    }
-
-    fn write(&mut self, key: &[u8], row: &[u8]) -> Result<()> {
-        self.0.lock().unwrap().write(key, row)
-    }
-
-    fn remove(&mut self, key: &[u8]) -> Result<()> {
-        self.0.lock().unwrap().remove(key)
-    }
-
-    fn commit(&mut self, note: &[u8]) -> Result<()> {
-        self.0.lock().unwrap().commit(note)
-    }
-
-    fn rollback(&mut self) -> Result<()> {
-        self.0.lock().unwrap().rollback()
-    }
-
-    fn note(&self) -> Vec<u8> {
-        self.0.lock().unwrap().note()
-    }
-
-    fn scan(
-        &mut self,
-        from: Cursor,
-        bytes_max: usize,
-        rows: &mut Scanned,
-    ) -> Result<Option<Cursor>> {
-        self.0.lock().unwrap().scan(from, bytes_max, rows)
-    }
-}
 
 fn column(name: &str, data_type: DataType) -> Column {
     Column {
@@ -122,11 +83,11 @@ fn with<T>(
     rules: &EntityRules,
     work: impl FnOnce(&mut Entity) -> T,
 ) -> (MemoryRows, T) {
-    let shared = Shared(Arc::new(Mutex::new(rows.clone())));
+    let shared = Arc::new(Mutex::new(rows.clone()));
     let mut entity = Entity::open(Box::new(shared.clone()), rules.clone(), 7).unwrap();
     let done = work(&mut entity);
     drop(entity);
-    let rows = shared.0.lock().unwrap().clone();
+    let rows = shared.lock().unwrap().clone();
     (rows, done)
 }
 

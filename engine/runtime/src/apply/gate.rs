@@ -133,16 +133,16 @@ pub(super) struct Exceeded {
 }
 
 impl Gate {
-    /// Whether it may be written now. Where not, nothing may be open at the target meanwhile.
-    pub(super) async fn lets(
+    /// What waits for a person, where something is too much and nobody let it pass yet. Nothing may be open
+    /// at the target meanwhile.
+    pub(super) async fn shut(
         &mut self,
         lane: &Lane,
-        exceeded: Exceeded,
+        exceeded: Option<Exceeded>,
         from: Offset,
     ) -> Result<Option<MassChange>> {
-        if self.open_until.is_some_and(|until| from < until) {
-            return Ok(None);
-        }
+        let is_open = self.open_until.is_some_and(|until| from < until);
+        let Some(exceeded) = exceeded.filter(|_| !is_open) else { return Ok(None) };
         let Exceeded { transform, kind, rows, of, keys } = exceeded;
         let until = lane.log.tail(&lane.topic).await?.next;
         let change = MassChange {

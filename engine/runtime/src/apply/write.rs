@@ -203,14 +203,11 @@ impl<'a> Writing<'a> {
 
     /// Where too much would change at once, waits for a person, with nothing open at the target.
     async fn pass(&mut self, exceeded: Option<Exceeded>) -> Result<()> {
-        let Some(exceeded) = exceeded else { return Ok(()) };
-        match self.gate.lets(self.lane, exceeded, self.next).await? {
-            None => Ok(()),
-            Some(change) => {
-                self.rollback().await?;
-                gate::wait(self.lane, &change, &mut self.shutdown).await
-            }
-        }
+        let Some(change) = self.gate.shut(self.lane, exceeded, self.next).await? else {
+            return Ok(());
+        };
+        self.rollback().await?;
+        gate::wait(self.lane, &change, &mut self.shutdown).await
     }
 
     fn transform(&self, mapping: usize) -> &'a Arc<dyn Transform> {

@@ -3,47 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use syncline_core::{
-    ConflictBook, ConflictChange, Cursor, Result, SystemName, TableName, TableSchema, Transform,
+    ConflictBook, ConflictChange, Result, SystemName, TableName, TableSchema, Transform,
 };
 use syncline_resolve::{
-    ClaimingMapping, Entity, EntityRules, Existence, Fallback, MemoryRows, Policy, RowBuffer, Rows,
-    Scanned, Unit,
+    ClaimingMapping, Entity, EntityRules, Existence, Fallback, MemoryRows, Policy, Unit,
 };
 use syncline_runtime::EntityPlan;
 
 /// Where claims rest while no process runs.
-#[derive(Clone, Default)]
-pub(crate) struct Rested(Arc<Mutex<MemoryRows>>);
-
-impl Rows for Rested {
-    fn read(&mut self, keys: &[&[u8]], rows: &mut RowBuffer) -> Result<()> {
-        self.0.lock().unwrap().read(keys, rows)
-    }
-
-    fn write(&mut self, key: &[u8], row: &[u8]) -> Result<()> {
-        self.0.lock().unwrap().write(key, row)
-    }
-
-    fn remove(&mut self, key: &[u8]) -> Result<()> {
-        self.0.lock().unwrap().remove(key)
-    }
-
-    fn commit(&mut self, note: &[u8]) -> Result<()> {
-        self.0.lock().unwrap().commit(note)
-    }
-
-    fn rollback(&mut self) -> Result<()> {
-        self.0.lock().unwrap().rollback()
-    }
-
-    fn note(&self) -> Vec<u8> {
-        self.0.lock().unwrap().note()
-    }
-
-    fn scan(&mut self, from: Cursor, bytes: usize, rows: &mut Scanned) -> Result<Option<Cursor>> {
-        self.0.lock().unwrap().scan(from, bytes, rows)
-    }
-}
+pub(crate) type Rested = Arc<Mutex<MemoryRows>>;
 
 /// An entity whose fields are decided by a policy.
 pub(crate) fn entity(
