@@ -118,7 +118,9 @@ pub(crate) fn count(number: u64) -> String {
 
 /// A time in µs since 1970, in UTC: `2026-11-25 13:45:00.5 UTC`.
 pub(crate) fn moment(micros: i64) -> String {
-    utc(micros).replace('T', " ").replace('Z', " UTC")
+    let text = utc(micros).replace('T', " ").replace('Z', "");
+    let text = if text.contains('.') { text.trim_end_matches('0') } else { &text };
+    format!("{text} UTC")
 }
 
 /// A size in the largest unit that leaves a whole digit: `64 MiB`.
