@@ -40,8 +40,10 @@ async fn a_mass_delete_and_an_emptied_table_wait_for_a_person() -> Result<()> {
     let gate = shut(&scene)?.remove(0);
     ensure!(gate["table"] == "target.public.users" && gate["what"] == "deletes", "{gate}");
     ensure!(gate["rows"].as_str().is_some_and(|rows| rows.ends_with("of 4000 rows")), "{gate}");
-    let status = scene.syncline(&["status"])?;
-    ensure!(status.stdout.contains("would be deleted at once"), "{status:?}");
+    until("the status says why it waits", DEADLINE, async || {
+        Ok(scene.syncline(&["status"])?.stdout.contains("would be deleted at once"))
+    })
+    .await?;
 
     // Nobody has answered: that stays so through a restart.
     ensure!(running.terminate()?.success(), "it ends in order");

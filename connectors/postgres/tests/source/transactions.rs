@@ -152,7 +152,8 @@ fn memory_does_not_grow_with_the_transaction() {
     let before = memory_peak();
     database.run("INSERT INTO t SELECT g, repeat('a', 150) FROM generate_series(1, 600000) g");
     settle(&database, &recorder);
-    let grown = memory_peak() - before;
+    // The kernel counts roughly: the peak that it tells can be a little less than it was.
+    let grown = memory_peak().saturating_sub(before);
     running.stop();
     assert_eq!(recorder.with(|state| state.rows_seen), 600_000);
     assert!(grown < 80 << 20, "grew by {} MiB", grown >> 20);
