@@ -14,4 +14,6 @@ SELECT
     END,
     balance,
     admitted_at
-FROM person;
+FROM person
+-- Whom nobody gave a name or a country, has no account.
+WHERE given_name IS NOT NULL AND country IS NOT NULL AND admitted_at IS NOT NULL;

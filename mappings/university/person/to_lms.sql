@@ -25,4 +25,13 @@ SELECT
     admitted_at,
     last_seen,
     photo_digest
-FROM person;
+FROM person
+-- What the LMS can't do without.
+WHERE
+    given_name IS NOT NULL
+    AND country IS NOT NULL
+    AND time_zone IS NOT NULL
+    AND languages IS NOT NULL
+    AND status IS NOT NULL
+    AND credits IS NOT NULL
+    AND admitted_at IS NOT NULL;

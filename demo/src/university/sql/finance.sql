@@ -42,3 +42,6 @@ CREATE TABLE housing (
     due numeric(11,2) NOT NULL,
     paid numeric(11,2) NOT NULL
 );
+-- Whose an entry is, is no part of its key: when one goes, the stream must say whose it was.
+ALTER TABLE fees REPLICA IDENTITY FULL;
+ALTER TABLE housing REPLICA IDENTITY FULL;

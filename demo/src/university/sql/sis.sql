@@ -28,6 +28,9 @@ CREATE TABLE students (
     postcode text,
     city text
 );
+-- A mapping reads only those who were admitted: when one is, the stream must carry a long address
+-- although it did not change.
+ALTER TABLE students REPLICA IDENTITY FULL;
 COMMENT ON COLUMN students.family_name IS 'NULL: some people have one name';
 COMMENT ON COLUMN students.last_seen IS 'wall clock of the campus';
 

@@ -1,6 +1,6 @@
 //! How many questions wait for a person, counted beside the engine that asks them.
 
-use crate::conflicts::FILE;
+use crate::decisions::FILE;
 use crate::render::count;
 use std::path::Path;
 use syncline_control::{Control, Filter, State};
