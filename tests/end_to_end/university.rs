@@ -288,9 +288,11 @@ async fn say_again(campus: &Campus, it: &Disagreement) -> Result<()> {
 }
 
 /// Both move house within the clocks' uncertainty, so that nobody can tell who spoke last.
-async fn both_move(campus: &Campus, person: &str, asked: &mut Asked) -> Result<()> {
-    let was =
-        asked.words.iter().find(|(source, _)| source == "sis").map(|(_, value)| value.clone());
+async fn both_move(campus: &mut Campus, person: &str, asked: &mut Asked) -> Result<()> {
+    let mut words = asked.words.iter();
+    let (_, agreed) = words.find(|(source, _)| source == "sis").context("the desk says one")?;
+    let agreed = agreed.clone();
+    campus.university.remember_post(person, serde_json::from_str(&agreed)?);
     let move_to = |table: &str, street: &str| {
         format!(
             "UPDATE {table} SET street = '{street}', postcode = '1', city = 'Vic'
@@ -302,7 +304,7 @@ async fn both_move(campus: &Campus, person: &str, asked: &mut Asked) -> Result<(
     let word =
         |source: &str, street: &str| (source.to_owned(), format!(r#"["{street}","1","Vic"]"#));
     asked.words = BTreeSet::from([word("sis", "Carrer Nou 1"), word("hr", "Carrer Vell 2")]);
-    asked.in_force = was;
+    asked.in_force = Some(agreed);
     Ok(())
 }
 

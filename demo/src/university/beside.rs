@@ -32,6 +32,12 @@ impl Beside {
             carry(&university.connect(*from).await?, query, to, name).await?;
             to.batch_execute(&format!("ANALYZE {name}")).await?;
         }
+        to.batch_execute("CREATE TEMP TABLE before (student_no text PRIMARY KEY, post text[])")
+            .await?;
+        for (student_no, post) in university.posts_before() {
+            to.execute("INSERT INTO before VALUES ($1, $2)", &[student_no, &post.as_slice()])
+                .await?;
+        }
         to.batch_execute(self.view).await.context("can't look at it all together")
     }
 }

@@ -116,6 +116,8 @@ impl Size {
 pub struct University {
     size: Size,
     configs: [Config; System::ALL.len()],
+    /// Student numbers, and the addresses that were agreed on before the systems fell out.
+    posts_before: Vec<(String, [String; 3])>,
 }
 
 impl University {
@@ -134,7 +136,7 @@ impl University {
             client.batch_execute(&format!("CREATE DATABASE {system}")).await?;
         }
         let configs = System::ALL.map(|system| server(system).config(system.name()));
-        let university = Self { size, configs };
+        let university = Self { size, configs, posts_before: Vec::new() };
         let (sis, hr, lms, finance) = tokio::join!(
             university.create(System::Sis),
             university.create(System::Hr),
@@ -145,6 +147,17 @@ impl University {
         university.acquaint().await?;
         university.disagree().await?;
         Ok(university)
+    }
+
+    /// Remembers the address (street, postcode, city) that the systems agree on now, who are about to fall
+    /// out at once: no table will tell it then.
+    pub fn remember_post(&mut self, student_no: &str, post: [&str; 3]) {
+        self.posts_before.push((student_no.to_owned(), post.map(str::to_owned)));
+    }
+
+    /// What was remembered.
+    pub(super) fn posts_before(&self) -> &[(String, [String; 3])] {
+        &self.posts_before
     }
 
     /// On what its systems disagreed when it was built.

@@ -29,8 +29,9 @@ SELECT
     CASE
         WHEN h.post IS NULL OR s.post = h.post THEN s.post
         WHEN s.post IS NULL THEN h.post
-        -- Asked about, and none was agreed on before, unless the clocks could tell.
+        -- Asked about, unless the clocks could tell: what was agreed on before, if anything was.
         WHEN held.post IN (s.post, h.post) THEN held.post
+        ELSE before.post
     END AS post,
     ('{left,graduated,on leave,active}'::text[])[greatest(
         array_position('{left,graduated,on leave,active}', s.status::text),
@@ -49,4 +50,5 @@ FROM (
 LEFT JOIN at_hr AS h USING (student_no)
 LEFT JOIN typed AS t USING (student_no)
 LEFT JOIN held USING (student_no)
+LEFT JOIN before USING (student_no)
 LEFT JOIN owed USING (student_no);
