@@ -9,7 +9,7 @@ use std::time::Duration;
 use syncline_demo::{
     Cluster, ClusterOptions, Program, Running, Size, Traffic, TrafficOptions, University, verify,
 };
-use syncline_tests::{check_health, copy_reference, is_streaming, program, until};
+use syncline_tests::{ask, check_health, copy_reference, is_streaming, program, until};
 
 /// Kills, unless the variable says otherwise.
 const CRASHES: u32 = 55;
@@ -76,7 +76,8 @@ async fn settle(program: &Program, project: &Path, university: &University) -> R
         })
         .await;
     let found = last.as_ref().map_or(String::new(), ToString::to_string);
-    settled.with_context(|| format!("{found}\n{}", running.last_words()))?;
+    let status = || ask(project, "/status").unwrap_or_else(|error| error.to_string());
+    settled.with_context(|| format!("{found}\n{}\n{}", status(), running.last_words()))?;
     let report = last.context("was asked once")?;
     ensure!(report.rows() > 50_000, "{report}");
     // Parked rows are the few that the targets truly refuse, not a way to be right.
