@@ -14,6 +14,7 @@ pub use binaries::Binaries;
 pub use cluster::{Access, Cluster, ClusterOptions, Durability};
 pub use program::{Program, Running, processor_time};
 pub use university::{
-    Difference, Expectation, Size, System, TableReport, Traffic, TrafficOptions, TrafficReport,
-    University, VerifyReport, expectations, verify, verify_table,
+    Beside, Difference, Disagreement, Expectation, Said, Size, System, TableReport, Traffic,
+    TrafficOptions, TrafficReport, Truth, University, VerifyReport, expectations, verify,
+    verify_table,
 };

@@ -18,6 +18,9 @@ async fn fill_targets(university: &University) -> Result<()> {
         let source = university.connect(expectation.source).await?;
         let target = university.connect(expectation.target).await?;
         source.batch_execute("SET TimeZone = 'Europe/Madrid'").await?;
+        if let Some(beside) = expectation.beside {
+            beside.bring(university, &source).await?;
+        }
         let rows = source.copy_out(&format!("COPY ({}) TO STDOUT", expectation.sql)).await?;
         let columns = expectation.columns.join(", ");
         let copy = format!("COPY {} ({columns}) FROM STDIN", expectation.table);
@@ -132,6 +135,7 @@ async fn traffic_keeps_its_rate_and_changes_every_source_table() -> Result<()> {
     for (system, tables) in [
         (System::Sis, vec!["students", "courses", "enrolments", "payments"]),
         (System::Hr, vec!["employees", "departments"]),
+        (System::Finance, vec!["fees"]),
     ] {
         for table in tables {
             let touched = format!(

@@ -9,7 +9,7 @@ use std::time::Duration;
 use syncline_demo::{
     Cluster, ClusterOptions, Program, Running, Size, Traffic, TrafficOptions, University, verify,
 };
-use syncline_tests::{check_health, is_streaming, program, until};
+use syncline_tests::{ask, check_health, copy_reference, is_streaming, program, until};
 
 /// Kills, unless the variable says otherwise.
 const CRASHES: u32 = 55;
@@ -76,7 +76,8 @@ async fn settle(program: &Program, project: &Path, university: &University) -> R
         })
         .await;
     let found = last.as_ref().map_or(String::new(), ToString::to_string);
-    settled.with_context(|| format!("{found}\n{}", running.last_words()))?;
+    let status = || ask(project, "/status").unwrap_or_else(|error| error.to_string());
+    settled.with_context(|| format!("{found}\n{}\n{}", status(), running.last_words()))?;
     let report = last.context("was asked once")?;
     ensure!(report.rows() > 50_000, "{report}");
     // Parked rows are the few that the targets truly refuse, not a way to be right.
@@ -86,8 +87,7 @@ async fn settle(program: &Program, project: &Path, university: &University) -> R
 
 /// The reference project, with a slow first copy.
 fn copy_project(to: &Path) -> Result<()> {
-    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../mappings/university");
-    copy_folder(&from, to)?;
+    copy_reference(to)?;
     let settings = to.join("syncline.toml");
     let text = std::fs::read_to_string(&settings)?;
     let slowed: Vec<String> =
@@ -101,18 +101,4 @@ fn copy_project(to: &Path) -> Result<()> {
     let text: String =
         slowed.iter().enumerate().map(|(place, part)| part.clone() + &limits(place)).collect();
     Ok(std::fs::write(settings, text)?)
-}
-
-fn copy_folder(from: &Path, to: &Path) -> Result<()> {
-    std::fs::create_dir_all(to)?;
-    for entry in std::fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy_folder(&entry.path(), &target)?;
-        } else {
-            std::fs::copy(entry.path(), target)?;
-        }
-    }
-    Ok(())
 }

@@ -14,4 +14,5 @@ mod tables;
 mod tour;
 mod trial;
 mod types;
+mod university;
 mod why;

@@ -2,11 +2,13 @@
 //! and databases of its own.
 
 mod build;
+mod reference;
 mod scene;
 mod status;
 mod wait;
 
 pub use build::program;
+pub use reference::copy_reference;
 pub use scene::{Outcome, Scene};
 pub use status::{ask, check_health, is_streaming};
 pub use wait::until;

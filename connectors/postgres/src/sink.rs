@@ -44,7 +44,7 @@ use transaction::Open;
 /// from such a plan is no reason to compile the statement. A server process whose client is gone ends
 /// soon, and with it the lock it holds.
 const OPTIONS: &str = "-c plan_cache_mode=force_generic_plan -c enable_hashjoin=off \
-    -c enable_mergejoin=off -c enable_seqscan=off -c jit=off \
+    -c enable_mergejoin=off -c enable_seqscan=off -c enable_bitmapscan=off -c jit=off \
     -c client_connection_check_interval=5000 -c tcp_user_timeout=25000 \
     -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3";
 

@@ -4,6 +4,9 @@
 //! may not exist, `{fresh}` one that never was; `{course}`, `{employee}` and `{department}` are
 //! numbers in use; `{number}` is any number up to a million, `{digest}` 32 hexadecimal digits. The
 //! statements of one act are one transaction.
+//!
+//! What somebody types himself is kept in `self_service` beside, and is always something new: the same
+//! again would be no word of his.
 
 /// Something that happens now and then.
 #[derive(Debug)]
@@ -109,6 +112,33 @@ pub(super) const SIS: &[Act] = &[
              FROM generate_series(1, 300) AS line) WHERE course_id = {course}",
     ),
     act(30, "UPDATE courses SET title = 'Course № {number}' WHERE course_id = {course}"),
+    // What others may know better, or differently.
+    act(
+        20,
+        "UPDATE students SET preferred_name = nullif('Pref {number}', 'Pref ' || {number} / 4 * 4)
+         WHERE student_no = '{student}'",
+    ),
+    act(15, "UPDATE students SET family_name = 'Łukasz-{number}' WHERE student_no = '{student}'"),
+    act(
+        20,
+        "UPDATE students SET other_emails = array_append(other_emails[1:2], 'new{number}@x.example')
+         WHERE student_no = '{student}' AND coalesce(array_ndims(other_emails), 1) = 1",
+    ),
+    // Whom HR knows too, has an even number: his address is changed there only, so that there is no more
+    // than one answer to what was agreed on last.
+    act(
+        30,
+        "UPDATE students SET street = 'Ronda {number}', postcode = {number} % 99999,
+             city = nullif('Vic', left('Vic', {number} % 9))
+         WHERE student_no = '{student}' AND right(student_no, 1) IN ('1', '3', '5', '7', '9')",
+    ),
+    // Teaching is planned anew: struck out, and put back.
+    act(
+        6,
+        "INSERT INTO lecturers VALUES ({course}, {employee}, 'assistant', {number} % 200 / 10.0)
+         ON CONFLICT (course_id, employee_no) DO UPDATE SET hours = EXCLUDED.hours",
+    ),
+    act(6, "DELETE FROM lecturers WHERE course_id = {course} AND role = 'lecturer'"),
     // A few hundred rows at once.
     act(
         3,
@@ -160,4 +190,80 @@ pub(super) const HR: &[Act] = &[
             WHERE code = 'D{department}'",
     ),
     act(2, "UPDATE employees SET salary = salary + 1 WHERE department = 'D{department}'"),
+    // Of those who study or studied here HR knows things by itself.
+    act(8, "UPDATE employees SET given_name = 'Núria {number}' WHERE employee_no = {employee}"),
+    act(
+        10,
+        "UPDATE employees SET phone = nullif('+34 91 {number}', '+34 91 ' || {number} / 5 * 5),
+             emails = array_append(emails[1:1], 'hr{number}@x.example')
+         WHERE employee_no = {employee}",
+    ),
+    act(
+        6,
+        "UPDATE employees SET standing = ('{active,on leave,left}'::text[])[1 + {number} % 4]
+         WHERE employee_no = {employee} AND student_no IS NOT NULL",
+    ),
+    act(
+        4,
+        "UPDATE employees SET birth_date = date '1950-01-01' + {number} % 9999
+         WHERE employee_no = {employee} AND student_no IS NOT NULL",
+    ),
+    act(
+        4,
+        "UPDATE employees SET street = 'Rúa {number}', postcode = {number} % 99999, city = 'Lugo'
+         WHERE employee_no = {employee} AND student_no IS NOT NULL",
+    ),
+    act(
+        6,
+        "INSERT INTO assignments VALUES ({course}, {employee}, {number} % 200 / 10.0)
+         ON CONFLICT (course_id, employee_no) DO UPDATE SET hours = EXCLUDED.hours",
+    ),
+    act(6, "DELETE FROM assignments WHERE course_id = {course}"),
+];
+
+/// People themselves, in self-service.
+pub(super) const LMS: &[Act] = &[
+    act(
+        30,
+        "WITH typed AS (UPDATE users SET preferred_name = 'Me {digest}'
+             WHERE user_id = '{student}' RETURNING user_id, preferred_name)
+         INSERT INTO self_service (user_id, field, value)
+             SELECT user_id, 'preferred_name', preferred_name FROM typed",
+    ),
+    act(
+        10,
+        "WITH typed AS (UPDATE users SET preferred_name = NULL
+             WHERE user_id = '{student}' AND preferred_name IS NOT NULL RETURNING user_id)
+         INSERT INTO self_service (user_id, field, value)
+             SELECT user_id, 'preferred_name', NULL FROM typed",
+    ),
+    act(
+        30,
+        "WITH typed AS (UPDATE users SET phone = '+34 7{digest}'
+             WHERE user_id = '{student}' RETURNING user_id, phone)
+         INSERT INTO self_service (user_id, field, value)
+             SELECT user_id, 'phone', phone FROM typed",
+    ),
+];
+
+/// At the cash desk.
+pub(super) const FINANCE: &[Act] = &[
+    act(
+        30,
+        "INSERT INTO fees SELECT coalesce(max(entry_no), 0) + 1, '{student}',
+             {number} / 100.0 - 2000, current_date FROM fees",
+    ),
+    act(
+        20,
+        "UPDATE fees SET amount = {number} / 50.0 WHERE entry_no = (
+             SELECT max(entry_no) FROM fees WHERE student_no = '{student}')",
+    ),
+    act(10, "DELETE FROM fees WHERE student_no = '{student}'"),
+    // Booked on the wrong account.
+    act(
+        10,
+        "UPDATE fees SET student_no = '{student}' WHERE entry_no = (
+             SELECT min(entry_no) FROM fees WHERE entry_no > {number})",
+    ),
+    act(20, "UPDATE housing SET paid = paid + {number} / 1000.0 WHERE student_no = '{student}'"),
 ];

@@ -1,5 +1,7 @@
 //! How do the university's databases come to be, and how are they reached?
 
+use super::carry::carry;
+use super::truth::Truth;
 use crate::Cluster;
 use anyhow::{Context, Result};
 use std::fmt;
@@ -11,15 +13,15 @@ const ROLE: &str = "syncline";
 pub(super) const TIME_ZONE: &str = "Europe/Madrid";
 
 /// One of the university's systems.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum System {
     /// Student information: a source.
     Sis,
     /// Human resources: a source.
     Hr,
-    /// Learning management: a target.
+    /// Learning management: a target, and a source of what people type there themselves.
     Lms,
-    /// Finance: a target.
+    /// Finance: a target, and the source of what people owe.
     Finance,
 }
 
@@ -47,17 +49,19 @@ impl System {
         }
     }
 
-    /// What fills it; targets stay empty.
+    /// What fills it; tables that are written stay empty.
     fn fill(self) -> Option<&'static str> {
         match self {
             Self::Sis => Some(include_str!("sql/sis_fill.sql")),
             Self::Hr => Some(include_str!("sql/hr_fill.sql")),
-            Self::Lms | Self::Finance => None,
+            Self::Finance => Some(include_str!("sql/finance_fill.sql")),
+            Self::Lms => None,
         }
     }
 
+    /// Whether it is only read.
     fn is_source(self) -> bool {
-        self.fill().is_some()
+        matches!(self, Self::Sis | Self::Hr)
     }
 }
 
@@ -112,6 +116,8 @@ impl Size {
 pub struct University {
     size: Size,
     configs: [Config; System::ALL.len()],
+    /// Student numbers, and the addresses that were agreed on before the systems fell out.
+    posts_before: Vec<(String, [String; 3])>,
 }
 
 impl University {
@@ -130,7 +136,7 @@ impl University {
             client.batch_execute(&format!("CREATE DATABASE {system}")).await?;
         }
         let configs = System::ALL.map(|system| server(system).config(system.name()));
-        let university = Self { size, configs };
+        let university = Self { size, configs, posts_before: Vec::new() };
         let (sis, hr, lms, finance) = tokio::join!(
             university.create(System::Sis),
             university.create(System::Hr),
@@ -138,7 +144,26 @@ impl University {
             university.create(System::Finance),
         );
         sis.and(hr).and(lms).and(finance)?;
+        university.acquaint().await?;
+        university.disagree().await?;
         Ok(university)
+    }
+
+    /// Remembers the address (street, postcode, city) that the systems agree on now, who are about to fall
+    /// out at once: no table will tell it then.
+    pub fn remember_post(&mut self, student_no: &str, post: [&str; 3]) {
+        self.posts_before.push((student_no.to_owned(), post.map(str::to_owned)));
+    }
+
+    /// What was remembered.
+    pub(super) fn posts_before(&self) -> &[(String, [String; 3])] {
+        &self.posts_before
+    }
+
+    /// On what its systems disagreed when it was built.
+    #[must_use]
+    pub fn truth(&self) -> Truth {
+        Truth::of(self.size)
     }
 
     /// How large it was built.
@@ -186,6 +211,35 @@ impl University {
             System::Lms => lms,
             System::Finance => finance,
         }
+    }
+
+    /// HR comes to know those of its people who study or studied here.
+    async fn acquaint(&self) -> Result<()> {
+        let (sis, hr) = (self.connect(System::Sis).await?, self.connect(System::Hr).await?);
+        hr.batch_execute(
+            "CREATE TEMP TABLE studied (student_no text PRIMARY KEY, given_name text, family_name text,
+                 birth_date date, national_id text, phone text, street text, postcode text, city text)",
+        )
+        .await?;
+        let known = format!(
+            "SELECT student_no, given_name, family_name, birth_date, national_id, phone, street,
+                 postcode, city FROM students WHERE student_no <= 'S{:07}'",
+            2 * self.size.employees
+        );
+        carry(&sis, &known, &hr, "studied").await?;
+        let acquainted = hr.batch_execute(include_str!("sql/hr_acquaint.sql")).await;
+        acquainted.context("can't acquaint hr with sis")
+    }
+
+    /// Makes the systems say what the truth has them say.
+    async fn disagree(&self) -> Result<()> {
+        let truth = self.truth();
+        for system in System::ALL {
+            let client = self.connect(system).await?;
+            let told = client.batch_execute(&truth.sql(system)).await;
+            told.with_context(|| format!("can't have {system} disagree"))?;
+        }
+        Ok(())
     }
 
     async fn create(&self, system: System) -> Result<()> {

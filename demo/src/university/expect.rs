@@ -2,6 +2,7 @@
 //! the source: an answer that owes nothing to the engine.
 
 use super::System;
+use super::beside::{ASSIGNMENTS, Beside, PEOPLE};
 
 /// What one mapping's target table must hold.
 #[derive(Debug, Clone, Copy)]
@@ -10,6 +11,8 @@ pub struct Expectation {
     pub mapping: &'static str,
     /// Where `sql` is run.
     pub source: System,
+    /// What has to be brought there before.
+    pub beside: Option<&'static Beside>,
     /// Where the table is.
     pub target: System,
     /// The table.
@@ -25,12 +28,13 @@ pub struct Expectation {
 /// All target tables of `mappings/university`, parents before children.
 #[must_use]
 pub fn expectations() -> &'static [Expectation] {
-    &[DEPARTMENTS, COST_CENTRES, COURSES, USERS, ACCOUNTS, STAFF, ENROLMENTS, LEDGER]
+    &[DEPARTMENTS, COST_CENTRES, COURSES, USERS, ACCOUNTS, STAFF, TEACHERS, ENROLMENTS, LEDGER]
 }
 
 const DEPARTMENTS: Expectation = Expectation {
     mapping: "department/to_lms.sql",
     source: System::Hr,
+    beside: None,
     target: System::Lms,
     table: "public.departments",
     key: &["code"],
@@ -42,6 +46,7 @@ const DEPARTMENTS: Expectation = Expectation {
 const COST_CENTRES: Expectation = Expectation {
     mapping: "department/to_finance.sql",
     source: System::Hr,
+    beside: None,
     target: System::Finance,
     table: "public.cost_centres",
     key: &["code"],
@@ -54,6 +59,7 @@ const COST_CENTRES: Expectation = Expectation {
 const COURSES: Expectation = Expectation {
     mapping: "course/to_lms.sql",
     source: System::Sis,
+    beside: None,
     target: System::Lms,
     table: "public.courses",
     key: &["course_id"],
@@ -83,6 +89,7 @@ const COURSES: Expectation = Expectation {
 const USERS: Expectation = Expectation {
     mapping: "person/to_lms.sql",
     source: System::Sis,
+    beside: Some(&PEOPLE),
     target: System::Lms,
     table: "public.users",
     key: &["user_id"],
@@ -90,12 +97,18 @@ const USERS: Expectation = Expectation {
         "user_id",
         "display_name",
         "sort_name",
+        "preferred_name",
         "email",
+        "emails",
+        "phone",
         "birth_year",
         "country",
         "time_zone",
         "languages",
         "address",
+        "street",
+        "postcode",
+        "city",
         "active",
         "workload",
         "joined_at",
@@ -106,18 +119,20 @@ const USERS: Expectation = Expectation {
                  trim(coalesce(preferred_name, given_name) || ' ' || coalesce(family_name, ''))
                      AS display_name,
                  coalesce(family_name || ', ', '') || given_name AS sort_name,
-                 lower(trim(email)) AS email,
+                 preferred_name, email, emails, phone,
                  extract(year FROM birth_date)::integer AS birth_year,
                  country, time_zone, languages, address,
+                 post[1] AS street, post[2] AS postcode, post[3] AS city,
                  status IN ('active', 'on leave') AS active,
                  (credits * 30)::integer AS workload,
                  admitted_at AS joined_at, last_seen::timestamptz AS last_seen, photo_digest
-          FROM students WHERE status <> 'applicant'",
+          FROM agreed",
 };
 
 const ACCOUNTS: Expectation = Expectation {
     mapping: "person/to_finance.sql",
     source: System::Sis,
+    beside: Some(&PEOPLE),
     target: System::Finance,
     table: "public.accounts",
     key: &["account_no"],
@@ -128,21 +143,23 @@ const ACCOUNTS: Expectation = Expectation {
         "email",
         "country",
         "credit_limit",
+        "balance",
         "opened_at",
     ],
     sql: "SELECT 'A-' || student_no AS account_no, student_no AS person_id,
                  trim(coalesce(preferred_name, given_name) || ' ' || coalesce(family_name, ''))
                      AS holder,
-                 lower(trim(email)) AS email, country,
+                 email, country,
                  (CASE WHEN status = 'active' THEN 500.00 WHEN status = 'on leave' THEN 50.00
                        ELSE 0.00 END)::numeric(12,2) AS credit_limit,
-                 admitted_at AS opened_at
-          FROM students WHERE status <> 'applicant'",
+                 balance::numeric(12,2) AS balance, admitted_at AS opened_at
+          FROM agreed",
 };
 
 const STAFF: Expectation = Expectation {
     mapping: "staff/hr_to_lms.sql",
     source: System::Hr,
+    beside: None,
     target: System::Lms,
     table: "public.staff",
     key: &["employee_no"],
@@ -162,9 +179,24 @@ const STAFF: Expectation = Expectation {
           FROM employees WHERE active",
 };
 
+const TEACHERS: Expectation = Expectation {
+    mapping: "teaching/to_lms.sql",
+    source: System::Sis,
+    beside: Some(&ASSIGNMENTS),
+    target: System::Lms,
+    table: "public.teachers",
+    key: &["course_id", "employee_no"],
+    columns: &["course_id", "employee_no", "is_assistant", "hours"],
+    // Who is struck out by one of them only, teaches until a person has decided.
+    sql: "SELECT course_id, employee_no, coalesce(role = 'assistant', false) AS is_assistant,
+                 greatest(lecturers.hours, assigned.hours) AS hours
+          FROM lecturers FULL JOIN assigned USING (course_id, employee_no)",
+};
+
 const ENROLMENTS: Expectation = Expectation {
     mapping: "enrolment/sis_to_lms.sql",
     source: System::Sis,
+    beside: None,
     target: System::Lms,
     table: "public.enrolments",
     key: &["user_id", "course_id"],
@@ -177,6 +209,7 @@ const ENROLMENTS: Expectation = Expectation {
 const LEDGER: Expectation = Expectation {
     mapping: "payment/sis_to_finance.sql",
     source: System::Sis,
+    beside: None,
     target: System::Finance,
     table: "public.ledger",
     key: &["payment_id"],

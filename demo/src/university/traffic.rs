@@ -1,7 +1,7 @@
 //! People at work: writers that change the source systems at a set rate, the same for the same
 //! seed.
 
-use super::acts::{Act, HR, SIS};
+use super::acts::{Act, FINANCE, HR, LMS, SIS};
 use super::{Size, System, University};
 use anyhow::Result;
 use rand::rngs::StdRng;
@@ -17,8 +17,9 @@ use tokio_postgres::{Client, SimpleQueryMessage};
 
 /// A writer that falls back further than this does not try to make up for it.
 const BACKLOG_MAX: Duration = Duration::from_secs(1);
-/// The personnel office is quieter than the student desk by this much.
-const HR_SHARE: f64 = 0.1;
+/// Who works beside the student desk, and how much of all is theirs.
+const OTHERS: [(System, &[Act], f64); 3] =
+    [(System::Hr, HR, 0.1), (System::Lms, LMS, 0.05), (System::Finance, FINANCE, 0.05)];
 
 /// How busy the university is.
 #[derive(Debug, Clone, Copy)]
@@ -27,7 +28,7 @@ pub struct TrafficOptions {
     pub seed: u64,
     /// Rows changed per second, all writers together.
     pub rows_per_second: u32,
-    /// Writers at the student desk; one more is at the personnel office.
+    /// Writers at the student desk; one more is in each of the other systems.
     pub writers: u32,
 }
 
@@ -70,17 +71,15 @@ impl Traffic {
         let done = Arc::new(Done::default());
         let mut writers = JoinSet::new();
         let rate = f64::from(options.rows_per_second);
-        let desks = f64::from(options.writers.max(1));
-        for number in 0..=options.writers {
-            let (system, acts, rate) = match number {
-                0 => (System::Hr, HR, rate * HR_SHARE),
-                _ => (System::Sis, SIS, rate * (1.0 - HR_SHARE) / desks),
-            };
+        let desk = 1.0 - OTHERS.iter().map(|(_, _, share)| share).sum::<f64>();
+        let desk = (System::Sis, SIS, desk / f64::from(options.writers.max(1)));
+        let desks = std::iter::repeat_n(desk, options.writers as usize);
+        for (number, (system, acts, share)) in (0..).zip(OTHERS.into_iter().chain(desks)) {
             let writer = Writer {
                 client: university.connect(system).await?,
                 acts,
                 draw: Draw::new(options, number, university.size()),
-                rate,
+                rate: rate * share,
                 done: done.clone(),
             };
             writers.spawn(writer.run(stopped.clone()));
@@ -235,7 +234,7 @@ mod tests {
     fn draw(seed: u64) -> Vec<String> {
         let options = TrafficOptions { seed, ..TrafficOptions::default() };
         let mut draw = Draw::new(options, 1, Size::scaled(0.01));
-        (0..200).map(|_| draw.act(SIS)).collect()
+        (0..600).map(|place| draw.act([SIS, HR, LMS, FINANCE][place % 4])).collect()
     }
 
     #[test]

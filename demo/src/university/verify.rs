@@ -149,6 +149,9 @@ pub async fn verify_table(
     expectation: &Expectation,
 ) -> Result<TableReport> {
     let source = session(university, expectation.source).await?;
+    if let Some(beside) = expectation.beside {
+        beside.bring(university, &source).await?;
+    }
     let target = session(university, expectation.target).await?;
     let parked = parked_keys(&target, expectation.mapping).await?;
     let found = format!("SELECT {} FROM {}", expectation.columns.join(", "), expectation.table);

@@ -45,12 +45,16 @@ const MAPPED_OUT: Metric =
     counter("syncline_mapping_rows_out_total", "Rows a mapping gave its target");
 const MAPPED_PARKED: Metric = gauge("syncline_mapping_parked_rows", "Rows of a mapping set aside");
 
+const DROPPED: Metric =
+    counter("syncline_entity_dropped_keys_total", "Keys that were gone and are forgotten");
+
 /// The whole page.
 pub(crate) fn render(status: &Status) -> String {
     let mut page = Page::default();
     page.captures(status);
     page.lanes(status);
     page.mappings(status);
+    page.entities(status);
     page.text
 }
 
@@ -119,6 +123,11 @@ impl Page {
         self.family(&MAPPED_PARKED, each(|it| it.parked));
     }
 
+    fn entities(&mut self, status: &Status) {
+        let of = status.entities.iter();
+        self.family(&DROPPED, of.map(|(name, it)| (label("entity", name), it.dropped as f64)));
+    }
+
     fn family(&mut self, metric: &Metric, samples: impl IntoIterator<Item = (String, f64)>) {
         self.head(metric);
         for (labels, value) in samples {
@@ -167,7 +176,7 @@ fn is_up(state: &LoopState) -> u8 {
 mod tests {
     use super::*;
     use std::collections::BTreeMap;
-    use syncline_runtime::SnapshotStatus;
+    use syncline_runtime::{EntityStatus, SnapshotStatus};
 
     fn status() -> Status {
         let latency = Latency {
@@ -206,7 +215,7 @@ mod tests {
             captures: BTreeMap::from([("sis".into(), capture)]),
             lanes: BTreeMap::from([("apply/lms/changes.sis".into(), lane)]),
             mappings: BTreeMap::from([("person/\"odd\".sql".into(), mapping)]),
-            entities: BTreeMap::new(),
+            entities: BTreeMap::from([("person".into(), EntityStatus { dropped: 2 })]),
         }
     }
 

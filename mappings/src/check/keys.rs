@@ -126,7 +126,8 @@ pub(super) fn check_rows(
     warn_about_entering(source, target, assigned, conditions, report);
 }
 
-/// A target row that is made of several source rows goes with the first of them that goes.
+/// A target row that is made of several source rows goes with the first of them that goes. Of an entity
+/// each of them is a claim, and goes alone.
 fn warn_about_shared_rows(
     source: &Relation<'_>,
     target: &Relation<'_>,
@@ -134,6 +135,9 @@ fn warn_about_shared_rows(
     conditions: &[(Typed, Span)],
     report: &mut Report<'_>,
 ) {
+    if matches!(target.name, TableName::Entity(_)) {
+        return;
+    }
     let key = target.schema.key();
     let keyed: Vec<&Assigned<'_>> =
         assigned.iter().filter(|assigned| key.contains(&assigned.target)).collect();

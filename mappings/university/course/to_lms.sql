@@ -21,4 +21,6 @@ SELECT
     coalesce(language, 'es'),
     tags,
     syllabus
-FROM course;
+FROM course
+-- What the LMS can't do without.
+WHERE code IS NOT NULL AND title IS NOT NULL AND department IS NOT NULL AND credits IS NOT NULL;

@@ -1,19 +1,26 @@
 -- Applicants become people when they are admitted.
 INSERT INTO person (
-    person_id, given_name, family_name, full_name, email, birth_date, country, time_zone, languages,
-    address, status, credits, admitted_at, last_seen, photo_digest
+    person_id, given_name, family_name, preferred_name, email, emails, phone, birth_date,
+    national_id, country, time_zone, languages, address, street, postcode, city, status, credits,
+    admitted_at, last_seen, photo_digest
 )
 SELECT
     student_no,
     given_name,
     family_name,
-    trim(coalesce(preferred_name, given_name) || ' ' || coalesce(family_name, '')),
+    preferred_name,
     lower(trim(email)),
+    other_emails,
+    phone,
     birth_date,
+    national_id,
     country,
     time_zone,
     languages,
     address,
+    street,
+    postcode,
+    city,
     status,
     credits,
     admitted_at,

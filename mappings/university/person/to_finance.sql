@@ -1,10 +1,10 @@
 INSERT INTO finance.public.accounts (
-    account_no, person_id, holder, email, country, credit_limit, opened_at
+    account_no, person_id, holder, email, country, credit_limit, balance, opened_at
 )
 SELECT
     'A-' || person_id,
     person_id,
-    full_name,
+    trim(coalesce(preferred_name, given_name) || ' ' || coalesce(family_name, '')),
     email,
     country,
     CASE
@@ -12,5 +12,8 @@ SELECT
         WHEN status = 'on leave' THEN 50.00
         ELSE 0.00
     END,
+    balance,
     admitted_at
-FROM person;
+FROM person
+-- Whom nobody gave a name or a country, has no account.
+WHERE given_name IS NOT NULL AND country IS NOT NULL AND admitted_at IS NOT NULL;

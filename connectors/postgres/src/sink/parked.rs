@@ -23,7 +23,8 @@ const PARK: &str = "
 const SETTLE: &str = "
     DELETE FROM syncline.parked AS p
     USING unnest($2::text[], $3::text[], $4::text[]) AS u(mapping, stage, key)
-    WHERE p.reader = $1 AND p.mapping = u.mapping AND p.stage = u.stage AND p.key = u.key";
+    WHERE (p.reader, p.mapping, p.stage, p.key) >= ($1, u.mapping, u.stage, u.key)
+        AND (p.reader, p.mapping, p.stage, p.key) <= ($1, u.mapping, u.stage, u.key)";
 
 const OF_READER: &str = "
     SELECT mapping, key, stage, table_name, reason, culprit, hint, source_offset, attempts, image

@@ -5,10 +5,14 @@
 //!
 //! ```sql
 //! UPDATE "public"."users" AS t SET "name" = u.c1
-//! FROM unnest($1::bigint[], $2::text[]) AS u(c0, c1) WHERE t."id" = u.c0
+//! FROM unnest($1::bigint[], $2::text[]) AS u(c0, c1) WHERE t."id" = ANY (ARRAY[u.c0])
 //! ```
+//!
+//! Keys are compared by `= ANY`, and several columns as rows, not by `=` alone: an equality also offers
+//! the planner to read the whole index once and compare each of its rows with each of ours. Of a table
+//! that was vacuumed while all its rows were uncommitted it believes that there are none, and takes that.
 
-use super::target::{TargetColumn, TargetTable, quoted};
+use super::target::{TargetColumn, TargetTable, UniqueIndex, quoted};
 use crate::values::encode::Form;
 use std::fmt::Write as _;
 use syncline_core::{Column, ColumnMask, Error, Kind, Result, TableSchema};
@@ -25,6 +29,8 @@ pub(crate) struct Plan {
     pub(crate) columns: Vec<PlannedColumn>,
     /// Indexes of the key's columns.
     pub(crate) key: Vec<usize>,
+    /// The same in the order of an index by which rows of them are compared, where there is one.
+    ordered_key: Option<Vec<usize>>,
     /// Whether a key column may be null: then no index finds a row again.
     pub(crate) nullable_key: bool,
     /// Whether the server must be told to take our identity values.
@@ -122,18 +128,26 @@ impl Plan {
         let key = schema.key().to_vec();
         let named = |&index: &usize| schema.columns().get(index).map(|column| column.name.as_str());
         let key_names: Vec<&str> = key.iter().filter_map(named).collect();
-        let is_key = |unique: &Vec<String>| {
-            unique.len() == key_names.len()
-                && unique.iter().all(|name| key_names.contains(&name.as_str()))
+        let is_key = |unique: &&UniqueIndex| {
+            unique.columns.len() == key_names.len()
+                && unique.columns.iter().all(|name| key_names.contains(&name.as_str()))
         };
-        if key.is_empty() || !target.unique.iter().any(is_key) {
+        let mut indexes = target.unique.iter().filter(is_key);
+        let Some(index) = indexes.clone().find(|it| it.ordered).or_else(|| indexes.next()) else {
             return Err(no_key(schema, target, &key_names));
-        }
+        };
         let overrides_identity = columns.iter().any(|column| !column.settable);
         let nullable_key =
             key.iter().any(|&index| columns.get(index).is_some_and(|column| column.nullable));
+        let place = |name: &String| {
+            key.iter()
+                .copied()
+                .find(|&it| schema.columns().get(it).is_some_and(|c| c.name == *name))
+        };
+        let is_comparable = index.ordered && !nullable_key;
+        let ordered_key = is_comparable.then(|| index.columns.iter().filter_map(place).collect());
         let table = target.sql.clone();
-        Ok(Self { table, columns, key, nullable_key, overrides_identity })
+        Ok(Self { table, columns, key, ordered_key, nullable_key, overrides_identity })
     }
 
     /// Every column.
@@ -229,7 +243,7 @@ impl Plan {
         format!(
             "{} AND NOT EXISTS (SELECT FROM {kept} WHERE {})",
             self.delete(),
-            self.same_key_as("w")
+            self.equal_keys("w")
         )
     }
 
@@ -279,11 +293,28 @@ impl Plan {
         format!("unnest({}) AS {rows}({})", arrays.join(", "), names.join(", "))
     }
 
+    /// That a row of the table has the key of one of ours, in a form that its index is used for.
     fn same_key(&self) -> String {
-        self.same_key_as("u")
+        match self.ordered_key.as_deref() {
+            Some(&[index]) => {
+                let Some(column) = self.columns.get(index) else { return String::new() };
+                format!("t.{} = ANY (ARRAY[{}])", column.sql, column.value("u", index))
+            }
+            Some(key) => {
+                let of = |value: fn(&PlannedColumn, usize) -> String| {
+                    let columns =
+                        key.iter().filter_map(|&it| Some(value(self.columns.get(it)?, it)));
+                    columns.collect::<Vec<_>>().join(", ")
+                };
+                let theirs = of(|column, _| format!("t.{}", column.sql));
+                let ours = of(|column, index| column.value("u", index));
+                format!("({theirs}) >= ({ours}) AND ({theirs}) <= ({ours})")
+            }
+            None => self.equal_keys("u"),
+        }
     }
 
-    fn same_key_as(&self, rows: &str) -> String {
+    fn equal_keys(&self, rows: &str) -> String {
         let same = self.key.iter().filter_map(|&index| {
             let column = self.columns.get(index)?;
             let equals = if column.nullable { "IS NOT DISTINCT FROM" } else { "=" };
@@ -336,6 +367,11 @@ mod tests {
         }
     }
 
+    fn unique(columns: &[&str]) -> UniqueIndex {
+        let columns = columns.iter().map(|&name| name.to_owned()).collect();
+        UniqueIndex { columns, ordered: true }
+    }
+
     fn target() -> TargetTable {
         TargetTable {
             oid: 1,
@@ -345,7 +381,7 @@ mod tests {
                 target_column("no\"te", 25, "text"),
                 target_column("ip", 869, "inet"),
             ],
-            unique: vec![vec!["id".into()]],
+            unique: vec![unique(&["id"])],
             parents: Vec::new(),
             children: Vec::new(),
             deferrable: false,
@@ -381,9 +417,28 @@ mod tests {
             plan.update(&[0, 2]).unwrap(),
             "UPDATE \"s\".\"t\" AS t SET \"ip\" = u.c2::inet \
              FROM unnest($1::bigint[], $2::pg_catalog.text[]) AS u(c0, c2) \
-             WHERE t.\"id\" = u.c0"
+             WHERE t.\"id\" = ANY (ARRAY[u.c0])"
         );
         assert_eq!(plan.update(&[0]), None);
+    }
+
+    #[test]
+    fn several_columns_are_compared_in_the_order_of_their_index() {
+        let columns = [("id", DataType::Int64), ("no\"te", DataType::Utf8), ("ip", DataType::Utf8)];
+        let schema = schema(&columns, vec![0, 2]);
+        let mut target = target();
+        target.unique = vec![unique(&["ip", "id"])];
+        let ends = |target: &TargetTable, end: &str| {
+            let delete = Plan::new(&schema, target).unwrap().delete();
+            assert!(delete.ends_with(end), "{delete}");
+        };
+        let (ours, theirs) = ("(u.c2::inet, u.c0)", "(t.\"ip\", t.\"id\")");
+        ends(&target, &format!(" WHERE {theirs} >= {ours} AND {theirs} <= {ours}"));
+        let equal = " WHERE t.\"id\" = u.c0 AND t.\"ip\" = u.c2::inet";
+        target.unique[0].ordered = false;
+        ends(&target, equal);
+        target.unique.push(unique(&["id", "ip"]));
+        ends(&target, " <= (u.c0, u.c2::inet)");
     }
 
     #[test]
@@ -421,7 +476,7 @@ mod tests {
     fn what_does_not_fit_says_so_with_what_mends_it() {
         let error = |target: &TargetTable| plan(target).unwrap_err();
         let mut no_index = target();
-        no_index.unique = vec![vec!["id".into(), "ip".into()]];
+        no_index.unique = vec![unique(&["id", "ip"])];
         let refused = error(&no_index);
         assert_eq!(refused.to_string(), "\"s\".\"t\" has no unique index on (\"id\")");
         assert_eq!(refused.hint_text(), Some("CREATE UNIQUE INDEX ON \"s\".\"t\" (\"id\")"));

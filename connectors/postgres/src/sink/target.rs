@@ -18,7 +18,7 @@ pub(crate) struct TargetTable {
     /// Its columns.
     pub(crate) columns: Vec<TargetColumn>,
     /// Sets of columns that are unique and that `ON CONFLICT` can name.
-    pub(crate) unique: Vec<Vec<String>>,
+    pub(crate) unique: Vec<UniqueIndex>,
     /// The tables its foreign keys refer to; itself where it refers to itself.
     pub(crate) parents: Vec<u32>,
     /// The tables whose foreign keys refer to it; itself where it refers to itself.
@@ -27,6 +27,15 @@ pub(crate) struct TargetTable {
     pub(crate) deferrable: bool,
     /// Whether `COPY` writes to it: not through a view, nor where row-level security holds for us.
     pub(crate) copyable: bool,
+}
+
+/// A unique index that is neither partial, nor deferrable, nor on expressions.
+#[derive(Debug, Clone)]
+pub(crate) struct UniqueIndex {
+    /// Its columns, in its order.
+    pub(crate) columns: Vec<String>,
+    /// Whether it has rows in the order that comparing rows of these columns gives.
+    pub(crate) ordered: bool,
 }
 
 /// A column as the target describes it.
@@ -99,8 +108,14 @@ const COLUMNS: &str = "
 
 const UNIQUE: &str = "
     SELECT ARRAY(
-        SELECT a.attname::text FROM pg_catalog.pg_attribute a
-        WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey[0:i.indnkeyatts - 1]))
+        SELECT a.attname::text
+        FROM pg_catalog.generate_series(0, i.indnkeyatts - 1) AS place
+        JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[place]
+        ORDER BY place),
+        (SELECT pg_catalog.min(i.indoption[place] & 1) = pg_catalog.max(i.indoption[place] & 1)
+                AND pg_catalog.bool_and(o.opcdefault)
+            FROM pg_catalog.generate_series(0, i.indnkeyatts - 1) AS place
+            JOIN pg_catalog.pg_opclass o ON o.oid = i.indclass[place])
     FROM pg_catalog.pg_index i
     JOIN pg_catalog.pg_class c ON c.oid = i.indrelid
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -142,8 +157,8 @@ pub(crate) async fn describe(client: &Client, schema: &str, table: &str) -> Resu
             columns: columns.iter().map(column).collect::<std::result::Result<_, _>>()?,
             unique: unique
                 .iter()
-                .map(|row| row.try_get(0))
-                .collect::<std::result::Result<_, _>>()?,
+                .map(|row| Ok(UniqueIndex { columns: row.try_get(0)?, ordered: row.try_get(1)? }))
+                .collect::<std::result::Result<_, tokio_postgres::Error>>()?,
             parents: edges.iter().filter(|edge| edge.0 == oid).map(|edge| edge.1).collect(),
             children: edges.iter().filter(|edge| edge.1 == oid).map(|edge| edge.0).collect(),
             deferrable: found.try_get(1)?,

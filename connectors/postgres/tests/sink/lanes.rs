@@ -1,7 +1,7 @@
 //! Which statements write which rows, and how many rows they say they wrote.
 
 use crate::cluster::Database;
-use crate::rows::{batch, ints, opened, progress, rows, schema, texts};
+use crate::rows::{batch, ints, keyed, opened, progress, rows, schema, texts};
 use syncline_core::{Op, Sink, TargetChange, Written};
 
 const TABLE: &str = "CREATE TABLE t (id bigint PRIMARY KEY, v text)";
@@ -130,4 +130,39 @@ async fn a_partitioned_table_is_written_through_its_root() {
     let found =
         database.texts("SELECT ARRAY[v, count(*)::text] FROM t GROUP BY v ORDER BY v").await;
     assert_eq!(found, ["a|98", "b|100", "c|2"]);
+}
+
+/// A table that is vacuumed while all its rows are uncommitted is empty, for all that the planner knows.
+/// Its rows are found by the index of the key nevertheless, each by itself: not one by one in all of them.
+#[tokio::test]
+async fn rows_that_nobody_else_sees_yet_are_found_by_their_key() {
+    const ROWS: i64 = 30_000;
+    for key in [&[0][..], &[1, 0]] {
+        let names = if key.len() == 1 { "id" } else { "id, place" };
+        let table = format!(
+            "CREATE TABLE t (id bigint, place bigint, v text, PRIMARY KEY ({names}));
+             CREATE INDEX ON t (place)"
+        );
+        let database = Database::new(&table).await;
+        let mut sink = opened(&database).await;
+        let change = |op, v| {
+            let places = ints((0..ROWS).map(|id| id % 10));
+            let columns =
+                [("id", ints(0..ROWS)), ("place", places), ("v", texts((0..ROWS).map(|_| v)))];
+            keyed("t", op, &columns, key)
+        };
+        sink.write(&[change(Op::Insert, "a")]).await.unwrap();
+        database.client.batch_execute("VACUUM t").await.unwrap();
+        let began = std::time::Instant::now();
+        let all = ROWS as u64;
+        for (op, v) in [(Op::Update, "b"), (Op::Insert, "c"), (Op::Delete, "")] {
+            let Written { inserted, updated, deleted } =
+                sink.write(&[change(op, v)]).await.unwrap();
+            assert_eq!(inserted + updated + deleted, all, "{op:?}");
+        }
+        let took = began.elapsed();
+        assert!(took < std::time::Duration::from_secs(20), "{took:?} for {names}");
+        sink.commit(&progress(1)).await.unwrap();
+        assert_eq!(database.text("SELECT count(*) FROM t").await, "0");
+    }
 }

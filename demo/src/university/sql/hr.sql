@@ -23,8 +23,27 @@ CREATE TABLE employees (
     skills text[],
     badge uuid NOT NULL,
     active boolean NOT NULL DEFAULT true,
-    notes text
+    notes text,
+    student_no text UNIQUE,
+    birth_date date,
+    national_id text,
+    phone text,
+    emails text[],
+    street text,
+    postcode text,
+    city text,
+    standing text
 );
+COMMENT ON COLUMN employees.student_no IS 'of those who study or studied here too';
+COMMENT ON COLUMN employees.standing IS 'active, on leave or left';
 -- A mapping reads only the active ones and their long notes: when one comes back, the stream must
 -- carry the notes although they did not change.
 ALTER TABLE employees REPLICA IDENTITY FULL;
+
+-- What they are paid for teaching.
+CREATE TABLE assignments (
+    course_id integer NOT NULL,
+    employee_no integer NOT NULL,
+    hours numeric(5,1),
+    PRIMARY KEY (course_id, employee_no)
+);

@@ -1,4 +1,4 @@
--- Expects names.sql, and the sizes as settings university.employees, .departments.
+-- Expects names.sql, and the sizes as settings university.employees, .departments, .courses.
 INSERT INTO departments
 SELECT
     'D' || lpad(i::text, 2, '0'),
@@ -31,4 +31,11 @@ SELECT
     ) END
 FROM generate_series(1, current_setting('university.employees')::integer) AS i
 JOIN origin AS o ON o.id = pg_temp.pick(i, 1, 20);
+
+INSERT INTO assignments
+SELECT course_id, pg_temp.teacher(course_id, place), 1 + pg_temp.pick(course_id, 21, 12) / 2.0
+FROM generate_series(1, current_setting('university.courses')::integer) AS course_id
+CROSS JOIN generate_series(1, 2) AS place
+WHERE place = 1 OR course_id % 3 = 0
+ON CONFLICT DO NOTHING;
 ANALYZE;

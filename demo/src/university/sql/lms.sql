@@ -1,4 +1,5 @@
--- Learning management system: a target with constraints of its own.
+-- Learning management system: a target with constraints of its own, where people may change some of
+-- what is written about them.
 CREATE TABLE departments (
     code text PRIMARY KEY,
     name text NOT NULL,
@@ -22,8 +23,23 @@ CREATE TABLE users (
     workload integer NOT NULL,
     joined_at timestamptz NOT NULL,
     last_seen timestamptz,
-    photo_digest bytea
+    photo_digest bytea,
+    preferred_name text,
+    phone text,
+    emails text[],
+    street text,
+    postcode text,
+    city text
 );
+
+-- Self-service: what people typed into their own row, as the LMS keeps it for itself.
+CREATE TABLE self_service (
+    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    user_id text NOT NULL,
+    field text NOT NULL,
+    value text
+);
+CREATE INDEX ON self_service (user_id, field, number);
 
 CREATE TABLE courses (
     course_id integer PRIMARY KEY,
@@ -63,4 +79,12 @@ CREATE TABLE staff (
     skills text[],
     badge uuid NOT NULL,
     notes text
+);
+
+CREATE TABLE teachers (
+    course_id integer NOT NULL,
+    employee_no integer NOT NULL,
+    is_assistant boolean NOT NULL,
+    hours numeric(5,1),
+    PRIMARY KEY (course_id, employee_no)
 );

@@ -21,8 +21,16 @@ CREATE TABLE students (
     credits ects NOT NULL DEFAULT 0,
     admitted_at timestamptz NOT NULL,
     last_seen timestamp,
-    photo_digest bytea
+    photo_digest bytea,
+    other_emails text[],
+    national_id text,
+    street text,
+    postcode text,
+    city text
 );
+-- A mapping reads only those who were admitted: when one is, the stream must carry a long address
+-- although it did not change.
+ALTER TABLE students REPLICA IDENTITY FULL;
 COMMENT ON COLUMN students.family_name IS 'NULL: some people have one name';
 COMMENT ON COLUMN students.last_seen IS 'wall clock of the campus';
 
@@ -63,3 +71,12 @@ CREATE TABLE payments (
     reference text,
     refunded boolean NOT NULL DEFAULT false
 );
+
+CREATE TABLE lecturers (
+    course_id integer NOT NULL REFERENCES courses,
+    employee_no integer NOT NULL,
+    role text NOT NULL,
+    hours numeric(5,1),
+    PRIMARY KEY (course_id, employee_no)
+);
+COMMENT ON COLUMN lecturers.employee_no IS 'as HR numbers them; nothing here holds it true';

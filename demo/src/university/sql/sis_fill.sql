@@ -1,5 +1,5 @@
--- Expects names.sql, and the sizes as settings university.students, .courses, .enrolments,
--- .departments.
+-- Expects names.sql, and the sizes as settings university.students, .employees, .courses,
+-- .enrolments, .departments.
 INSERT INTO students
 SELECT
     'S' || lpad(i::text, 7, '0'),
@@ -43,9 +43,23 @@ SELECT
     CASE WHEN pg_temp.pick(i, 21, 3) > 0 THEN
         timestamp '2026-01-05 08:00' + make_interval(days => pg_temp.pick(i, 22, 300), mins => pg_temp.pick(i, 23, 700))
     END,
-    CASE WHEN pg_temp.pick(i, 24, 10) = 0 THEN decode(md5(i::text), 'hex') END
+    CASE WHEN pg_temp.pick(i, 24, 10) = 0 THEN decode(md5(i::text), 'hex') END,
+    CASE pg_temp.pick(i, 25, 6)
+        WHEN 0 THEN ARRAY[o.given_plain[1 + pg_temp.pick(i, 2, 8)] || i || '@mail.example']
+        WHEN 1 THEN ARRAY['x' || i || '@web.example', 'a' || i || '@mail.example']
+        WHEN 2 THEN '{}'
+    END,
+    CASE WHEN pg_temp.pick(i, 26, 10) > 0 THEN o.country || lpad((i * 7919::bigint % 100000000)::text, 8, '0') END,
+    p.street, p.postcode, p.city
 FROM generate_series(1, current_setting('university.students')::integer) AS i
-JOIN origin AS o ON o.id = pg_temp.pick(i, 1, 20);
+JOIN origin AS o ON o.id = pg_temp.pick(i, 1, 20)
+LEFT JOIN LATERAL (
+    SELECT
+        (ARRAY['Calle del Ángel', 'Gran Vía', 'Plaça Nova', 'Kutxa kalea'])[1 + pg_temp.pick(i, 27, 4)]
+            || ' ' || (1 + pg_temp.pick(i, 28, 150)) AS street,
+        lpad((1000 + pg_temp.pick(i, 29, 51000))::text, 5, '0') AS postcode,
+        (ARRAY['Madrid', 'Cáceres', 'Lleida', 'Donostia'])[1 + pg_temp.pick(i, 27, 4)] AS city
+) AS p ON pg_temp.pick(i, 30, 8) > 0;
 
 INSERT INTO courses
 SELECT
@@ -107,6 +121,16 @@ SELECT
     pg_temp.pick(hashtext(student_no), 8, 30) = 0
 FROM students
 WHERE status <> 'applicant' AND pg_temp.pick(hashtext(student_no), 9, 10) < 4;
+
+INSERT INTO lecturers
+SELECT
+    course_id,
+    pg_temp.teacher(course_id, place),
+    CASE place WHEN 1 THEN 'lecturer' ELSE 'assistant' END,
+    CASE WHEN course_id % 9 > 0 THEN 1 + pg_temp.pick(course_id, 20, 12) / 2.0 END
+FROM courses CROSS JOIN generate_series(1, 2) AS place
+WHERE place = 1 OR course_id % 3 = 0
+ON CONFLICT DO NOTHING;
 
 CREATE INDEX ON payments (student_no);
 CREATE INDEX ON students (email text_pattern_ops);

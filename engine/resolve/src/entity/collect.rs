@@ -8,6 +8,7 @@ use super::keep::Entity;
 use super::sweep::claims_in;
 use crate::Existence;
 use crate::claims::{Claims, Origin, decode};
+use crate::decisions::mapping_of;
 use crate::policy::{Registry, exists};
 use syncline_core::{Cursor, Result, Stable};
 
@@ -58,7 +59,10 @@ impl Entity {
         if origin.was && self.rules.rules.existence == Existence::Ask && is_known {
             return false;
         }
-        let place = stable.get(self.registry.mapping_name(origin.mapping));
+        let place = match is_known {
+            true => stable.get(self.registry.mapping_name(origin.mapping)),
+            false => stable.get(&mapping_of(self.rules.rules.schema.name())),
+        };
         place.is_some_and(|place| origin.heard().all(|mark| mark.position <= *place))
     }
 }

@@ -1,10 +1,10 @@
 //! Keys that are gone, and when what is kept of them may go.
 
-use crate::failures::{golden, heart, row};
+use crate::failures::{golden, heart, ours, row, two_way};
 use crate::fixture::{Cell, MAPPINGS, Row, rules};
 use crate::told::Heart;
-use syncline_core::{ConflictKind, Op, Position, Stable, Transaction};
-use syncline_resolve::{ClaimingMapping, EntityRules, Existence, Fallback, Policy};
+use syncline_core::{ConflictKind, Op, Position, Stable};
+use syncline_resolve::{Existence, Fallback, Policy};
 
 const SIS: usize = 0;
 const HR: usize = 1;
@@ -139,17 +139,6 @@ fn what_never_was_goes_even_where_a_person_is_asked() {
     heart.hear(&[delete(SIS, 1)]);
     heart.commit();
     assert_eq!(heart.collect(&stable(&[(SIS, 1)])), 1);
-}
-
-fn ours(row: Row) -> Row {
-    Row { at: Transaction { ours: true, ..row.at }, ..row }
-}
-
-fn two_way() -> EntityRules {
-    let mut rules = rules(&newest(), Existence::Any, false);
-    let ClaimingMapping { returned, .. } = &mut rules.mappings[LMS];
-    *returned = Some((1..9).collect());
-    rules
 }
 
 /// lms has the record by our hand, and until our delete of it came back somebody may change it there: that

@@ -1,14 +1,14 @@
 //! What people decide holds while its evidence does, and taken back it never was.
 
-use crate::fixture::{Row, UNITS, rules, schema, values};
+use crate::fixture::{MAPPINGS, Row, UNITS, rules, schema, values};
 use crate::history::{delivery, histories, one_by_one};
 use crate::laws::any_rules;
 use crate::told::{Heart, Told};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use syncline_core::{
-    Claims as _, Closed, ConflictChange, ConflictKind, ConflictState, Heard, Resolved, Transaction,
-    Transform as _,
+    Claims as _, Closed, ConflictChange, ConflictKind, ConflictState, Heard, Position, Resolved,
+    Stable, Transaction, Transform as _,
 };
 use syncline_resolve::decisions::{self, Answer, DecisionRow, DecisionsOf, Deed};
 use syncline_resolve::{Entity, Existence, Fallback, Policy};
@@ -152,11 +152,9 @@ proptest! {
     }
 }
 
-/// A course that two sources name otherwise, and the conflict on it.
-fn disagreeing() -> (Heart, String) {
-    let ask = rules(&Policy::Ask(Fallback::Ask), Existence::Any, false);
-    let mut heart = Heart::new(ask);
-    let row = |mapping, commit, name| Row {
+/// What a mapping says of a course.
+fn of_c1(mapping: usize, commit: u64, name: &'static str) -> Row {
+    Row {
         mapping,
         record: "[\"r\"]".to_owned(),
         former: None,
@@ -169,9 +167,15 @@ fn disagreeing() -> (Heart, String) {
             3 => crate::fixture::Cell::Text("7"),
             _ => crate::fixture::Cell::Null,
         }),
-    };
-    heart.hear(&[row(0, 1, "aa")]);
-    heart.hear(&[row(1, 1, "b")]);
+    }
+}
+
+/// A course that two sources name otherwise, and the conflict on it.
+fn disagreeing() -> (Heart, String) {
+    let ask = rules(&Policy::Ask(Fallback::Ask), Existence::Any, false);
+    let mut heart = Heart::new(ask);
+    heart.hear(&[of_c1(0, 1, "aa")]);
+    heart.hear(&[of_c1(1, 1, "b")]);
     let evidence = heart.told.conflicts[&("c1".to_owned(), "name".to_owned())].evidence.clone();
     (heart, evidence)
 }
@@ -213,6 +217,30 @@ fn a_decision_that_can_not_be_read_puts_the_question_again() {
     heart.told.take(&resolved, false);
     assert!(heart.told.conflicts.is_empty());
     assert_eq!(heart.told.table["c1"][1].as_deref(), Some("b"));
+}
+
+/// Taken back, a decision holds nothing: what is gone may go once the decisions, too, are stable.
+#[test]
+fn a_decision_that_was_taken_back_does_not_keep_what_is_gone() {
+    let (mut heart, evidence) = disagreeing();
+    let on_name = decision(1, ("c1", "name"), &evidence);
+    let resolved = hear(&mut heart.entity, std::slice::from_ref(&on_name));
+    heart.told.take(&resolved, false);
+    let gone = |mapping| Row { op: syncline_core::Op::Delete, ..of_c1(mapping, 2, "") };
+    heart.hear(&[gone(0), gone(1)]);
+    heart.commit();
+    let place = |commit| Position { epoch: 1, commit, ordinal: u32::MAX };
+    let [sis, hr] = [MAPPINGS[0], MAPPINGS[1]].map(|it| (it.1.to_owned(), place(9)));
+    let decisions = |commit| (decisions::mapping_of(schema().name()), place(commit));
+    let all = Stable::from([sis, hr, decisions(9)]);
+    assert_eq!(heart.collect(&all), 0, "it stands");
+    let resolved = hear(&mut heart.entity, &[undone(&on_name, 3)]);
+    heart.told.take(&resolved, false);
+    heart.commit();
+    let mut before = all.clone();
+    before.extend([decisions(2)]);
+    assert_eq!(heart.collect(&before), 0, "it may come once more");
+    assert_eq!(heart.collect(&all), 1);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `demo`: private servers, a small university, live traffic, and the engine in between.
 
 mod prove;
+mod questions;
 mod reference;
 mod stage;
 mod view;

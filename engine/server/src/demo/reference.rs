@@ -30,7 +30,33 @@ pub(super) const PROJECT: &[(&str, &str)] = &[
         include_str!("../../../../mappings/university/payment/sis_to_finance.sql"),
     ),
     ("person/entity.toml", include_str!("../../../../mappings/university/person/entity.toml")),
+    (
+        "person/from_finance_fees.sql",
+        include_str!("../../../../mappings/university/person/from_finance_fees.sql"),
+    ),
+    (
+        "person/from_finance_housing.sql",
+        include_str!("../../../../mappings/university/person/from_finance_housing.sql"),
+    ),
+    ("person/from_hr.sql", include_str!("../../../../mappings/university/person/from_hr.sql")),
+    ("person/from_lms.sql", include_str!("../../../../mappings/university/person/from_lms.sql")),
     ("person/from_sis.sql", include_str!("../../../../mappings/university/person/from_sis.sql")),
+    (
+        "person/tests/from_finance.toml",
+        include_str!("../../../../mappings/university/person/tests/from_finance.toml"),
+    ),
+    (
+        "person/tests/from_hr.toml",
+        include_str!("../../../../mappings/university/person/tests/from_hr.toml"),
+    ),
+    (
+        "person/tests/from_sis.toml",
+        include_str!("../../../../mappings/university/person/tests/from_sis.toml"),
+    ),
+    (
+        "person/tests/to_lms.toml",
+        include_str!("../../../../mappings/university/person/tests/to_lms.toml"),
+    ),
     (
         "person/to_finance.sql",
         include_str!("../../../../mappings/university/person/to_finance.sql"),
@@ -38,4 +64,11 @@ pub(super) const PROJECT: &[(&str, &str)] = &[
     ("person/to_lms.sql", include_str!("../../../../mappings/university/person/to_lms.sql")),
     ("staff/hr_to_lms.sql", include_str!("../../../../mappings/university/staff/hr_to_lms.sql")),
     ("syncline.toml", include_str!("../../../../mappings/university/syncline.toml")),
+    ("teaching/entity.toml", include_str!("../../../../mappings/university/teaching/entity.toml")),
+    ("teaching/from_hr.sql", include_str!("../../../../mappings/university/teaching/from_hr.sql")),
+    (
+        "teaching/from_sis.sql",
+        include_str!("../../../../mappings/university/teaching/from_sis.sql"),
+    ),
+    ("teaching/to_lms.sql", include_str!("../../../../mappings/university/teaching/to_lms.sql")),
 ];

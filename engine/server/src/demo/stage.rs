@@ -1,6 +1,7 @@
 //! Sets the stage: servers, databases, project; then the engine and the traffic.
 
 use super::prove::prove;
+use super::questions::{Questions, sentence};
 use super::reference::PROJECT;
 use super::view::View;
 use crate::arguments::Demo;
@@ -50,7 +51,9 @@ async fn play(output: Output, demo: &Demo) -> Outcome<Exit> {
     let engine = Engine::start(&stage.project).await?;
     let options = TrafficOptions { rows_per_second: demo.rate, ..TrafficOptions::default() };
     let traffic = Traffic::start(&stage.university, options).await.map_err(failed)?;
-    let view = View::open(output, engine.watch(), engine.address);
+    let mut questions = Questions::of(&stage.project.state());
+    let asked = Questions::of(&stage.project.state());
+    let view = View::open(output, engine.watch(), asked, engine.address);
     if !demo.once {
         let mut engine = engine;
         engine.ended().await?;
@@ -65,6 +68,7 @@ async fn play(output: Output, demo: &Demo) -> Outcome<Exit> {
         crate::render::count(report.rows),
         crate::render::count(report.transactions),
     ));
+    output.progress(&sentence(questions.open().await));
     let exit = prove(output, &stage.university).await?;
     engine.stop().await?;
     Ok(exit)

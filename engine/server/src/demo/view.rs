@@ -1,5 +1,6 @@
 //! The calm view: what flows, redrawn in place; a plain line now and then where nobody watches.
 
+use super::questions::{Questions, sentence};
 use crate::live::{Report, Watching, to_text, trouble};
 use crate::output::Output;
 use crate::render::count;
@@ -33,15 +34,20 @@ pub(crate) struct View {
 
 impl View {
     /// Begins to show reports on standard error.
-    pub(crate) fn open(output: Output, watching: Watching, address: SocketAddr) -> Self {
+    pub(crate) fn open(
+        output: Output,
+        watching: Watching,
+        questions: Questions,
+        address: SocketAddr,
+    ) -> Self {
         let is_screen = output.is_watched();
         if is_screen {
             write_now(ENTER);
         }
         let drawing = if is_screen {
-            tokio::spawn(draw(watching, address))
+            tokio::spawn(draw(watching, questions, address))
         } else {
-            tokio::spawn(print_lines(output, watching))
+            tokio::spawn(print_lines(output, watching, questions))
         };
         Self { drawing, is_screen }
     }
@@ -56,10 +62,11 @@ impl Drop for View {
     }
 }
 
-async fn draw(mut watching: Watching, address: SocketAddr) {
+async fn draw(mut watching: Watching, mut questions: Questions, address: SocketAddr) {
     loop {
         let report = watching.borrow_and_update().clone();
-        write_now(&screen(&report, address));
+        let asked = sentence(questions.open().await);
+        write_now(&screen(&report, &asked, address));
         if watching.changed().await.is_err() {
             return;
         }
@@ -67,38 +74,41 @@ async fn draw(mut watching: Watching, address: SocketAddr) {
 }
 
 /// One drawing, written at once so that nothing flickers.
-fn screen(report: &Report, address: SocketAddr) -> String {
+fn screen(report: &Report, asked: &str, address: SocketAddr) -> String {
     let mut text = String::from(HOME);
     for line in to_text(report).lines() {
         let _ = write!(text, "{line}{CLEAR_LINE}\r\n");
     }
     let _ = write!(
         text,
-        "{CLEAR_LINE}\r\nhttp://{address}/metrics · Ctrl-C ends{CLEAR_LINE}{CLEAR_BELOW}"
+        "{CLEAR_LINE}\r\n{asked}{CLEAR_LINE}\r\n\
+         http://{address}/metrics · Ctrl-C ends{CLEAR_LINE}{CLEAR_BELOW}"
     );
     text
 }
 
-async fn print_lines(output: Output, watching: Watching) {
+async fn print_lines(output: Output, watching: Watching, mut questions: Questions) {
     loop {
         sleep(LINE_PERIOD).await;
-        output.progress(&line(&watching.borrow().clone()));
+        let asked = questions.open().await;
+        output.progress(&line(&watching.borrow().clone(), asked));
     }
 }
 
 /// A report in a line.
-fn line(report: &Report) -> String {
+fn line(report: &Report, asked: u64) -> String {
     let rows: u64 = report.lanes.values().map(|it| it.inserted + it.updated + it.deleted).sum();
     let rate: f64 = report.mappings.values().map(|it| it.rows_per_second).sum();
     let lag = report.mappings.values().map(|it| it.lag_ms).fold(0.0, f64::max);
     let troubled = report.loops().filter(|(name, state)| trouble(name, state).is_some()).count();
     format!(
-        "{:>4.0} s  {}  {} rows written  {} rows/s  lag {lag:.0} ms  {} parked  {troubled} troubled",
+        "{:>4.0} s  {}  {} rows written  {} rows/s  lag {lag:.0} ms  {} parked  {} asked  {troubled} troubled",
         report.uptime_seconds,
         if report.is_streaming() { "streaming" } else { "copying" },
         count(rows),
         count(rate as u64),
         count(report.parked()),
+        count(asked),
     )
 }
 

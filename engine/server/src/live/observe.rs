@@ -142,6 +142,7 @@ impl Observer {
             captures: captures.collect(),
             mappings,
             lanes: status.lanes,
+            entities: status.entities,
         }
     }
 

@@ -5,7 +5,7 @@ use crate::decisions::is_decisions;
 use crate::problem::{Exit, Failure};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use syncline_runtime::{CaptureStatus, LaneStatus, LoopState};
+use syncline_runtime::{CaptureStatus, EntityStatus, LaneStatus, LoopState};
 
 /// The whole engine at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -24,6 +24,8 @@ pub(crate) struct Report {
     pub(crate) mappings: BTreeMap<String, MappingReport>,
     /// What reads one topic for one target, by its name in the log.
     pub(crate) lanes: BTreeMap<String, LaneStatus>,
+    /// Entities.
+    pub(crate) entities: BTreeMap<String, EntityStatus>,
 }
 
 /// A system that is read.

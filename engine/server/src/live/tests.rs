@@ -138,6 +138,7 @@ impl Chain {
             process: 1,
             uptime_seconds: 0.0,
             captures: BTreeMap::from([("sis".into(), captured)]),
+            entities: BTreeMap::new(),
             mappings: BTreeMap::new(),
             lanes: BTreeMap::from([
                 (self.resolve.to_string(), resolved),

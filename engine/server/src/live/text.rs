@@ -235,6 +235,7 @@ mod tests {
             ]),
             mappings: BTreeMap::from([("person/to_lms.sql".into(), mapping)]),
             lanes: BTreeMap::from([("apply/lms/changes.sis".into(), lane)]),
+            entities: BTreeMap::new(),
         }
     }
 

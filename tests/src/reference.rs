@@ -1,0 +1,26 @@
+//! The reference project, in a folder of its own.
+
+use anyhow::Result;
+use std::path::Path;
+
+/// Copies `mappings/university` into a folder that is made for it.
+///
+/// # Errors
+/// When a file can't be read or written.
+pub fn copy_reference(to: &Path) -> Result<()> {
+    copy_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../mappings/university"), to)
+}
+
+fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else {
+            std::fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
