@@ -1,11 +1,11 @@
 //! Who is measured: a process that takes changes from the source to a database of its own.
 
-use anyhow::{Context, Result, bail};
-use nix::sys::signal::{Signal, kill};
+use anyhow::{Context, Result};
 use nix::unistd::Pid;
 use std::fmt;
 use std::path::Path;
-use syncline_demo::{Cluster, Program, Running};
+use syncline_benches::project::{self, System};
+use syncline_demo::{Cluster, Running};
 use tokio_postgres::Client;
 
 /// The two contenders.
@@ -45,46 +45,27 @@ pub(crate) async fn subscribe(source: &Cluster, native: &Client) -> Result<()> {
     native.batch_execute(&subscribe).await.context("can't subscribe")
 }
 
-/// Writes a project and starts Syncline on it.
+/// Starts Syncline on tables that go over as they are.
 pub(crate) fn start_syncline(
     source: &Cluster,
     target: &Cluster,
     project: &Path,
 ) -> Result<Running> {
-    std::fs::create_dir_all(project.join("people"))?;
-    let settings = format!(
-        "[project]\nname = \"compare\"\n\n[http]\nlisten = \"127.0.0.1:0\"\n{}{}",
-        system("source", source, "source"),
-        system("target", target, Contender::Syncline.database())
-    );
-    std::fs::write(project.join("syncline.toml"), settings)?;
+    let systems = [
+        System { name: "source", cluster: source, database: "source" },
+        System { name: "target", cluster: target, database: Contender::Syncline.database() },
+    ];
     let columns = "id, external_id, given_name, family_name, email, department, score, updated_at,
                    note";
-    for (file, table, columns) in
-        [("people/people.sql", "people", columns), ("people/marks.sql", "marks", "id")]
-    {
-        let statement = format!(
+    let copy = |table: &str, columns: &str| {
+        format!(
             "INSERT INTO target.public.{table} ({columns})\n\
              SELECT {columns} FROM source.public.{table};\n"
-        );
-        std::fs::write(project.join(file), statement)?;
-    }
-    let program = Program::beside_us()?;
-    let locked = program.command(project).arg("lock").output()?;
-    if !locked.status.success() {
-        bail!("syncline lock failed\n{}", String::from_utf8_lossy(&locked.stderr));
-    }
-    program.run(project)
-}
-
-fn system(name: &str, cluster: &Cluster, database: &str) -> String {
-    format!(
-        "\n[systems.{name}]\nconnector = \"postgres\"\nhost = \"{}\"\nport = {}\n\
-         database = \"{database}\"\nuser = \"{}\"\n",
-        cluster.host(),
-        cluster.port(),
-        cluster.superuser()
-    )
+        )
+    };
+    let files =
+        [("people/people.sql", copy("people", columns)), ("people/marks.sql", copy("marks", "id"))];
+    project::start(project, &systems, &files)
 }
 
 /// The apply worker of the subscription.
@@ -93,14 +74,4 @@ pub(crate) async fn apply_worker(native: &Client) -> Result<Option<Pid>> {
                   WHERE subname = 'native' AND relid IS NULL";
     let row = native.query_one(worker, &[]).await?;
     Ok(row.get::<_, Option<i32>>(0).map(Pid::from_raw))
-}
-
-/// Stops a process in its tracks.
-pub(crate) fn pause(process: Pid) -> Result<()> {
-    kill(process, Signal::SIGSTOP).context("can't pause a contender")
-}
-
-/// Lets it go on.
-pub(crate) fn resume(process: Pid) -> Result<()> {
-    kill(process, Signal::SIGCONT).context("can't resume a contender")
 }

@@ -5,12 +5,13 @@
 //! sent to the moment the observer sees its rows: the commit itself and the observer's question are
 //! counted in.
 
-use crate::contender::{self, Contender};
+use crate::contender::Contender;
 use crate::stage::Stage;
 use anyhow::{Result, ensure};
 use hdrhistogram::Histogram;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
+use syncline_benches::project::{pause, resume};
 use syncline_benches::workload::insert;
 use tokio_postgres::Client;
 
@@ -45,9 +46,9 @@ pub(crate) async fn measure(stage: &mut Stage, pace: Pace) -> Result<Vec<Delays>
         let other =
             if contender == Contender::Native { Contender::Syncline } else { Contender::Native };
         let other_process = stage.process(other).await?;
-        contender::pause(other_process)?;
+        pause(other_process)?;
         let delays = measure_one(stage, contender, pace).await;
-        contender::resume(other_process)?;
+        resume(other_process)?;
         all.push(delays?);
         let mark = stage.mark().await?;
         for contender in Contender::ALL {

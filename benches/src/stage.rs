@@ -4,8 +4,9 @@ use crate::contender::{self, Contender};
 use anyhow::{Context, Result, bail, ensure};
 use nix::unistd::Pid;
 use std::time::{Duration, Instant};
+use syncline_benches::project::{self, pause, processor_time, resume, tuned};
 use syncline_benches::workload::{TABLES, Workload};
-use syncline_demo::{Cluster, ClusterOptions, Running};
+use syncline_demo::{Cluster, Running};
 use tempfile::TempDir;
 use tokio_postgres::Client;
 
@@ -75,14 +76,14 @@ impl Stage {
         let processes =
             [self.process(Contender::Native).await?, self.process(Contender::Syncline).await?];
         for process in processes {
-            contender::pause(process)?;
+            pause(process)?;
         }
         let written = self.write(workload).await;
         // Nobody stays stopped whatever happened.
         let mark = match written {
             Ok(mark) => mark,
             Err(error) => {
-                processes.iter().try_for_each(|&process| contender::resume(process))?;
+                processes.iter().try_for_each(|&process| resume(process))?;
                 return Err(error);
             }
         };
@@ -126,7 +127,7 @@ impl Stage {
                 .context("the subscription's worker is not running"),
             Contender::Syncline => {
                 self.syncline.check()?;
-                Ok(Pid::from_raw(i32::try_from(self.syncline.id())?))
+                project::process(&self.syncline)
             }
         }
     }
@@ -178,7 +179,7 @@ impl Stage {
     async fn time(&mut self, contender: Contender, process: Pid, mark: i64) -> Result<Measured> {
         let before = processor_time(process)?;
         let started = Instant::now();
-        contender::resume(process)?;
+        resume(process)?;
         self.wait_for(contender, mark).await?;
         let elapsed = started.elapsed();
         let processor = processor_time(process)?.saturating_sub(before);
@@ -197,21 +198,6 @@ impl Stage {
     }
 }
 
-/// Both servers alike. Commits are as durable as PostgreSQL makes them.
-fn tuned() -> ClusterOptions {
-    let settings = [
-        ("shared_buffers", "1GB"),
-        ("max_wal_size", "16GB"),
-        ("checkpoint_timeout", "1h"),
-        // Nobody vacuums while the clock runs, and a stopped contender is not given up.
-        ("autovacuum", "off"),
-        ("wal_sender_timeout", "0"),
-        ("wal_receiver_timeout", "0"),
-    ];
-    let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    ClusterOptions { settings: settings.to_vec(), ..ClusterOptions::default() }
-}
-
 async fn database(cluster: &Cluster, name: &str) -> Result<Client> {
     let server = cluster.connect("postgres").await?;
     server.batch_execute(&format!("CREATE DATABASE {name}")).await?;
@@ -219,8 +205,4 @@ async fn database(cluster: &Cluster, name: &str) -> Result<Client> {
     client.batch_execute(TABLES).await?;
     client.batch_execute("SET extra_float_digits = 1").await?;
     Ok(client)
-}
-
-fn processor_time(process: Pid) -> Result<Duration> {
-    syncline_demo::processor_time(u32::try_from(process.as_raw())?)
 }

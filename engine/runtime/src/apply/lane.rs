@@ -14,6 +14,7 @@ use syncline_core::{
     ChangeLog, Error, Gates, Kind, Offset, Progress, ReaderName, Result, Sink, SystemName, Topic,
     Transform,
 };
+use tokio::select;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
 
@@ -54,6 +55,7 @@ impl Attempt for Lane {
     /// Applies until told to stop, or until something fails.
     async fn attempt(&self, shutdown: &mut Shutdown) -> Result<()> {
         let mut sink = self.sink.lock().await;
+        self.wait_for_copy(shutdown).await?;
         let progress = sink.open(&self.reader).await?;
         let from = self.begin_at(progress.as_ref()).await?;
         let reach = Arc::new(Reach::new(self.settings.apply_bytes_max));
@@ -75,6 +77,21 @@ impl Attempt for Lane {
 }
 
 impl Lane {
+    /// Where a table that is written is heard too, waits until its first copy is in the log: a row of ours in
+    /// that copy would pass for the system's own word.
+    async fn wait_for_copy(&self, shutdown: &mut Shutdown) -> Result<()> {
+        let Some(heard) = self.tables.get(&self.system) else { return Ok(()) };
+        let is_heard = self.transforms.iter().any(|it| heard.contains(it.writes().name()));
+        let Some(capture) = self.marks.capture(&self.system).filter(|_| is_heard) else {
+            return Ok(());
+        };
+        let mut mark = capture.watch();
+        select! { biased;
+            () = shutdown.requested() => Err(Error::new(Kind::Closed, "told to stop")),
+            _ = mark.wait_for(|mark| mark.passed > 0) => Ok(()),
+        }
+    }
+
     /// Where to read from, registered with the log so that trimming waits for this lane.
     async fn begin_at(&self, progress: Option<&Progress>) -> Result<Offset> {
         let (reader, topic, log) = (&self.reader, &self.topic, self.log.as_ref());

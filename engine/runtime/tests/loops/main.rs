@@ -10,6 +10,7 @@ mod linked;
 mod parked;
 mod readers;
 mod support;
+mod two_way;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -163,7 +164,7 @@ fn start_on(
         let (copies, transactions) = (counted.clone(), script.clone());
         Box::new(Script { copies, transactions, failures: failures.clone() })
     });
-    plan.sources = vec![SourcePlan { system: system("sis"), make }];
+    plan.sources.push(SourcePlan { system: system("sis"), make });
     let pipeline = pipeline(log.clone(), notes.clone(), plan, settings);
     let registry = pipeline.registry();
     let (trigger, told) = shutdown();

@@ -1,0 +1,103 @@
+//! Projects that are measured, and the processes that run them.
+
+use anyhow::{Context, Result, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::path::Path;
+use std::time::Duration;
+use syncline_demo::{Cluster, ClusterOptions, Program, Running};
+
+/// A system of a project: a database on one of our servers.
+#[derive(Debug)]
+pub struct System<'a> {
+    /// As the project names it.
+    pub name: &'a str,
+    /// Its server.
+    pub cluster: &'a Cluster,
+    /// Its database.
+    pub database: &'a str,
+}
+
+/// Writes a project and starts Syncline on it. Files are given by their path in it and their text.
+///
+/// # Errors
+/// When a file can't be written, or the project is refused.
+pub fn start(project: &Path, systems: &[System<'_>], files: &[(&str, String)]) -> Result<Running> {
+    let systems: String = systems.iter().map(System::section).collect();
+    let settings =
+        format!("[project]\nname = \"measured\"\n\n[http]\nlisten = \"127.0.0.1:0\"\n{systems}");
+    std::fs::create_dir_all(project)?;
+    std::fs::write(project.join("syncline.toml"), settings)?;
+    for (file, text) in files {
+        let file = project.join(file);
+        std::fs::create_dir_all(file.parent().context("a file is in a folder")?)?;
+        std::fs::write(file, text)?;
+    }
+    let program = Program::beside_us()?;
+    let locked = program.command(project).arg("lock").output()?;
+    if !locked.status.success() {
+        bail!("syncline lock failed\n{}", String::from_utf8_lossy(&locked.stderr));
+    }
+    program.run(project)
+}
+
+impl System<'_> {
+    fn section(&self) -> String {
+        let Self { name, cluster, database } = self;
+        format!(
+            "\n[systems.{name}]\nconnector = \"postgres\"\nhost = \"{}\"\nport = {}\n\
+             database = \"{database}\"\nuser = \"{}\"\n",
+            cluster.host(),
+            cluster.port(),
+            cluster.superuser()
+        )
+    }
+}
+
+/// How servers are set up. Commits are as durable as PostgreSQL makes them.
+#[must_use]
+pub fn tuned() -> ClusterOptions {
+    let settings = [
+        ("shared_buffers", "1GB"),
+        ("max_wal_size", "16GB"),
+        ("checkpoint_timeout", "1h"),
+        // Nobody vacuums while the clock runs, and a stopped contender is not given up.
+        ("autovacuum", "off"),
+        ("wal_sender_timeout", "0"),
+        ("wal_receiver_timeout", "0"),
+    ];
+    let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    ClusterOptions { settings: settings.to_vec(), ..ClusterOptions::default() }
+}
+
+/// The process of a run.
+///
+/// # Errors
+/// When its number is none.
+pub fn process(running: &Running) -> Result<Pid> {
+    Ok(Pid::from_raw(i32::try_from(running.id())?))
+}
+
+/// Stops a process in its tracks.
+///
+/// # Errors
+/// When the system refuses.
+pub fn pause(process: Pid) -> Result<()> {
+    kill(process, Signal::SIGSTOP).context("can't pause a contender")
+}
+
+/// Lets it go on.
+///
+/// # Errors
+/// When the system refuses.
+pub fn resume(process: Pid) -> Result<()> {
+    kill(process, Signal::SIGCONT).context("can't resume a contender")
+}
+
+/// The processor time that it has had so far.
+///
+/// # Errors
+/// When there is no such process.
+pub fn processor_time(process: Pid) -> Result<Duration> {
+    syncline_demo::processor_time(u32::try_from(process.as_raw())?)
+}
