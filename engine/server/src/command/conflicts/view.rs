@@ -1,13 +1,11 @@
 //! A conflict as it is shown, with what only some may see covered.
 
+use crate::masked::HIDDEN;
 use crate::policies::EXISTENCE;
 use crate::project::{Entity, Project};
 use serde::Serialize;
 use syncline_control::{ClaimView, CloseReason, Conflict, ConflictKind, State};
 use syncline_resolve::utc;
-
-/// What stands for a value that is not shown.
-pub(super) const COVERED: &str = "***";
 
 /// A conflict.
 #[derive(Debug, Serialize)]
@@ -136,7 +134,7 @@ fn covered_if(covered: bool, value: Option<String>) -> Option<String> {
 }
 
 fn covered_text(covered: bool, text: String) -> String {
-    if covered { COVERED.to_owned() } else { text }
+    if covered { HIDDEN.to_owned() } else { text }
 }
 
 /// A key's texts.
