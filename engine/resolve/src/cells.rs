@@ -3,8 +3,7 @@
 //! A cell is what Arrow's buffers hold for one row: little-endian numbers, the bytes of a text, one byte
 //! for a boolean. Equal values have equal cells, and the cells of a type never change.
 
-use arrow_array::builder::BooleanBuilder;
-use arrow_array::{Array, ArrayRef, BinaryArray, StringArray, make_array};
+use arrow_array::{Array, ArrayRef, BinaryArray, BooleanArray, StringArray, make_array};
 use arrow_buffer::{
     BooleanBuffer, Buffer, NullBuffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer,
 };
@@ -95,71 +94,108 @@ fn unknown(data_type: &DataType) -> Error {
 /// `Corrupt` where a cell is none of the type, `Internal` for a type that no entity field has.
 pub(crate) fn array<'a>(
     data_type: &DataType,
-    cells: impl ExactSizeIterator<Item = Option<&'a [u8]>> + Clone,
-) -> Result<ArrayRef> {
-    match data_type {
-        DataType::Boolean => {
-            let mut builder = BooleanBuilder::with_capacity(cells.len());
-            cells.for_each(|cell| builder.append_option(cell.map(|cell| cell == [1])));
-            Ok(Arc::new(builder.finish()))
-        }
-        DataType::Utf8 => {
-            let (offsets, bytes, nulls) = long_parts(data_type, cells)?;
-            // All texts are read as one: quicker than one by one, and as strict.
-            let texts = StringArray::try_new(offsets, bytes, nulls);
-            Ok(Arc::new(texts.map_err(|error| damaged(data_type).caused_by(error))?))
-        }
-        DataType::Binary => {
-            let (offsets, bytes, nulls) = long_parts(data_type, cells)?;
-            let values = BinaryArray::try_new(offsets, bytes, nulls);
-            Ok(Arc::new(values.map_err(|error| damaged(data_type).caused_by(error))?))
-        }
-        fixed => fixed_array(fixed, cells),
-    }
-}
-
-/// Where each cell ends, all their bytes, and which are NULL.
-fn long_parts<'a>(
-    data_type: &DataType,
-    cells: impl ExactSizeIterator<Item = Option<&'a [u8]>> + Clone,
-) -> Result<(OffsetBuffer<i32>, Buffer, Option<NullBuffer>)> {
-    let length = cells.clone().flatten().map(<[u8]>::len).sum();
-    i32::try_from(length).map_err(|error| damaged(data_type).caused_by(error))?;
-    let mut bytes = Vec::with_capacity(length);
-    let mut ends = Vec::with_capacity(cells.len() + 1);
-    let mut nulls = NullBufferBuilder::new(cells.len());
-    ends.push(0);
-    for cell in cells {
-        bytes.extend_from_slice(cell.unwrap_or_default());
-        nulls.append(cell.is_some());
-        ends.push(bytes.len() as i32);
-    }
-    Ok((OffsetBuffer::new(ends.into()), bytes.into(), nulls.finish()))
-}
-
-fn fixed_array<'a>(
-    data_type: &DataType,
     cells: impl ExactSizeIterator<Item = Option<&'a [u8]>>,
 ) -> Result<ArrayRef> {
-    let width = width(data_type).ok_or_else(|| unknown(data_type))?;
-    let rows = cells.len();
-    let mut bytes = Vec::with_capacity(rows * width);
-    let mut valid = Vec::with_capacity(rows);
-    for cell in cells {
-        match cell {
-            Some(cell) if cell.len() == width => bytes.extend_from_slice(cell),
-            Some(_) => return Err(damaged(data_type)),
-            None => bytes.resize(bytes.len() + width, 0),
+    let mut column = CellsBuilder::new(data_type);
+    cells.for_each(|cell| column.push(cell));
+    column.finish()
+}
+
+/// An array in the making.
+#[derive(Debug)]
+pub(crate) struct CellsBuilder {
+    data_type: DataType,
+    shape: Shape,
+    bytes: Vec<u8>,
+    /// Where each cell ends, where they are not all as long.
+    ends: Vec<i32>,
+    nulls: NullBufferBuilder,
+    is_damaged: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Shape {
+    /// Of so many bytes each.
+    Fixed(usize),
+    Long,
+    /// Of a type that no entity field has.
+    Unknown,
+}
+
+impl CellsBuilder {
+    pub(crate) fn new(data_type: &DataType) -> Self {
+        let shape = match data_type {
+            DataType::Boolean => Shape::Fixed(1),
+            DataType::Utf8 | DataType::Binary => Shape::Long,
+            fixed => width(fixed).map_or(Shape::Unknown, Shape::Fixed),
+        };
+        Self {
+            data_type: data_type.clone(),
+            shape,
+            bytes: Vec::new(),
+            ends: vec![0],
+            nulls: NullBufferBuilder::new(0),
+            is_damaged: false,
         }
-        valid.push(cell.is_some());
     }
-    let data = ArrayData::builder(data_type.clone())
-        .len(rows)
-        .add_buffer(Buffer::from_vec(bytes))
-        .nulls(Some(NullBuffer::from(valid)))
-        .align_buffers(true)
-        .build();
-    Ok(make_array(data.map_err(|error| damaged(data_type).caused_by(error))?))
+
+    /// Adds a cell; none for NULL.
+    pub(crate) fn push(&mut self, cell: Option<&[u8]>) {
+        self.nulls.append(cell.is_some());
+        self.bytes.extend_from_slice(cell.unwrap_or_default());
+        match (self.shape, cell) {
+            (Shape::Fixed(width), Some(cell)) => self.is_damaged |= cell.len() != width,
+            (Shape::Fixed(width), None) => self.bytes.resize(self.bytes.len() + width, 0),
+            (Shape::Long | Shape::Unknown, _) => match i32::try_from(self.bytes.len()) {
+                Ok(end) => self.ends.push(end),
+                Err(_) => self.is_damaged = true,
+            },
+        }
+    }
+
+    /// # Errors
+    /// `Corrupt` where a cell is none of the type, or they are more than an array can hold; `Internal`
+    /// for a type that no entity field has.
+    pub(crate) fn finish(mut self) -> Result<ArrayRef> {
+        if self.is_damaged {
+            return Err(damaged(&self.data_type));
+        }
+        let (rows, nulls) = (self.nulls.len(), self.nulls.finish());
+        match (self.shape, &self.data_type) {
+            (Shape::Unknown, data_type) => Err(unknown(data_type)),
+            (Shape::Long, data_type) => long_array(data_type, self.ends, self.bytes, nulls),
+            (Shape::Fixed(_), DataType::Boolean) => {
+                let values = self.bytes.iter().map(|byte| *byte == 1).collect();
+                Ok(Arc::new(BooleanArray::new(values, nulls)))
+            }
+            (Shape::Fixed(_), data_type) => {
+                let data = ArrayData::builder(data_type.clone())
+                    .len(rows)
+                    .add_buffer(Buffer::from_vec(self.bytes))
+                    .nulls(nulls)
+                    .align_buffers(true)
+                    .build();
+                Ok(make_array(data.map_err(|error| damaged(data_type).caused_by(error))?))
+            }
+        }
+    }
+}
+
+/// All texts are read as one: quicker than one by one, and as strict.
+fn long_array(
+    data_type: &DataType,
+    ends: Vec<i32>,
+    bytes: Vec<u8>,
+    nulls: Option<NullBuffer>,
+) -> Result<ArrayRef> {
+    let (offsets, bytes) = (OffsetBuffer::new(ends.into()), Buffer::from_vec(bytes));
+    let damage = |error| damaged(data_type).caused_by(error);
+    Ok(match data_type {
+        DataType::Utf8 => {
+            Arc::new(StringArray::try_new(offsets, bytes, nulls).map_err(damage)?) as ArrayRef
+        }
+        _ => Arc::new(BinaryArray::try_new(offsets, bytes, nulls).map_err(damage)?),
+    })
 }
 
 fn damaged(data_type: &DataType) -> Error {
@@ -171,8 +207,8 @@ mod tests {
     use super::*;
     use arrow_array::types::Decimal128Type;
     use arrow_array::{
-        BooleanArray, Date32Array, Decimal128Array, FixedSizeBinaryArray, Float64Array, Int16Array,
-        Int64Array, PrimitiveArray, TimestampMicrosecondArray,
+        Date32Array, Decimal128Array, FixedSizeBinaryArray, Float64Array, Int16Array, Int64Array,
+        PrimitiveArray, TimestampMicrosecondArray,
     };
 
     fn arrays() -> Vec<ArrayRef> {

@@ -2,7 +2,7 @@
 
 use super::compare::Judged;
 use super::key::key_columns;
-use crate::cells::{Cells, array};
+use crate::cells::{Cells, CellsBuilder, array};
 use crate::policy::{Compiled, Plain, Plan};
 use arrow_array::ArrayRef;
 use syncline_core::{
@@ -16,28 +16,11 @@ pub(crate) struct GoldenRows<'k> {
     ops: Vec<u8>,
     ordinals: Vec<u32>,
     runs: Vec<TransactionRun>,
-    /// Values that nothing else holds.
-    own: Vec<u8>,
-    /// For each column of the entity where each row's value is; none while all rows are as given.
-    cells: Vec<Vec<Cell<'k>>>,
+    /// The columns of the entity, that of the key empty; all are while all rows are as given.
+    columns: Vec<CellsBuilder>,
     given: Option<Given<'k>>,
     /// While all rows are as given, the place of each in the batch.
     as_given: Vec<u32>,
-}
-
-/// Where a value is.
-#[derive(Debug, Clone, Copy)]
-enum Cell<'k> {
-    Null,
-    Lent(&'k [u8]),
-    /// From where to where in what the rows hold themselves.
-    Own(usize, usize),
-}
-
-impl<'k> Cell<'k> {
-    fn of(value: Option<&'k [u8]>) -> Self {
-        value.map_or(Cell::Null, Cell::Lent)
-    }
 }
 
 /// A batch whose rows may be golden rows as they are.
@@ -49,22 +32,15 @@ pub(crate) struct Given<'k> {
     pub(crate) columns: Vec<Option<(ArrayRef, Option<&'k Cells>)>>,
 }
 
-impl Given<'_> {
-    fn cell(&self, column: usize, row: u32) -> Option<&[u8]> {
-        self.columns[column].as_ref()?.1?.get(row as usize)
-    }
-}
-
 impl<'k> GoldenRows<'k> {
     pub(crate) fn new(rules: &Compiled) -> Self {
-        let columns = rules.rules.schema.columns().len();
+        let columns = rules.rules.schema.columns().iter();
         Self {
             keys: Vec::new(),
             ops: Vec::new(),
             ordinals: Vec::new(),
             runs: Vec::new(),
-            own: Vec::new(),
-            cells: vec![Vec::new(); columns],
+            columns: columns.map(|column| CellsBuilder::new(&column.data_type)).collect(),
             given: None,
             as_given: Vec::new(),
         }
@@ -73,6 +49,11 @@ impl<'k> GoldenRows<'k> {
     /// Of a batch some of whose rows may be golden rows.
     pub(crate) fn of_batch(rules: &Compiled, given: Given<'k>) -> Self {
         Self { given: Some(given), ..Self::new(rules) }
+    }
+
+    /// Whether rows can be as a batch has them.
+    pub(crate) fn is_given(&self) -> bool {
+        self.given.is_some()
     }
 
     /// The place of the next row, where rows have no other.
@@ -91,30 +72,23 @@ impl<'k> GoldenRows<'k> {
     ) {
         self.begin_cells();
         self.push_place(key, op, at);
-        for (column, cells) in self.cells.iter_mut().enumerate() {
-            let value = judged.field(rules.fields[column]);
-            cells.push(value.map_or(Cell::Null, |value| owned(&mut self.own, value)));
+        for (cells, &field) in self.columns.iter_mut().zip(&rules.fields) {
+            cells.push(judged.field(field));
         }
     }
 
     /// Adds the row of a key with what its units came to.
-    pub(crate) fn push_plain(
+    pub(crate) fn push_plain<'v>(
         &mut self,
         plan: &Plan,
         (key, op, at): (&'k [u8], Op, (Transaction, u32)),
-        values: impl Iterator<Item = Plain<'k>>,
+        values: impl Iterator<Item = Plain<'v>>,
     ) {
         self.begin_cells();
         self.push_place(key, op, at);
         for (unit, value) in values.enumerate() {
             for (place, &column) in plan.columns_of(unit).iter().enumerate() {
-                let cell = match &value {
-                    Plain::Nothing => Cell::Null,
-                    Plain::One(value) => Cell::Lent(value),
-                    Plain::Group(values) => Cell::of(values.get(place).copied().flatten()),
-                    Plain::Computed(value) => owned(&mut self.own, value),
-                };
-                self.cells[column].push(cell);
+                self.columns[column].push(value.column(place));
             }
         }
     }
@@ -153,9 +127,9 @@ impl<'k> GoldenRows<'k> {
 
     fn push_cells_of(&mut self, row: u32) {
         let given = self.given.as_ref().expect("rows are given by a batch");
-        for (column, cells) in given.columns.iter().zip(&mut self.cells) {
+        for (column, into) in given.columns.iter().zip(&mut self.columns) {
             let of_column = column.as_ref().and_then(|(_, cells)| *cells);
-            cells.push(Cell::of(of_column.and_then(|cells| cells.get(row as usize))));
+            into.push(of_column.and_then(|cells| cells.get(row as usize)));
         }
     }
 
@@ -164,11 +138,15 @@ impl<'k> GoldenRows<'k> {
         if self.keys.is_empty() {
             return Ok(None);
         }
-        let columns = match &self.given {
-            Some(given) if self.as_given.len() == self.keys.len() => {
-                self.columns_of(given, rules)?
+        let is_whole = |given: &Given<'_>| self.as_given.len() == given.rows;
+        let columns = match self.given.take() {
+            // Each row comes at most once, in order.
+            Some(given) if is_whole(&given) => given_columns(&given, rules)?,
+            given => {
+                self.given = given;
+                self.begin_cells();
+                self.columns_with_key(rules)?
             }
-            _ => self.columns_of_cells(rules)?,
         };
         let presence = Presence::all(columns.len());
         let (ops, ordinals) = (self.ops.into(), self.ordinals.into());
@@ -180,55 +158,27 @@ impl<'k> GoldenRows<'k> {
         )
     }
 
-    fn columns_of_cells(&self, rules: &Compiled) -> Result<Vec<ArrayRef>> {
-        self.columns_with_key(rules, |place, column| {
-            let cells = self.cells[place].iter().map(|cell| self.value(*cell));
-            array(&column.data_type, cells)
-        })
-    }
-
-    /// The columns of the key from the keys, the others as they are made.
-    fn columns_with_key(
-        &self,
-        rules: &Compiled,
-        make: impl Fn(usize, &Column) -> Result<ArrayRef>,
-    ) -> Result<Vec<ArrayRef>> {
+    /// The columns of the key from the keys, the others as they were put together.
+    fn columns_with_key(&mut self, rules: &Compiled) -> Result<Vec<ArrayRef>> {
         let schema = &rules.rules.schema;
         let key = key_columns(schema, &self.keys)?;
-        let column = |(place, column)| match schema.key().iter().position(|&it| it == place) {
+        let column = |(place, column): (usize, CellsBuilder)| match schema
+            .key()
+            .iter()
+            .position(|&it| it == place)
+        {
             Some(of_key) => Ok(key[of_key].clone()),
-            None => make(place, column),
+            None => column.finish(),
         };
-        schema.columns().iter().enumerate().map(column).collect()
-    }
-
-    fn value(&self, cell: Cell<'k>) -> Option<&[u8]> {
-        match cell {
-            Cell::Null => None,
-            Cell::Lent(value) => Some(value),
-            Cell::Own(from, until) => self.own.get(from..until),
-        }
-    }
-
-    /// The batch's own columns, where its rows are all there; else of the rows that are.
-    fn columns_of(&self, given: &Given<'k>, rules: &Compiled) -> Result<Vec<ArrayRef>> {
-        // Each row comes at most once, in order.
-        if self.as_given.len() < given.rows {
-            return self.columns_with_key(rules, |place, column| {
-                let cells = self.as_given.iter().map(|&row| given.cell(place, row));
-                array(&column.data_type, cells)
-            });
-        }
-        let column = |(column, given): (&Column, &Option<(ArrayRef, _)>)| match given {
-            Some((given, _)) => Ok(given.clone()),
-            None => array(&column.data_type, std::iter::repeat_n(None, self.keys.len())),
-        };
-        rules.rules.schema.columns().iter().zip(&given.columns).map(column).collect()
+        std::mem::take(&mut self.columns).into_iter().enumerate().map(column).collect()
     }
 }
 
-fn owned<'k>(own: &mut Vec<u8>, value: &[u8]) -> Cell<'k> {
-    let from = own.len();
-    own.extend_from_slice(value);
-    Cell::Own(from, own.len())
+/// The batch's own columns.
+fn given_columns(given: &Given<'_>, rules: &Compiled) -> Result<Vec<ArrayRef>> {
+    let column = |(column, of_batch): (&Column, &Option<(ArrayRef, _)>)| match of_batch {
+        Some((array, _)) => Ok(array.clone()),
+        None => array(&column.data_type, std::iter::repeat_n(None, given.rows)),
+    };
+    rules.rules.schema.columns().iter().zip(&given.columns).map(column).collect()
 }

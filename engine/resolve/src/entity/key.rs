@@ -43,9 +43,9 @@ impl Groups {
         Ok(Self { bytes, ends, rows, begins, of_row })
     }
 
-    /// The keys, in the order in which they first come.
-    pub(crate) fn keys(&self) -> Vec<&[u8]> {
-        (0..self.ends.len()).map(|group| slice(&self.bytes, &self.ends, group)).collect()
+    /// The bytes of a key.
+    pub(crate) fn key(&self, group: usize) -> &[u8] {
+        slice(&self.bytes, &self.ends, group)
     }
 
     /// The rows of a key, in order.

@@ -9,28 +9,31 @@ use super::golden::GoldenRows;
 use super::incoming::Incoming;
 use super::keep::Entity;
 use super::key::Groups;
-use super::plain::PlainKeys;
 use super::returned::must_return;
 use crate::claims::{Claims, Touched, decode, encode};
 use crate::policy::exists;
+use crate::rows::RowBuffer;
 use syncline_core::{ChangeBatch, ConflictChange, Error, Kind, Op, Resolved, Result, Transaction};
+
+/// How many keys are read at a time: what is read of them stays near the processor until it is used.
+const KEYS_READ: usize = 1024;
 
 /// A batch on its way.
 pub(super) struct Merging<'m> {
     pub(super) batch: &'m ChangeBatch,
     pub(super) incoming: &'m Incoming<'m>,
     at: Vec<Transaction>,
-    in_doubt: bool,
+    pub(super) in_doubt: bool,
     pub(super) golden: GoldenRows<'m>,
     conflicts: Vec<ConflictChange>,
 }
 
 /// One key of it: its bytes, its rows in the batch, and what is kept of it so far.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct MergedKey<'m> {
+pub(super) struct MergedKey<'m, 'b> {
     pub(super) key: &'m [u8],
     pub(super) rows: &'m [u32],
-    pub(super) before: Option<&'m [u8]>,
+    pub(super) before: Option<&'b [u8]>,
 }
 
 impl Merging<'_> {
@@ -49,37 +52,50 @@ impl Entity {
     ) -> Result<Resolved> {
         let key = self.key_columns_of(batch)?;
         let groups = Groups::of(batch, &key)?;
-        let keys = groups.keys();
-        let mut buffer = std::mem::take(&mut self.buffer);
-        self.rows.read(&keys, &mut buffer)?;
-        let mut plain = self.plain_keys(batch, incoming, &key).filter(|_| !in_doubt);
-        let golden = match plain.as_mut().and_then(PlainKeys::take_given) {
+        let given = self.given(batch, incoming, &key).filter(|_| !in_doubt);
+        let golden = match given {
             Some(given) => GoldenRows::of_batch(&self.rules, given),
             None => GoldenRows::new(&self.rules),
         };
         let at = batch.row_transactions().copied().collect();
         let conflicts = Vec::new();
         let mut merging = Merging { batch, incoming, at, in_doubt, golden, conflicts };
-        for group in groups.by_last_row() {
-            let (rows, before) = (groups.rows(group), buffer.get(group));
-            let key = MergedKey { key: keys[group], rows, before };
+        let in_order: Vec<usize> = groups.by_last_row().collect();
+        let mut buffer = std::mem::take(&mut self.buffer);
+        for some in in_order.chunks(KEYS_READ) {
+            self.merge_some(&mut merging, &groups, some, &mut buffer)?;
+        }
+        self.buffer = buffer;
+        let Merging { golden, conflicts, .. } = merging;
+        Ok(Resolved { golden: golden.finish(&self.rules)?, conflicts })
+    }
+
+    fn merge_some<'m>(
+        &mut self,
+        merging: &mut Merging<'m>,
+        groups: &'m Groups,
+        some: &[usize],
+        buffer: &mut RowBuffer,
+    ) -> Result<()> {
+        let keys: Vec<&[u8]> = some.iter().map(|&group| groups.key(group)).collect();
+        self.rows.read(&keys, buffer)?;
+        let mut plain = self.plain_keys(merging);
+        for (slot, &group) in some.iter().enumerate() {
+            let (rows, before) = (groups.rows(group), buffer.get(slot));
+            let key = MergedKey { key: groups.key(group), rows, before };
             let is_heard = match &mut plain {
-                Some(plain) => self.hear_plainly(&mut merging, plain, key)?,
+                Some(plain) => self.hear_plainly(merging, plain, key)?,
                 None => false,
             };
             if !is_heard {
-                self.weigh(&mut merging, key)?;
+                self.weigh(merging, key)?;
             }
         }
-        let Merging { golden, conflicts, .. } = merging;
-        let golden = golden.finish(&self.rules)?;
-        drop(plain);
-        self.buffer = buffer;
-        Ok(Resolved { golden, conflicts })
+        Ok(())
     }
 
     /// Merges the rows of a key with all that is kept of it, and decides it.
-    fn weigh<'m>(&mut self, merging: &mut Merging<'m>, of: MergedKey<'m>) -> Result<()> {
+    fn weigh<'m>(&mut self, merging: &mut Merging<'m>, of: MergedKey<'m, '_>) -> Result<()> {
         let MergedKey { key, rows, before } = of;
         let (incoming, in_doubt) = (merging.incoming, merging.in_doubt);
         let mut claims = match before {

@@ -18,8 +18,7 @@ use syncline_core::{ChangeBatch, Op, Result};
 /// What is the same for all keys of a batch, and room for one of them.
 #[derive(Debug)]
 pub(super) struct PlainKeys<'m> {
-    /// What golden rows of new keys are made of; none where more than this batch decides them.
-    given: Option<Given<'m>>,
+    /// Whether golden rows of new keys are rows of the batch.
     is_given: bool,
     outline: Outline<'m>,
     spokens: Spokens<'m>,
@@ -30,11 +29,6 @@ pub(super) struct PlainKeys<'m> {
 }
 
 impl<'m> PlainKeys<'m> {
-    /// What golden rows of new keys are made of.
-    pub(super) fn take_given(&mut self) -> Option<Given<'m>> {
-        self.given.take()
-    }
-
     /// Whether the key that was heard exists, and what is told of it; none where more than words has
     /// to be known.
     fn verdict(&mut self, plan: &Plan, rules: &Compiled, is_copied: bool) -> Option<Verdict> {
@@ -104,21 +98,14 @@ struct Verdict {
 }
 
 impl Entity {
-    /// For the rows of a batch; none where they have to be weighed whatever they are.
-    pub(super) fn plain_keys<'m>(
-        &self,
-        batch: &'m ChangeBatch,
-        incoming: &'m Incoming<'_>,
-        key: &[usize],
-    ) -> Option<PlainKeys<'m>> {
+    /// For rows of a batch; none where they have to be weighed whatever they are.
+    pub(super) fn plain_keys<'b>(&self, merging: &Merging<'_>) -> Option<PlainKeys<'b>> {
         let has_former = self.former.is_some() && !self.is_redecided;
-        if has_former || !self.plan.knows(incoming.mapping()) {
+        if has_former || merging.in_doubt || !self.plan.knows(merging.incoming.mapping()) {
             return None;
         }
-        let given = self.given(batch, incoming, key);
         Some(PlainKeys {
-            is_given: given.is_some(),
-            given,
+            is_given: merging.golden.is_given(),
             outline: Outline::default(),
             spokens: Spokens::default(),
             touched: Vec::new(),
@@ -128,7 +115,7 @@ impl Entity {
     }
 
     /// The batch's columns as the entity's, where those of new keys come to golden rows as they are.
-    fn given<'m>(
+    pub(super) fn given<'m>(
         &self,
         batch: &'m ChangeBatch,
         incoming: &'m Incoming<'_>,
@@ -160,11 +147,11 @@ impl Entity {
     }
 
     /// Hears the one row of a simple key; false, and nothing is done, where the key has to be weighed.
-    pub(super) fn hear_plainly<'m>(
+    pub(super) fn hear_plainly<'m: 'b, 'b>(
         &mut self,
         merging: &mut Merging<'m>,
-        plain: &mut PlainKeys<'m>,
-        of: MergedKey<'m>,
+        plain: &mut PlainKeys<'b>,
+        of: MergedKey<'m, 'b>,
     ) -> Result<bool> {
         let &[row] = of.rows else { return Ok(false) };
         let row = row as usize;
@@ -181,7 +168,7 @@ impl Entity {
     fn hear_new<'m>(
         &mut self,
         merging: &mut Merging<'m>,
-        of: MergedKey<'m>,
+        of: MergedKey<'m, '_>,
         row: usize,
     ) -> Result<()> {
         let incoming = merging.incoming;
@@ -196,11 +183,11 @@ impl Entity {
         Ok(())
     }
 
-    fn hear_known<'m>(
+    fn hear_known<'m: 'b, 'b>(
         &mut self,
         merging: &mut Merging<'m>,
-        plain: &mut PlainKeys<'m>,
-        of: MergedKey<'m>,
+        plain: &mut PlainKeys<'b>,
+        of: MergedKey<'m, 'b>,
         row: usize,
     ) -> Result<bool> {
         let incoming = merging.incoming;

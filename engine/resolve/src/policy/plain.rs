@@ -61,6 +61,16 @@ impl<'a> Plain<'a> {
             UnitValue::Group(values) => Self::Group(values),
         }
     }
+
+    /// The value of a column of the unit.
+    pub(crate) fn column(&self, column: usize) -> Option<&[u8]> {
+        match self {
+            Self::Nothing => None,
+            Self::One(value) => Some(value),
+            Self::Group(values) => values.get(column).copied().flatten(),
+            Self::Computed(value) => Some(value),
+        }
+    }
 }
 
 /// What one record says of one unit.

@@ -95,7 +95,9 @@ impl RowStore {
         if compaction.is_done {
             let number = compaction.number;
             self.compaction = None;
-            if let Some(file) = self.files.remove(&Place::new(number, 0, 0).segment()) {
+            let segment = Place::new(number, 0, 0).segment();
+            self.recent.forget(segment);
+            if let Some(file) = self.files.remove(&segment) {
                 remove(&file.path)?;
                 // Order: before a later file goes, with what says that keys of this one are gone.
                 sync_directory(&self.directory)?;

@@ -16,6 +16,8 @@
 //! Numbers are little-endian. The last record of a key is its row, or says that it has none. The index is
 //! rebuilt on opening; it has 16 bytes a key, and a byte of its table, over how full that is.
 //!
+//! The records that were written last stay in memory too, up to a set number of bytes.
+//!
 //! **Compaction.** While more than a set share of all records is garbage, a little of the oldest file is
 //! written again beside each commit, as any other write, as far as it is still the last of its keys. When
 //! all of it was, and that is durable, the file goes. It is always the oldest, since the COMMIT or ABORT of
@@ -29,8 +31,10 @@
 
 mod compact;
 mod index;
+mod load;
 mod open;
 mod read;
+mod recent;
 mod record;
 mod rows;
 

@@ -1,9 +1,12 @@
 //! Reading: rows by key, neighbours together; and all rows, file by file.
 
 use super::index::Place;
-use super::record;
-use super::rows::{ROWS, RowStore};
+use super::record::{self, Record};
+use super::rows::{File, ROWS, RowStore};
 use crate::rows::{RowBuffer, Scanned};
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+use std::collections::BTreeMap;
 use syncline_core::{Cursor, Error, Kind, Result};
 use syncline_segment::HEAD_BYTES;
 
@@ -19,74 +22,112 @@ pub(super) const READ_BYTES: usize = 1 << 20;
 /// The first byte behind a file's header is at most here; a scan begins before it.
 const BEGIN: u64 = 32;
 
+/// Where the keys of the last read are, by hash; none where several have one.
+#[derive(Debug, Default)]
+pub(super) struct LastRead(HashTable<(u64, Option<Place>)>);
+
+impl LastRead {
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// The only place of a hash.
+    pub(super) fn get(&self, hash: u64) -> Option<Place> {
+        self.0.find(hash, |known| known.0 == hash)?.1
+    }
+
+    /// A key is at a place; none where it is not known to be.
+    fn note(&mut self, hash: u64, place: Option<Place>) {
+        match self.0.entry(hash, |known| known.0 == hash, |known| known.0) {
+            Entry::Vacant(free) => {
+                free.insert((hash, place));
+            }
+            Entry::Occupied(mut known) if known.get().1 != place => known.get_mut().1 = None,
+            Entry::Occupied(_) => {}
+        }
+    }
+}
+
+/// A record that may be a key's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Wanted {
+    place: Place,
+    slot: u32,
+    hash: u64,
+}
+
 impl RowStore {
     pub(super) fn read_all(&mut self, keys: &[&[u8]], rows: &mut RowBuffer) -> Result<()> {
         rows.reset(keys.len());
         self.read.clear();
-        let mut wanted: Vec<(Place, u32)> = Vec::with_capacity(keys.len());
-        let mut hashes = Vec::with_capacity(keys.len());
+        let mut wanted: Vec<Wanted> = Vec::with_capacity(keys.len());
         for (slot, key) in (0_u32..).zip(keys) {
             let hash = Self::hash(key);
-            hashes.push(hash);
-            wanted.extend(self.index.places(hash).map(|place| (place, slot)));
+            wanted.extend(self.index.places(hash).map(|place| Wanted { place, slot, hash }));
         }
-        wanted.sort_unstable();
+        let mut read = std::mem::take(&mut self.read);
+        let mut on_disk = Vec::new();
+        for of in wanted {
+            match self.in_memory(of.place) {
+                // It was checked when it came from the disk, or was never there.
+                Some(record) => take(of, record::read(record, false), keys, (rows, &mut read))
+                    .ok_or_else(|| self.damaged(of.place))?,
+                None => on_disk.push(of),
+            }
+        }
+        on_disk.sort_unstable();
+        self.read_from_disk(&on_disk, keys, (rows, &mut read))?;
+        self.read = read;
+        Ok(())
+    }
+
+    /// Reads sorted records, neighbours together.
+    fn read_from_disk(
+        &self,
+        wanted: &[Wanted],
+        keys: &[&[u8]],
+        (rows, read): (&mut RowBuffer, &mut LastRead),
+    ) -> Result<()> {
         let mut bytes = Vec::new();
-        let mut rest = wanted.as_slice();
-        while let Some(&(first, _)) = rest.first() {
-            let (run, behind) = rest.split_at(run_length(rest, |place| self.is_staged(place)));
+        let mut rest = wanted;
+        while let Some(first) = rest.first() {
+            let (run, behind) = rest.split_at(run_length(rest.iter().map(|of| of.place)));
             rest = behind;
-            let (last, _) = run[run.len() - 1];
-            let until = last.offset() + last.length() as u64;
-            self.read_bytes(first, (until - first.offset()) as usize, &mut bytes)?;
-            for &(place, slot) in run {
-                let at = (place.offset() - first.offset()) as usize;
-                let record = bytes.get(at..at + place.length());
-                let (key, row, _) = record
-                    .and_then(|bytes| record::read(bytes, true))
-                    .ok_or_else(|| self.damaged(place))?;
-                if key == keys[slot as usize] {
-                    if let Some(row) = row {
-                        rows.set(slot as usize, row);
-                    }
-                    let hash = hashes[slot as usize];
-                    let several = |known: &mut Option<Place>| {
-                        if *known != Some(place) {
-                            *known = None;
-                        }
-                    };
-                    self.read.entry(hash).and_modify(several).or_insert(Some(place));
-                } else {
-                    // Another key of the same hash: whoever writes has to look.
-                    self.read.insert(hashes[slot as usize], None);
-                }
+            self.read_run(first.place, run[run.len() - 1].place, &mut bytes)?;
+            for of in run {
+                let at = (of.place.offset() - first.place.offset()) as usize;
+                bytes
+                    .get(at..at + of.place.length())
+                    .and_then(|bytes| take(*of, record::read(bytes, true), keys, (rows, read)))
+                    .ok_or_else(|| self.damaged(of.place))?;
             }
         }
         Ok(())
     }
 
+    /// Reads from the first of some records to the end of the last, which are of one file.
+    fn read_run(&self, first: Place, last: Place, bytes: &mut Vec<u8>) -> Result<()> {
+        read_run(&self.files, first, last, bytes)
+    }
+
     pub(super) fn read_record(&self, place: Place, bytes: &mut Vec<u8>) -> Result<()> {
-        self.read_bytes(place, place.length(), bytes)
-    }
-
-    /// Whether a record is not in its file yet.
-    fn is_staged(&self, place: Place) -> bool {
-        place.segment() == Place::new(self.active, 0, 0).segment()
-            && place.offset() >= self.staged_from()
-    }
-
-    /// Reads bytes of one file: of what is staged from memory.
-    fn read_bytes(&self, from: Place, length: usize, bytes: &mut Vec<u8>) -> Result<()> {
-        let file = self.files.get(&from.segment()).ok_or_else(|| self.damaged(from))?;
-        if self.is_staged(from) {
-            let at = (from.offset() - self.staged_from()) as usize;
-            let staged = self.staged.get(at..at + length).ok_or_else(|| self.damaged(from))?;
-            bytes.clear();
-            bytes.extend_from_slice(staged);
-            return Ok(());
+        match self.in_memory(place) {
+            Some(record) => {
+                bytes.clear();
+                bytes.extend_from_slice(record);
+                Ok(())
+            }
+            None => self.read_run(place, place, bytes),
         }
-        bytes.resize(length, 0);
-        Ok(file.segment.read_into(from.offset(), bytes)?)
+    }
+
+    /// The bytes of a record that is staged, or was written lately.
+    fn in_memory(&self, place: Place) -> Option<&[u8]> {
+        let is_active = place.segment() == Place::new(self.active, 0, 0).segment();
+        match place.offset().checked_sub(self.staged_from()).filter(|_| is_active) {
+            Some(at) => self.staged.get(at as usize..at as usize + place.length()),
+            None => self.recent.get(place),
+        }
     }
 
     pub(super) fn damaged(&self, place: Place) -> Error {
@@ -143,15 +184,49 @@ impl RowStore {
     }
 }
 
-/// How many of the first places are read together.
-fn run_length(wanted: &[(Place, u32)], is_staged: impl Fn(Place) -> bool) -> usize {
-    let Some(&(first, _)) = wanted.first() else { return 0 };
-    let together = wanted.windows(2).take_while(|pair| {
-        let (before, next) = (pair[0].0, pair[1].0);
+/// Puts a record that was read where it belongs; `None` where there is none.
+fn take(
+    of: Wanted,
+    record: Option<Record<'_>>,
+    keys: &[&[u8]],
+    (rows, read): (&mut RowBuffer, &mut LastRead),
+) -> Option<()> {
+    let (key, row, _) = record?;
+    let slot = of.slot as usize;
+    if key == keys[slot] {
+        if let Some(row) = row {
+            rows.set(slot, row);
+        }
+        read.note(of.hash, Some(of.place));
+    } else {
+        // Another key of the same hash: whoever writes has to look.
+        read.note(of.hash, None);
+    }
+    Some(())
+}
+
+/// Reads from the first of some records to the end of the last, which are of one file.
+pub(super) fn read_run(
+    files: &BTreeMap<u64, File>,
+    first: Place,
+    last: Place,
+    bytes: &mut Vec<u8>,
+) -> Result<()> {
+    let file = files.get(&first.segment());
+    let file = file.ok_or_else(|| Error::new(Kind::Corrupt, "a file of claims is gone"))?;
+    let until = last.offset() + last.length() as u64;
+    bytes.resize((until - first.offset()) as usize, 0);
+    Ok(file.segment.read_into(first.offset(), bytes)?)
+}
+
+/// How many of the first places, which are sorted, are read together.
+pub(super) fn run_length(wanted: impl Iterator<Item = Place> + Clone) -> usize {
+    let Some(first) = wanted.clone().next() else { return 0 };
+    let pairs = wanted.clone().zip(wanted.skip(1));
+    let together = pairs.take_while(|(before, next)| {
         let until = before.offset() + before.length() as u64;
         next.segment() == first.segment()
             && next.offset() <= until + GAP_BYTES
-            && is_staged(before) == is_staged(next)
             && next.offset() + next.length() as u64 <= first.offset() + RUN_BYTES
     });
     together.count() + 1

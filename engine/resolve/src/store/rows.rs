@@ -2,9 +2,11 @@
 
 use super::compact::Compaction;
 use super::index::{Index, Place, RECORD_BYTES_MAX, SEGMENTS_MAX};
+use super::read::LastRead;
+use super::recent::Recent;
 use super::{open, record};
 use crate::rows::{RowBuffer, Rows, Scanned};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::hash::Hasher;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,7 +24,9 @@ const FRAME_BYTES: usize = 512 << 10;
 /// How a store is kept.
 #[derive(Debug, Clone, Copy)]
 pub struct StoreSettings {
-    /// A segment is sealed when it has so many bytes; at most 1 GiB.
+    /// A segment is sealed when it has so many bytes; at most 1 GiB. Of the records that were written
+    /// last, half as many stay in memory where nothing else is said
+    /// ([`RowStore::with_recent_bytes`]).
     pub segment_bytes: u64,
     /// While more than this share of all records is garbage, the oldest are written again.
     pub garbage_share: f64,
@@ -44,6 +48,13 @@ pub(super) struct File {
     pub(super) total: u64,
     /// Bytes of those that are the last of their keys.
     pub(super) live: u64,
+}
+
+impl File {
+    /// With no records so far.
+    pub(super) fn new(number: u64, path: PathBuf, segment: Segment) -> Self {
+        Self { number, path, segment, total: 0, live: 0 }
+    }
 }
 
 /// What a write changed: the key's hash, where it was, and whether it was gone then; where it is, unless it
@@ -77,8 +88,8 @@ pub struct RowStore {
     pub(super) has_orphans: bool,
     pub(super) note: Vec<u8>,
     pub(super) compaction: Option<Compaction>,
-    /// Where the keys of the last read are; none where several have one hash.
-    pub(super) read: HashMap<u64, Option<Place>>,
+    pub(super) read: LastRead,
+    pub(super) recent: Recent,
 }
 
 impl RowStore {
@@ -88,6 +99,13 @@ impl RowStore {
     /// `Corrupt` where a file is damaged, `Unavailable` where the disk refuses.
     pub fn open(disk: Arc<dyn Disk>, directory: &Path, settings: StoreSettings) -> Result<Self> {
         open::open(disk, directory, settings)
+    }
+
+    /// Keeps so many bytes of the records that were written last in memory.
+    #[must_use]
+    pub fn with_recent_bytes(mut self, bytes_max: usize) -> Self {
+        self.recent.limit(bytes_max);
+        self
     }
 
     /// How many keys have a row.
@@ -185,12 +203,11 @@ impl RowStore {
         if self.staged.is_empty() {
             return Ok(());
         }
-        let staged = std::mem::take(&mut self.staged);
+        let from = Place::new(self.active, self.staged_from(), 0);
         self.has_orphans = true;
-        self.writer.push(ROWS, 0, &[&staged]);
-        self.staged = staged;
+        self.writer.push(ROWS, 0, &[&self.staged]);
         self.writer.flush()?;
-        self.staged.clear();
+        self.staged = self.recent.keep(from, std::mem::take(&mut self.staged));
         if self.writer.end() >= self.settings.segment_bytes {
             self.roll()?;
         }
@@ -228,6 +245,7 @@ impl RowStore {
         }
         self.staged.clear();
         self.read.clear();
+        self.recent.cut(Place::new(self.active, self.writer.end(), 0));
         if let Some(compaction) = &mut self.compaction {
             compaction.rollback();
         }
@@ -241,10 +259,9 @@ impl RowStore {
 
     /// Where a key is.
     fn find(&self, hash: u64, key: &[u8]) -> Result<Option<Place>> {
-        if let Some(Some(place)) = self.read.get(&hash)
-            && self.index.is_at(hash, *place)
-        {
-            return Ok(Some(*place));
+        let read = self.read.get(hash).filter(|place| self.index.is_at(hash, *place));
+        if read.is_some() {
+            return Ok(read);
         }
         let places: Vec<Place> = self.index.places(hash).collect();
         for place in places {

@@ -75,8 +75,11 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_store_holds_what_a_map_does(steps in steps()) {
+    fn a_store_holds_what_a_map_does(
+        steps in steps(), recent_bytes in prop::sample::select(vec![0, 700, 3_000, 1 << 20]),
+    ) {
         let directory = tempfile::tempdir().unwrap();
+        let open = |at: &Path| open(at).with_recent_bytes(recent_bytes);
         let mut store = open(directory.path());
         let (mut committed, mut map, mut note) = (Map::new(), Map::new(), Vec::new());
         for step in steps {
@@ -274,7 +277,8 @@ fn garbage_goes() {
 #[test]
 fn a_byte_that_changed_is_damage_and_nothing_else() {
     let directory = tempfile::tempdir().unwrap();
-    let mut store = open(directory.path());
+    // All records are read from their files.
+    let mut store = open(directory.path()).with_recent_bytes(0);
     store.write(&key(1), &row(1, 100)).unwrap();
     store.commit(b"one").unwrap();
     let path = directory.path().join("00000001.claims");
