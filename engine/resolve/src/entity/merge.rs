@@ -2,7 +2,8 @@
 //!
 //! Most keys are simple and go the short way ([`super::plain`]): their rows are read as they lie, and
 //! nobody has to be asked. All others are weighed here, with all that is kept of them. Both ways
-//! come to the same.
+//! come to the same. Where expressions decide, all keys are merged first, so that what they come to is
+//! computed at once.
 
 use super::compare::{Again, Judged, all_turns, operation, touched_units, turns};
 use super::golden::GoldenRows;
@@ -33,6 +34,16 @@ pub(super) struct MergedKey<'m> {
     pub(super) before: Option<&'m [u8]>,
 }
 
+/// A key whose rows were merged, to be decided.
+struct Weighed<'m> {
+    of: MergedKey<'m>,
+    old: Claims<'m>,
+    new: Claims<'m>,
+    /// The units to look at again.
+    units: Vec<usize>,
+    again: Again,
+}
+
 impl Merging<'_> {
     /// The place of a row.
     pub(super) fn at(&self, row: usize) -> (Transaction, u32) {
@@ -60,6 +71,7 @@ impl Entity {
         let at = batch.row_transactions().copied().collect();
         let conflicts = Vec::new();
         let mut merging = Merging { batch, incoming, at, in_doubt, golden, conflicts };
+        let mut waiting = Vec::new();
         for group in groups.by_last_row() {
             let (rows, before) = (groups.rows(group), buffer.get(group));
             let key = MergedKey { key: keys[group], rows, before };
@@ -67,9 +79,18 @@ impl Entity {
                 Some(plain) => self.hear_plainly(&mut merging, plain, key)?,
                 None => false,
             };
-            if !is_heard {
-                self.weigh(&mut merging, key)?;
+            if is_heard {
+                continue;
             }
+            let weighed = self.take_in(&merging, key)?;
+            match self.rules.computes() {
+                true => waiting.extend(weighed),
+                false => weighed.map_or(Ok(()), |it| self.tell(&mut merging, &it))?,
+            }
+        }
+        self.compute(&waiting);
+        for weighed in &waiting {
+            self.tell(&mut merging, weighed)?;
         }
         let Merging { golden, conflicts, .. } = merging;
         let golden = golden.finish(&self.rules)?;
@@ -78,18 +99,21 @@ impl Entity {
         Ok(Resolved { golden, conflicts })
     }
 
-    /// Merges the rows of a key with all that is kept of it, and decides it.
-    fn weigh<'m>(&mut self, merging: &mut Merging<'m>, of: MergedKey<'m>) -> Result<()> {
-        let MergedKey { key, rows, before } = of;
+    /// Merges the rows of a key with all that is kept of it; none where nothing has to be decided.
+    fn take_in<'m>(
+        &mut self,
+        merging: &Merging<'m>,
+        of: MergedKey<'m>,
+    ) -> Result<Option<Weighed<'m>>> {
         let (incoming, in_doubt) = (merging.incoming, merging.in_doubt);
-        let mut claims = match before {
+        let mut claims = match of.before {
             Some(row) => decode(row).ok_or_else(|| self.damaged())?,
             None => Claims::default(),
         };
-        let old_claims = claims.clone();
+        let old = claims.clone();
         let (mut touched, mut changed, mut is_copied) = (Touched::default(), false, false);
         let mut may_have_been = false;
-        for row in rows.iter().map(|&row| row as usize) {
+        for row in of.rows.iter().map(|&row| row as usize) {
             is_copied |= incoming.is_copied(row);
             let observation = incoming.observation(row);
             if let Some(former) = incoming.former(row) {
@@ -102,27 +126,42 @@ impl Entity {
         if changed {
             self.encoded.clear();
             encode(&claims, &mut self.encoded);
-            self.rows.write(key, &self.encoded)?;
+            self.rows.write(of.key, &self.encoded)?;
         }
         let units = touched_units(&self.rules, &touched);
         if units.is_empty() && !touched.existence && !is_copied && !in_doubt {
-            return Ok(());
+            return Ok(None);
         }
-        let mut old = Judged::new(&self.rules, &old_claims);
-        let mut new = Judged::new(&self.rules, &claims);
-        let turned = match in_doubt {
-            true => all_turns(&mut new),
-            false => turns(&mut old, &mut new, &units),
-        };
         let again = Again { is_copied, in_doubt, may_have_been };
-        let mut op = operation(&mut old, &mut new, &units, again);
-        if let Some(former) = self.former.as_ref().filter(|_| !self.is_redecided) {
+        Ok(Some(Weighed { of, old, new: claims, units, again }))
+    }
+
+    /// Computes what all these keys need, by the rules that hold and by those that held before.
+    fn compute(&self, weighed: &[Weighed<'_>]) {
+        self.rules.compute(weighed.iter().flat_map(|it| [&it.old, &it.new]));
+        if let Some(former) = self.former_rules() {
+            former.compute(weighed.iter().map(|it| &it.old));
+        }
+    }
+
+    /// Decides a key.
+    fn tell<'m>(&self, merging: &mut Merging<'m>, weighed: &Weighed<'m>) -> Result<()> {
+        let Weighed { of: MergedKey { key, rows, .. }, old: old_claims, new: claims, .. } = weighed;
+        let (units, again) = (&weighed.units, weighed.again);
+        let mut old = Judged::new(&self.rules, old_claims);
+        let mut new = Judged::new(&self.rules, claims);
+        let turned = match again.in_doubt {
+            true => all_turns(&mut new),
+            false => turns(&mut old, &mut new, units),
+        };
+        let mut op = operation(&mut old, &mut new, units, again);
+        if let Some(former) = self.former_rules() {
             // It may have been told by the former rules, or by these already.
-            let mut told = Judged::new(former, &old_claims);
+            let mut told = Judged::new(former, old_claims);
             let again = self.decide_again(key, &mut told, &mut new, &mut merging.conflicts)?;
             op = op.or(again);
         }
-        if op.is_none() && must_return(&self.rules, &mut new, &units) {
+        if op.is_none() && must_return(&self.rules, &mut new, units) {
             op = Some(Op::Update);
         }
         if let Some(op) = op {

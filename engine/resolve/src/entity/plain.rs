@@ -104,7 +104,8 @@ struct Verdict {
 }
 
 impl Entity {
-    /// For the rows of a batch; none where they have to be weighed whatever they are.
+    /// For the rows of a batch; none where they have to be weighed whatever they are: where a unit is
+    /// computed, so that all keys are computed at once.
     pub(super) fn plain_keys<'m>(
         &self,
         batch: &'m ChangeBatch,
@@ -112,7 +113,7 @@ impl Entity {
         key: &[usize],
     ) -> Option<PlainKeys<'m>> {
         let has_former = self.former.is_some() && !self.is_redecided;
-        if has_former || !self.plan.knows(incoming.mapping()) {
+        if has_former || self.rules.computes() || !self.plan.knows(incoming.mapping()) {
             return None;
         }
         let given = self.given(batch, incoming, key);
