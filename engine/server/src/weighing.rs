@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use syncline_core::{Cursor, Error, Kind, Result};
+use syncline_mappings::PolicyExpressions;
 use syncline_resolve::store::{RowStore, StoreSettings};
 use syncline_resolve::{Entity, EntityRules, Preview, SharedEntity, Why};
 use syncline_runtime::Clock as _;
@@ -94,12 +95,14 @@ impl Weighing {
     /// Opens the claims of entities with these rules; makes those that are not there.
     pub(crate) fn open(project: &Project, state: &State, rules: Vec<EntityRules>) -> Outcome<Self> {
         let mut entities = BTreeMap::new();
+        let expressions = Arc::new(PolicyExpressions::default());
         for rules in rules {
             let name = rules.schema.name().to_string();
             let directory = directory(&state.directory, &name);
             let rows = RowStore::open(Arc::new(RealDisk), &directory, StoreSettings::default())?;
             // Claims that are begun anew are told from those that went before them.
-            let entity = Entity::open(Box::new(rows), rules, SystemClock.now().unsigned_abs())?;
+            let id = SystemClock.now().unsigned_abs();
+            let entity = Entity::open_with(Box::new(rows), rules, id, expressions.clone())?;
             entities.insert(name, SharedEntity::new(entity));
         }
         Ok(Self { entities, sensitive: project.sensitive_fields(), _state: None })

@@ -75,10 +75,10 @@ impl Expression for Word {
         let mut failures = std::collections::BTreeMap::new();
         for row in 0..rows {
             match self.place(columns, row) {
-                Ok(Some(place)) => values.extend(place, row, row + 1),
-                Ok(None) => values.extend_nulls(1),
+                Ok(Some(place)) => values.try_extend(place, row, row + 1).unwrap(),
+                Ok(None) => values.try_extend_nulls(1).unwrap(),
                 Err(reason) => {
-                    values.extend_nulls(1);
+                    values.try_extend_nulls(1).unwrap();
                     failures.insert(row, reason);
                 }
             }
