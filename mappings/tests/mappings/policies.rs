@@ -54,6 +54,11 @@ macro_rules! finds {
 
 finds! {
     a_good_policy_has_nothing_to_find: "text", "coalesce(sis, upper(hr))",
+    a_sum_of_what_there_is: "int4", "coalesce(hr, 0) + sis / 2",
+    a_day_in_a_zone_that_is_said: "timestamptz", "date_trunc('day', sis AT TIME ZONE 'Europe/Paris') AT TIME ZONE 'Europe/Paris'",
+    a_day_in_no_zone: "timestamptz", "date_trunc('day', sis)",
+    a_day_later: "timestamptz", "sis + INTERVAL '1 day'",
+    a_part_of_a_time: "numeric(6,0)", "extract(year FROM sis::text::timestamptz)",
     the_time: "timestamptz", "coalesce(sis, now())",
     the_date: "date", "coalesce(sis, current_date)",
     a_random_value: "float8", "coalesce(sis, random())",
@@ -172,7 +177,10 @@ const GUARDED: [&str; 8] = [
     "greatest(sis * hr, CASE WHEN NOT (hr = 0) AND (sis IS NULL OR 7 / sis > hr) THEN 3 END)",
 ];
 
-fn numbers() -> impl Strategy<Value = Vec<(Option<i32>, Option<i32>)>> {
+/// What `hr` and `sis` say.
+type Pair = (Option<i32>, Option<i32>);
+
+fn numbers() -> impl Strategy<Value = Vec<Pair>> {
     let number = || prop::option::weighted(0.8, prop::sample::select(vec![0, 1, 2, -1, i32::MAX]));
     prop::collection::vec((number(), number()), 1..40)
 }
@@ -190,7 +198,7 @@ proptest! {
         cuts in prop::collection::vec(1_usize..8, 40),
     ) {
         let expression = ready("int4", text);
-        let column = |of: fn(&(Option<i32>, Option<i32>)) -> Option<i32>| -> ArrayRef {
+        let column = |of: fn(&Pair) -> Option<i32>| -> ArrayRef {
             Arc::new(rows.iter().map(of).collect::<arrow_array::Int32Array>())
         };
         let columns = [column(|row| row.0), column(|row| row.1)];

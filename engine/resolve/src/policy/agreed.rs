@@ -8,7 +8,7 @@
 use super::compiled::{Compiled, CompiledMapping, CompiledUnit};
 use super::decision::{Decided, on_unit};
 use super::formula::{Formula, Row};
-use super::unit::Agreed;
+use super::unit::{Agreed, all_agree};
 use super::word::{UnitValue, word_of};
 use crate::claims::{Claims, Origin};
 use crate::{Mark, Stamp};
@@ -55,16 +55,25 @@ pub(crate) fn last_agreed<'a>(
     or_decided(agreed, decisions, |value| value)
 }
 
-/// What an expression last came to; none where it never came to anything.
+/// A moment, and what an expression was computed from then.
+pub(crate) struct Moment<'a> {
+    at: i64,
+    pub(crate) row: Row<'a>,
+    /// Whether all who spoke said the same.
+    pub(crate) is_agreed: bool,
+}
+
+/// What an expression last came to at a moment that counts; none where it never came to anything.
 pub(crate) fn last_computed<'a>(
     rules: &Compiled,
     unit: &CompiledUnit,
     formula: &Formula,
     claims: &Claims<'a>,
+    counts: impl Fn(&Moment<'a>) -> bool,
 ) -> Option<Agreed<'a>> {
-    let rows = rows_over_time(rules, unit, formula, claims);
-    let computed = |(at, row): &(i64, Row<'a>)| Some((*at, formula.outcome(row).ok()?));
-    let last = rows.iter().rev().find_map(computed);
+    let moments = moments(rules, unit, formula, claims);
+    let computed = |it: &Moment<'a>| Some((it.at, formula.outcome(&it.row).ok()?));
+    let last = moments.iter().rev().filter(|moment| counts(moment)).find_map(computed);
     let last = last.map(|(at, value)| {
         let nothing = Agreed::Said(UnitValue::One(None));
         (at, value.map_or(nothing, Agreed::Computed))
@@ -72,14 +81,14 @@ pub(crate) fn last_computed<'a>(
     or_decided(last, &on_unit(unit, claims), Agreed::Said)
 }
 
-/// What an expression was computed from at each moment.
-pub(crate) fn rows_over_time<'a>(
+/// All moments at which something was said.
+pub(crate) fn moments<'a>(
     rules: &Compiled,
     unit: &CompiledUnit,
     formula: &Formula,
     claims: &Claims<'a>,
-) -> Vec<(i64, Row<'a>)> {
-    let mut rows = Vec::new();
+) -> Vec<Moment<'a>> {
+    let mut moments = Vec::new();
     over_time(rules, unit, claims, |at, said| {
         let word = |(&place, said): (&usize, &SaidThen<'a>)| {
             let origin = &claims.origins[place];
@@ -87,9 +96,11 @@ pub(crate) fn rows_over_time<'a>(
             word_of(rules, origin, value, said.since)
         };
         let speaking = said.iter().filter(|(_, said)| said.says_something(unit));
-        rows.push((at, formula.row(&speaking.filter_map(word).collect::<Vec<_>>())));
+        let words: Vec<_> = speaking.filter_map(word).collect();
+        let row = formula.row(&words);
+        moments.push(Moment { at, row, is_agreed: !words.is_empty() && all_agree(&words) });
     });
-    rows
+    moments
 }
 
 /// What was decided later than what was agreed goes before it.

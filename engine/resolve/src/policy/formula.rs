@@ -3,7 +3,7 @@
 //! What many keys need is computed at once, and known until it is computed for others. What is asked for
 //! beside that is computed by itself, which comes to the same.
 
-use super::agreed::rows_over_time;
+use super::agreed::moments;
 use super::compiled::{Compiled, CompiledUnit};
 use super::word::{Word, words};
 use crate::cells::{Cells, array};
@@ -83,7 +83,7 @@ impl Formula {
         };
         let new: Vec<Row<'_>> = rows.iter().filter(is_new).cloned().collect();
         let outcomes = self.outcomes(&new);
-        known.extend(new.iter().map(|row| identity(row)).zip(outcomes));
+        known.extend(new.iter().map(identity).zip(outcomes));
     }
 
     fn outcomes(&self, rows: &[Row<'_>]) -> Vec<Outcome> {
@@ -155,8 +155,8 @@ impl Compiled {
         let fails = |row: &Row<'_>| formula.outcome(row).is_err();
         let failing = claims.zip(&rows).filter(|(_, row)| fails(row));
         let before: Vec<Row<'a>> = failing
-            .flat_map(|(claims, _)| rows_over_time(self, unit, formula, claims))
-            .map(|(_, row)| row)
+            .flat_map(|(claims, _)| moments(self, unit, formula, claims))
+            .map(|moment| moment.row)
             .collect();
         formula.learn(&before);
     }

@@ -105,7 +105,7 @@ pub(super) fn by_words<'a>(
     verdict.conflict.is_none().then_some(verdict.value)
 }
 
-fn all_agree(words: &[Word<'_, '_>]) -> bool {
+pub(super) fn all_agree(words: &[Word<'_, '_>]) -> bool {
     words.windows(2).all(|pair| pair.iter().all(|word| word.value == pair[0].value))
 }
 
@@ -305,7 +305,7 @@ impl<'c, 'a> Case<'c, 'a> {
             Ok(Some(value)) => settled(Agreed::Computed(value), By::Expression),
             Ok(None) => settled(Agreed::Said(UnitValue::One(None)), By::Expression),
             Err(reason) => {
-                let last = last_computed(self.rules, self.unit, formula, self.claims);
+                let last = last_computed(self.rules, self.unit, formula, self.claims, |_| true);
                 let value = last.unwrap_or(Agreed::Said(UnitValue::One(None)));
                 let open = self.open(ConflictKind::ConstraintFailed, (value, By::LastAgreed));
                 Verdict { reason: Some(reason), ..open }
@@ -315,10 +315,13 @@ impl<'c, 'a> Case<'c, 'a> {
 
     /// A conflict; meanwhile the value stays what was last agreed.
     fn ask(&self, kind: ConflictKind) -> Verdict<'a> {
-        let decisions = on_unit(self.unit, self.claims);
-        let agreed = last_agreed(self.rules, self.unit, self.claims, &decisions);
-        let value = agreed.unwrap_or(UnitValue::One(None));
-        self.open(kind, (Agreed::Said(value), By::LastAgreed))
+        let (rules, unit, claims) = (self.rules, self.unit, self.claims);
+        let agreed = match &unit.formula {
+            Some(formula) => last_computed(rules, unit, formula, claims, |it| it.is_agreed),
+            None => last_agreed(rules, unit, claims, &on_unit(unit, claims)).map(Agreed::Said),
+        };
+        let value = agreed.unwrap_or(Agreed::Said(UnitValue::One(None)));
+        self.open(kind, (value, By::LastAgreed))
     }
 
     fn open(&self, kind: ConflictKind, (value, by): (Agreed<'a>, By<'a>)) -> Verdict<'a> {

@@ -56,7 +56,7 @@ impl Word {
     ) -> std::result::Result<Option<usize>, String> {
         let mut speaking = (0..columns.len()).filter(|&place| columns[place].is_valid(row));
         if !self.is_strict {
-            return Ok(speaking.last());
+            return Ok(speaking.next_back());
         }
         match (speaking.next(), speaking.next()) {
             (Some(a), Some(b)) if columns[a].slice(row, 1) == columns[b].slice(row, 1) => {
@@ -174,7 +174,7 @@ fn the_latest_record_of_a_source_is_its_column() {
 fn all_keys_of_a_batch_are_computed_at_once() {
     let words = Words::default();
     let of_key = |mapping, at, key: usize| {
-        let seats = if key % 7 == 0 { "7" } else { "-3" };
+        let seats = if key.is_multiple_of(7) { "7" } else { "-3" };
         let (key, record) = (format!("k{key}"), format!("r{key}"));
         Row { key, record, ordinal: at as u32, ..says(mapping, at, seats) }
     };

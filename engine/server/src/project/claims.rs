@@ -225,12 +225,12 @@ impl<'e> Claimed<'e> {
         Some(wrong)
     }
 
-    /// A system that would count what was written to it.
+    /// A system that would count what was written to it, or have it computed from that.
     fn counts_itself(&self) -> Vec<Problem> {
-        let what = match self.declared.unit.policy {
-            Policy::Sum => "the sum",
-            Policy::All => "all claims",
-            Policy::Sql(_) => "what an expression comes to",
+        let (what, end) = match self.declared.unit.policy {
+            Policy::Sum => ("the sum", "grow for ever"),
+            Policy::All => ("all claims", "grow for ever"),
+            Policy::Sql(_) => ("computed", "be computed from itself"),
             _ => return Vec::new(),
         };
         let is_returned = |mapping: &&&ClaimingMapping| {
@@ -241,14 +241,7 @@ impl<'e> Claimed<'e> {
             let ClaimingMapping { name, system, .. } = mapping;
             Problem::new(format!("{} is {what}, and {system} is written what it counts", self.name))
                 .at(self.declared.place.clone())
-                .detail(match self.declared.unit.policy {
-                    Policy::Sql(_) => format!(
-                        "{name} reads it from where it is written to: it would be computed from itself"
-                    ),
-                    _ => format!(
-                        "{name} reads it from where it is written to: it would grow for ever"
-                    ),
-                })
+                .detail(format!("{name} reads it from where it is written to: it would {end}"))
                 .hint("write it to another column, or read it from another one".to_owned())
         });
         wrong.collect()
