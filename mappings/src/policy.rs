@@ -118,8 +118,8 @@ impl Expressions for PolicyExpressions {
         let mut found = report.into_found().into_iter();
         let why = found.find(|found| found.severity == Severity::Error).map(|found| found.message);
         let message = format!("the policy of {name} can't be understood");
-        Err(Error::new(Kind::Config, message)
-            .detail(format!("{}: {text}", why.unwrap_or_default())))
+        let detail = format!("{}: {text}", why.unwrap_or_default());
+        Err(Error::new(Kind::Config, message).detail(detail).hint("syncline check says where"))
     }
 }
 

@@ -107,6 +107,11 @@ async fn an_expression_decides_and_asks_only_while_it_fails() -> Result<()> {
     until_open(&scene, 0).await?;
     ensure!(running.terminate()?.success(), "it ends in order");
 
+    // Half a change of the project does not keep anybody from being told why.
+    scene.write("person/entity.toml", &ENTITY.replace("sis / hr", "sis /"))?;
+    let why = told(&scene, &["why", "person", "1", "load"])?;
+    ensure!(why["units"][0]["value"] == "2" && why["is_outdated"] == true, "{why}");
+
     // Another expression is another policy: what it will change is told, and then it does.
     scene.write("person/entity.toml", &ENTITY.replace("sis / hr", "sis - hr"))?;
     let planned = told(&scene, &["plan"])?;

@@ -1,7 +1,8 @@
 //! The contract of what computes a field from what its sources say.
 
 use crate::{Column, Error, Kind, Result, SystemName};
-use arrow_array::ArrayRef;
+use arrow_array::{ArrayRef, new_null_array};
+use arrow_schema::DataType;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -36,6 +37,22 @@ pub struct Computed {
     pub values: ArrayRef,
     /// Why rows have no value, by row. Names types, never values.
     pub failures: BTreeMap<usize, String>,
+}
+
+/// Stands for an expression that can't be made ready: it fails for every row.
+#[derive(Debug, Clone)]
+pub struct LostExpression {
+    /// The field's type.
+    pub data_type: DataType,
+    /// Why it can't.
+    pub reason: String,
+}
+
+impl Expression for LostExpression {
+    fn values(&self, rows: usize, _: &[ArrayRef]) -> Computed {
+        let values = new_null_array(&self.data_type, rows);
+        Computed { values, failures: (0..rows).map(|row| (row, self.reason.clone())).collect() }
+    }
 }
 
 /// Knows no expression.

@@ -49,7 +49,7 @@ pub use conflict::{
 pub use digest::Digest;
 pub use entry::{Body, Boundary, Entry};
 pub use error::{Error, Kind, Outcome, Result, Retry};
-pub use expression::{Computed, Expression, Expressions, NoExpressions};
+pub use expression::{Computed, Expression, Expressions, LostExpression, NoExpressions};
 pub use gate::{Gates, MassChange, MassKind};
 pub use key::{KeyRows, KeyTexts, key_text};
 pub use log::{Appended, ChangeLog, Checkpoints, LogId, Offset, ReaderName, Record, Tail, Topic};

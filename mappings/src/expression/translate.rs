@@ -228,7 +228,10 @@ impl Translator<'_, '_, '_> {
             }
             Within::Policy { field, .. } => (
                 format!("policy reads unknown source \"{name}\""),
-                format!("mappings from {list} write {field}"),
+                match list.as_str() {
+                    "" => format!("no mapping writes {field}"),
+                    list => format!("mappings from {list} write {field}"),
+                },
             ),
             Within::Mapping => (
                 format!("mapping reads unknown column \"{name}\""),

@@ -9,12 +9,12 @@ use super::word::{Word, words};
 use crate::cells::{Cells, array};
 use crate::claims::Claims;
 use crate::{ClaimingMapping, EntityRules, Unit};
-use arrow_array::{ArrayRef, new_null_array};
-use arrow_schema::DataType;
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use syncline_core::{Column, Computed, Expression, Expressions, Result, SystemName};
+use syncline_core::{
+    Column, Computed, Expression, Expressions, LostExpression, Result, SystemName,
+};
 
 /// What the sources say, in their order.
 pub(crate) type Row<'a> = Vec<Option<&'a [u8]>>;
@@ -29,8 +29,21 @@ pub(crate) struct Formula {
     pub(crate) sources: Vec<SystemName>,
     column: Column,
     expression: Arc<dyn Expression>,
-    /// What was computed for many keys at once.
-    known: RefCell<HashMap<Vec<u8>, Outcome>>,
+    known: RefCell<Known>,
+}
+
+/// What was computed for many keys at once.
+#[derive(Debug, Clone, Default)]
+struct Known {
+    /// By row, the place of its outcome.
+    places: HashMap<Vec<u8>, usize>,
+    outcomes: Vec<Outcome>,
+}
+
+impl Known {
+    fn get(&self, row: &Row<'_>) -> Option<&Outcome> {
+        self.outcomes.get(*self.places.get(&identity(row))?)
+    }
 }
 
 impl Formula {
@@ -66,27 +79,29 @@ impl Formula {
 
     /// What a row comes to.
     pub(crate) fn outcome(&self, row: &Row<'_>) -> Outcome {
-        if let Some(known) = self.known.borrow().get(&identity(row)) {
+        if let Some(known) = self.known.borrow().get(row) {
             return known.clone();
         }
-        let outcome = self.outcomes(std::slice::from_ref(row)).pop();
+        let outcome = self.outcomes(&[row]).pop();
         outcome.expect("a row has an outcome")
     }
 
-    /// Computes rows that are not known yet, at once.
-    fn learn(&self, rows: &[Row<'_>]) {
+    /// Computes rows that are not known yet, at once; says whether that failed for some.
+    fn learn(&self, rows: &[Row<'_>]) -> bool {
         let mut known = self.known.borrow_mut();
-        let mut met = HashSet::new();
-        let is_new = |row: &&Row<'_>| {
-            let identity = identity(row);
-            !known.contains_key(&identity) && met.insert(identity)
-        };
-        let new: Vec<Row<'_>> = rows.iter().filter(is_new).cloned().collect();
-        let outcomes = self.outcomes(&new);
-        known.extend(new.iter().map(identity).zip(outcomes));
+        let first = known.outcomes.len();
+        let mut new = Vec::new();
+        for row in rows {
+            let next = first + new.len();
+            if *known.places.entry(identity(row)).or_insert(next) == next {
+                new.push(row);
+            }
+        }
+        known.outcomes.extend(self.outcomes(&new));
+        known.outcomes.iter().skip(first).any(|outcome| outcome.is_err())
     }
 
-    fn outcomes(&self, rows: &[Row<'_>]) -> Vec<Outcome> {
+    fn outcomes(&self, rows: &[&Row<'_>]) -> Vec<Outcome> {
         if rows.is_empty() {
             return Vec::new();
         }
@@ -94,7 +109,7 @@ impl Formula {
             .unwrap_or_else(|error| rows.iter().map(|_| Err(error.to_string())).collect())
     }
 
-    fn computed(&self, rows: &[Row<'_>]) -> Result<Vec<Outcome>> {
+    fn computed(&self, rows: &[&Row<'_>]) -> Result<Vec<Outcome>> {
         let column = |place: usize| {
             let cells = rows.iter().map(|row| row.get(place).copied().flatten());
             array(&self.column.data_type, cells)
@@ -136,7 +151,7 @@ impl Compiled {
     pub(crate) fn compute<'c, 'a: 'c>(&self, claims: impl Iterator<Item = &'c Claims<'a>> + Clone) {
         for unit in &self.units {
             if let Some(formula) = &unit.formula {
-                formula.known.borrow_mut().clear();
+                *formula.known.borrow_mut() = Known::default();
                 self.compute_unit(unit, formula, claims.clone());
             }
         }
@@ -150,7 +165,9 @@ impl Compiled {
     ) {
         let row = |claims: &Claims<'a>| formula.row(&words(self, unit, claims));
         let rows: Vec<Row<'a>> = claims.clone().map(row).collect();
-        formula.learn(&rows);
+        if !formula.learn(&rows) {
+            return;
+        }
         // Where that fails, what it came to before has to be known.
         let fails = |row: &Row<'_>| formula.outcome(row).is_err();
         let failing = claims.zip(&rows).filter(|(_, row)| fails(row));
@@ -170,18 +187,5 @@ impl Expressions for Lost {
     fn expression(&self, _: &str, _: &[SystemName], field: &Column) -> Result<Arc<dyn Expression>> {
         let (data_type, reason) = (field.data_type.clone(), self.0.clone());
         Ok(Arc::new(LostExpression { data_type, reason }))
-    }
-}
-
-#[derive(Debug)]
-struct LostExpression {
-    data_type: DataType,
-    reason: String,
-}
-
-impl Expression for LostExpression {
-    fn values(&self, rows: usize, _: &[ArrayRef]) -> Computed {
-        let values = new_null_array(&self.data_type, rows);
-        Computed { values, failures: (0..rows).map(|row| (row, self.reason.clone())).collect() }
     }
 }
