@@ -42,7 +42,7 @@ pub fn check(files: &[SqlFile], catalog: &Catalog, options: &Options) -> Checked
     Checked { mappings, diagnostics }
 }
 
-/// What expressions are built from, the same for all mappings.
+/// What expressions are built from, the same for all mappings and policies.
 #[derive(Debug)]
 pub(crate) struct Library {
     pub(crate) zone: Zone,
@@ -51,7 +51,7 @@ pub(crate) struct Library {
 }
 
 impl Library {
-    fn new(zone: Zone) -> Self {
+    pub(crate) fn new(zone: Zone) -> Self {
         let functions = datafusion::functions::all_default_functions()
             .into_iter()
             .map(|function| (function.name().to_owned(), function))

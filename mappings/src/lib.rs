@@ -5,6 +5,7 @@
 //! files + catalog ──check──▶ diagnostics, and mappings that are planned
 //!                            a mapping's transform: batch of changes in, batch of target rows out
 //! ```
+//! Policies that are SQL expressions are checked and computed here too.
 //!
 //! Invariant: nothing here waits, reads a clock, or does I/O. This is the only crate that knows
 //! DataFusion.
@@ -17,6 +18,7 @@ mod diagnostic;
 mod exact;
 mod expression;
 mod names;
+mod policy;
 mod run;
 mod sql_type;
 mod statement;
@@ -25,3 +27,4 @@ mod text;
 pub use catalog::{Catalog, Checked, Entity, Execution, MappedColumn, Mapping, Options, SqlFile};
 pub use check::check;
 pub use diagnostic::Diagnostic;
+pub use policy::{CheckedPolicy, PolicyExpressions, PolicyText};

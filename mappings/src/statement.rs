@@ -84,7 +84,7 @@ pub(crate) fn read(sql: &str, report: &mut Report<'_>) -> Option<Statement> {
     let parsed = Parser::new(&dialect).try_with_sql(sql).and_then(|mut p| p.parse_statements());
     let mut statements = match parsed {
         Ok(statements) => statements,
-        Err(error) => return refuse_syntax(&error, report),
+        Err(error) => return refuse_syntax(&error, "statement", report),
     };
     if statements.len() > 1 {
         let span = statements.get(1).map_or(Span::empty(), Spanned::span);
@@ -136,11 +136,15 @@ impl Name {
     }
 }
 
-/// The parser ends its messages with the place, in words.
-fn refuse_syntax(error: &ParserError, report: &mut Report<'_>) -> Option<Statement> {
+/// Says what the parser found. It ends its messages with the place, in words.
+pub(crate) fn refuse_syntax<T>(
+    error: &ParserError,
+    what: &str,
+    report: &mut Report<'_>,
+) -> Option<T> {
     let said = match error {
         ParserError::ParserError(said) | ParserError::TokenizerError(said) => said.clone(),
-        ParserError::RecursionLimitExceeded => "the statement is nested too deeply".to_owned(),
+        ParserError::RecursionLimitExceeded => format!("the {what} is nested too deeply"),
     };
     let (said, place) = match said.rsplit_once(" at Line: ") {
         Some((said, place)) => (said.to_owned(), read_place(place)),
@@ -149,7 +153,7 @@ fn refuse_syntax(error: &ParserError, report: &mut Report<'_>) -> Option<Stateme
     let span = place.map_or_else(|| report.text().end(), |at| Span::new(at, at));
     let found = report.error(report.text().token_at(span), format!("syntax error: {said}"));
     if said.contains("found: EOF") {
-        found.hint("the statement ends too early");
+        found.hint(format!("the {what} ends too early"));
     }
     None
 }

@@ -7,6 +7,7 @@ mod big_transaction;
 mod both_ways;
 mod crash;
 mod decisions;
+mod expressions;
 mod gates;
 mod parked;
 mod shutdown;

@@ -114,6 +114,8 @@ pub enum ConflictState {
         in_force: Option<String>,
         /// The revision of the rules that found it.
         rules: String,
+        /// Why the policy can't tell, where its kind does not say it all.
+        reason: Option<String>,
     },
     /// It is no more.
     Closed(Closed),

@@ -25,6 +25,7 @@ mod conflict;
 mod digest;
 mod entry;
 mod error;
+mod expression;
 mod gate;
 mod key;
 mod log;
@@ -48,6 +49,7 @@ pub use conflict::{
 pub use digest::Digest;
 pub use entry::{Body, Boundary, Entry};
 pub use error::{Error, Kind, Outcome, Result, Retry};
+pub use expression::{Computed, Expression, Expressions, LostExpression, NoExpressions};
 pub use gate::{Gates, MassChange, MassKind};
 pub use key::{KeyRows, KeyTexts, key_text};
 pub use log::{Appended, ChangeLog, Checkpoints, LogId, Offset, ReaderName, Record, Tail, Topic};

@@ -24,7 +24,7 @@ mod text;
 pub use entity::{
     Before, Change, Contradiction, DecidedBy, DecisionStanding, Entity, Flip, MadeDecision, Margin,
     Measure, Preview, Previewing, Record, RecordKeys, RecordState, Said, Sample, Score,
-    SharedEntity, Since, Standing, TimeTold, Why, WhyExists, WhyUnit, WhyWord,
+    SharedEntity, Since, Standing, TimeTold, Why, WhyColumn, WhyExists, WhyUnit, WhyWord,
 };
 pub use mark::{Mark, Stamp};
 pub use rows::{MemoryRows, RowBuffer, Rows, Scanned};

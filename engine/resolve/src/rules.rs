@@ -81,6 +81,9 @@ pub enum Policy {
     All,
     /// What all agree on; else a person is asked.
     Ask(Fallback),
+    /// What this expression comes to, over a column a source; where it fails, a person is asked. Fields,
+    /// not groups.
+    Sql(String),
 }
 
 /// What decides where a policy can't.
@@ -113,10 +116,10 @@ pub enum Existence {
 
 impl Policy {
     /// Whether the value may have to stay what was last agreed, so that what was said before has to be
-    /// known: where no source in a list has the word, a person is asked.
+    /// known: where no source in a list has the word, or an expression fails, a person is asked.
     #[must_use]
     pub fn may_ask(&self) -> bool {
-        matches!(self, Self::Newest(_) | Self::Oldest(_) | Self::Ask(_))
+        matches!(self, Self::Newest(_) | Self::Oldest(_) | Self::Ask(_) | Self::Sql(_))
     }
 
     /// The sources it names.

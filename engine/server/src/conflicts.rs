@@ -43,7 +43,7 @@ fn noted(entity: &str, policies: &Policies, change: ConflictChange) -> Result<No
     let ConflictChange { key, subject, state } = change;
     let state = match state {
         ConflictState::Closed(why) => Change::Closed { reason: reason(why) },
-        ConflictState::Raised { kind, evidence, words, in_force, rules } => {
+        ConflictState::Raised { kind, evidence, words, in_force, rules, reason } => {
             let question = question(&evidence, kind, in_force.as_deref(), &rules);
             let unknown = || Error::new(Kind::Internal, format!("{kind} is no kind of conflict"));
             Change::Raised(Raise {
@@ -51,12 +51,20 @@ fn noted(entity: &str, policies: &Policies, change: ConflictChange) -> Result<No
                 evidence: Evidence { words: &evidence, question: &question }.to_string(),
                 claims: words.into_iter().map(claim).collect(),
                 in_force,
-                policy: policies.sentence(entity, &subject).to_owned(),
+                policy: policy(policies.sentence(entity, &subject), reason.as_deref()),
                 policy_revision: rules,
             })
         }
     };
     Ok(Noted { entity: entity.to_owned(), key, subject, state })
+}
+
+/// How a subject is decided, and why it can't be.
+fn policy(sentence: &str, reason: Option<&str>) -> String {
+    match reason {
+        Some(reason) => format!("{sentence} It fails: {reason}."),
+        None => sentence.to_owned(),
+    }
 }
 
 /// A digest of all that a person would decide on: the words, which `evidence` stands for, and what else
@@ -97,6 +105,7 @@ mod tests {
             words: Vec::new(),
             in_force: Some(in_force.to_owned()),
             rules: "r1".to_owned(),
+            reason: None,
         };
         ConflictChange { key: "[\"7\"]".to_owned(), subject: "email".to_owned(), state }
     }

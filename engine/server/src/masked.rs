@@ -37,6 +37,7 @@ pub(crate) fn preview(preview: &mut Preview, sensitive: &BTreeSet<String>) {
 fn hide_unit(unit: &mut WhyUnit, hidden: &[bool]) {
     let hide = |value: &mut Option<String>| hide_value(value, hidden);
     hide(&mut unit.value);
+    unit.columns.iter_mut().for_each(|column| hide(&mut column.value));
     for said in &mut unit.said {
         hide(&mut said.value);
         said.before.iter_mut().for_each(|before| hide(&mut before.value));

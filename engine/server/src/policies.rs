@@ -60,6 +60,10 @@ pub(crate) fn policy_sentence(policy: &Policy) -> String {
         Policy::Intersection => "The elements that all sources have.".to_owned(),
         Policy::Sum => "The sum of what the sources say.".to_owned(),
         Policy::All => "What each source says, as a JSON object by source.".to_owned(),
+        Policy::Sql(text) => format!(
+            "What this comes to, over a column a source: {text}; where it fails, a person is asked \
+             and what it last came to stays."
+        ),
         Policy::Ask(Fallback::Ask) => "What all sources agree on; where they disagree, a person \
              is asked and the last agreed value stays."
             .to_owned(),
@@ -137,6 +141,7 @@ mod tests {
             Policy::All,
             Policy::Ask(Fallback::Ask),
             Policy::Ask(Fallback::Prefer(list())),
+            Policy::Sql("coalesce(sis, upper(hr))".into()),
         ];
         insta::assert_snapshot!(policies.map(told).join("\n"));
     }

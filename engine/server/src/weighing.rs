@@ -9,7 +9,10 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use syncline_core::{Cursor, Error, Kind, Result};
+use syncline_core::{
+    Column, Cursor, Error, Expression, Expressions, Kind, LostExpression, Result, SystemName,
+};
+use syncline_mappings::PolicyExpressions;
 use syncline_resolve::store::{RowStore, StoreSettings};
 use syncline_resolve::{Entity, EntityRules, Preview, SharedEntity, Why};
 use syncline_runtime::Clock as _;
@@ -93,13 +96,24 @@ impl From<Refusal> for Failure {
 impl Weighing {
     /// Opens the claims of entities with these rules; makes those that are not there.
     pub(crate) fn open(project: &Project, state: &State, rules: Vec<EntityRules>) -> Outcome<Self> {
+        let expressions: Arc<dyn Expressions> = Arc::new(PolicyExpressions::default());
+        Self::open_with(project, state, rules, &expressions)
+    }
+
+    fn open_with(
+        project: &Project,
+        state: &State,
+        rules: Vec<EntityRules>,
+        expressions: &Arc<dyn Expressions>,
+    ) -> Outcome<Self> {
         let mut entities = BTreeMap::new();
         for rules in rules {
             let name = rules.schema.name().to_string();
             let directory = directory(&state.directory, &name);
             let rows = RowStore::open(Arc::new(RealDisk), &directory, StoreSettings::default())?;
             // Claims that are begun anew are told from those that went before them.
-            let entity = Entity::open(Box::new(rows), rules, SystemClock.now().unsigned_abs())?;
+            let id = SystemClock.now().unsigned_abs();
+            let entity = Entity::open_with(Box::new(rows), rules, id, expressions.clone())?;
             entities.insert(name, SharedEntity::new(entity));
         }
         Ok(Self { entities, sensitive: project.sensitive_fields(), _state: None })
@@ -113,7 +127,8 @@ impl Weighing {
             return Ok(Self::default());
         }
         let state = State::open(project)?;
-        let weighing = Self::open(project, &state, rules)?;
+        let expressions: Arc<dyn Expressions> = Arc::new(Forgiving(PolicyExpressions::default()));
+        let weighing = Self::open_with(project, &state, rules, &expressions)?;
         Ok(Self { _state: Some(Arc::new(state)), ..weighing })
     }
 
@@ -163,6 +178,25 @@ impl Weighing {
             Ok(previews) => Foretold::Changes(previews),
             Err(error) => Foretold::Refused(error.into()),
         }
+    }
+}
+
+/// Where the project's expressions are wrong by now, those in force still tell why.
+#[derive(Debug)]
+struct Forgiving(PolicyExpressions);
+
+impl Expressions for Forgiving {
+    fn expression(
+        &self,
+        text: &str,
+        sources: &[SystemName],
+        field: &Column,
+    ) -> Result<Arc<dyn Expression>> {
+        let lost = |error: Error| -> Arc<dyn Expression> {
+            let (data_type, reason) = (field.data_type.clone(), error.to_string());
+            Arc::new(LostExpression { data_type, reason })
+        };
+        Ok(self.0.expression(text, sources, field).unwrap_or_else(lost))
     }
 }
 

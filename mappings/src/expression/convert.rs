@@ -159,11 +159,13 @@ impl Translator<'_, '_, '_> {
             (Family::Other | Family::Null, _) => None,
             (_, Text) => {
                 let length = sql_type::text_length(&typed.data_type);
-                let text = exact(typed, Exact::Text(zone.clone()), to);
+                let depends = Family::of(&typed.data_type) == Aware;
+                let text = exact(typed, Exact::Text(zone.clone()), to).in_zone(depends);
                 Some(text.of_kind(length.map_or(Kind::Plain, Kind::Limited)))
             }
-            (Text, Date | Naive | Aware) => {
-                Some(exact(typed, Exact::Moment(to.clone(), zone.clone()), to))
+            (Text, moment @ (Date | Naive | Aware)) => {
+                let read = exact(typed, Exact::Moment(to.clone(), zone.clone()), to);
+                Some(read.in_zone(moment == Aware))
             }
             (Text, Uuid) => Some(exact(typed, Exact::Uuid, to)),
             // How a text of a row is read as an interval is not known to be PostgreSQL's way.
@@ -195,8 +197,11 @@ impl Translator<'_, '_, '_> {
                 let float = typed.data_type.clone();
                 Some(arrow(exact(typed, Exact::RoundEven, &float), to))
             }
-            (Date, Naive | Aware) | (Naive, Date | Time | Aware) | (Aware, Date | Time | Naive) => {
-                Some(exact(typed, Exact::Temporal(to.clone(), zone.clone()), to))
+            (from @ Date, into @ (Naive | Aware))
+            | (from @ Naive, into @ (Date | Time | Aware))
+            | (from @ Aware, into @ (Date | Time | Naive)) => {
+                let moved = exact(typed, Exact::Temporal(to.clone(), zone.clone()), to);
+                Some(moved.in_zone((from == Aware) != (into == Aware)))
             }
             _ => None,
         }

@@ -7,7 +7,7 @@ use super::known::FUNCTIONS;
 use super::numbers::{whole_numeric, with_room};
 use super::pattern;
 use super::translate::Translator;
-use super::typed::Typed;
+use super::typed::{Typed, Within};
 use crate::exact::Exact;
 use crate::names;
 use crate::sql_type::{self, Family, Kind};
@@ -89,14 +89,13 @@ impl Translator<'_, '_, '_> {
         let windowed = function.over.is_some() || !function.within_group.is_empty();
         if windowed || function.filter.is_some() || OVER_ROWS.contains(&name.as_str()) {
             let kind = if windowed { "window functions" } else { "aggregates" };
-            self.report.error(
-                place,
-                format!("{kind} such as {name} are not supported yet: a mapping reads one table row by row"),
-            );
+            let reads = self.context.within.reads();
+            let message = format!("{kind} such as {name} are not supported yet: {reads}");
+            self.report.error(place, message);
             return None;
         }
         if let Some(time) = self.time_word(&name) {
-            return Some(time);
+            return self.unless_changing(time, &name, place);
         }
         if name == "mod" || !self.is_known(&name) {
             return self.other_function(&name, function, place, span);
@@ -131,10 +130,7 @@ impl Translator<'_, '_, '_> {
         // What is wrong within the call is worth knowing too.
         let _ = self.arguments(function, span);
         if CHANGING.contains(&name) {
-            self.report
-                .error(place, format!("function {name} is not immutable"))
-                .detail("the same change must always give the same row, whenever it is run again")
-                .hint("now() is allowed: it is the commit time of the row's transaction");
+            self.refuse_changing(name, place);
             return None;
         }
         let found = self.report.error(place, format!("unknown function \"{name}\""));
@@ -144,6 +140,32 @@ impl Translator<'_, '_, '_> {
             found.hint("docs/mappings.md lists the functions that a mapping may call");
         }
         None
+    }
+
+    /// The commit time, which a policy has none of.
+    pub(super) fn unless_changing(
+        &mut self,
+        time: Typed,
+        name: &str,
+        place: Span,
+    ) -> Option<Typed> {
+        if self.context.within == Within::Mapping {
+            return Some(time);
+        }
+        self.refuse_changing(name, place);
+        None
+    }
+
+    fn refuse_changing(&mut self, name: &str, place: Span) {
+        let found = self.report.error(place, format!("function {name} is not immutable"));
+        match self.context.within {
+            Within::Mapping => found
+                .detail("the same change must always give the same row, whenever it is run again")
+                .hint("now() is allowed: it is the commit time of the row's transaction"),
+            Within::Policy { .. } => {
+                found.detail("the same claims must always come to the same value, whenever that is")
+            }
+        };
     }
 
     fn arguments(&mut self, function: &Function, span: Span) -> Option<Vec<Typed>> {

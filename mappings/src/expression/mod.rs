@@ -23,4 +23,4 @@ mod typed;
 pub(crate) use assign::Destination;
 pub(crate) use reason::reason;
 pub(crate) use translate::Translator;
-pub(crate) use typed::{Context, Origin, Scope, ScopeColumn, Typed};
+pub(crate) use typed::{Context, Origin, Scope, ScopeColumn, Typed, Within};

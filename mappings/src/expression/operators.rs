@@ -183,7 +183,8 @@ impl Translator<'_, '_, '_> {
         };
         let data_type = time.data_type.clone();
         let zone = self.context.zone.clone();
-        Some(exact(finite(time), Exact::Shift(by, zone), &data_type))
+        let depends = Family::of(&data_type) == Family::Aware;
+        Some(exact(finite(time), Exact::Shift(by, zone), &data_type).in_zone(depends))
     }
 
     pub(super) fn negate(&mut self, typed: Typed, span: Span) -> Option<Typed> {

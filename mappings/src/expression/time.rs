@@ -49,7 +49,8 @@ impl Translator<'_, '_, '_> {
         };
         let time = self.timestamp("date_part", time, &sql_type::NAIVE, span)?;
         let zone = self.context.zone.clone();
-        Some(exact(finite(time), Exact::Part(part, to.clone(), zone), &to))
+        let depends = Family::of(&time.data_type) == Family::Aware;
+        Some(exact(finite(time), Exact::Part(part, to.clone(), zone), &to).in_zone(depends))
     }
 
     /// `date_trunc(unit, time)`, in the project's time zone.
@@ -63,7 +64,8 @@ impl Translator<'_, '_, '_> {
         let time = self.timestamp("date_trunc", time, &sql_type::aware(), span)?;
         let data_type = time.data_type.clone();
         let cut = exact(time, Exact::Truncate(unit, self.context.zone.clone()), &data_type);
-        Some(cut.of_kind(Kind::Seconds(0)))
+        let depends = Family::of(&data_type) == Family::Aware;
+        Some(cut.of_kind(Kind::Seconds(0)).in_zone(depends))
     }
 
     fn refuse_word(&mut self, name: &str, word: &str, known: &str, span: Span) -> Option<Typed> {

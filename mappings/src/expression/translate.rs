@@ -1,7 +1,7 @@
 //! One SQL expression, node by node.
 
 use super::reason;
-use super::typed::{Context, Origin, Scope, Typed, one_row};
+use super::typed::{Context, Origin, Scope, Typed, Within, one_row};
 use crate::diagnostic::Report;
 use crate::names;
 use crate::sql_type::{self, Family};
@@ -161,14 +161,13 @@ impl Translator<'_, '_, '_> {
             Expr::AtTimeZone { timestamp, time_zone } => self.at_time_zone(timestamp, time_zone),
             Expr::Interval(interval) => self.interval(interval, span),
             Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => {
-                self.report.error(
-                    span,
-                    "subqueries are not supported yet: a mapping reads one table row by row",
-                );
+                let reads = self.context.within.reads();
+                self.report.error(span, format!("subqueries are not supported yet: {reads}"));
                 None
             }
             other => {
-                self.report.error(span, format!("\"{other}\" is not supported in a mapping"));
+                let within = self.context.within.word();
+                self.report.error(span, format!("\"{other}\" is not supported in a {within}"));
                 None
             }
         }
@@ -207,7 +206,7 @@ impl Translator<'_, '_, '_> {
         if qualifier.is_empty() && parts.len() == 1 {
             // PostgreSQL's words for the time are identifiers to the parser in some places.
             if let Some(time) = self.time_word(name) {
-                return Some(time);
+                return self.unless_changing(time, name, span);
             }
         }
         self.refuse_column(name, span);
@@ -217,13 +216,30 @@ impl Translator<'_, '_, '_> {
     fn refuse_column(&mut self, name: &str, span: Span) {
         let known: Vec<&str> =
             self.scope.columns.iter().map(|column| column.name.as_str()).collect();
-        let message = format!("mapping reads unknown column \"{name}\"");
+        let list = names::list(known.iter().copied());
+        let (message, detail) = match &self.context.within {
+            Within::Policy { field, silent } if silent.iter().any(|it| it == name) => {
+                let message =
+                    format!("policy reads {name}, but no mapping from {name} writes {field}");
+                self.report.error(span, message).hint(format!(
+                    "write it in a mapping from {name}, or leave {name} out of the expression"
+                ));
+                return;
+            }
+            Within::Policy { field, .. } => (
+                format!("policy reads unknown source \"{name}\""),
+                match list.as_str() {
+                    "" => format!("no mapping writes {field}"),
+                    list => format!("mappings from {list} write {field}"),
+                },
+            ),
+            Within::Mapping => (
+                format!("mapping reads unknown column \"{name}\""),
+                format!("{} has {list}", self.scope.described),
+            ),
+        };
         let found = self.report.error(span, message);
-        found.detail(format!(
-            "{} has {}",
-            self.scope.described,
-            names::list(known.iter().copied())
-        ));
+        found.detail(detail);
         if let Some(meant) = names::nearest(name, known) {
             found.hint(format!("did you mean \"{meant}\"?"));
         }
@@ -251,7 +267,8 @@ impl Translator<'_, '_, '_> {
                 Typed::constant(ScalarValue::Utf8(Some(text.value.clone())), true)
             }
             other => {
-                self.report.error(span, format!("{other} is not supported in a mapping"));
+                let within = self.context.within.word();
+                self.report.error(span, format!("{other} is not supported in a {within}"));
                 return None;
             }
         };
@@ -376,7 +393,7 @@ impl Translator<'_, '_, '_> {
             return Some(typed);
         }
         match compute(&typed) {
-            Ok(value) => Some(Typed::constant(value, false)),
+            Ok(value) => Some(Typed::constant(value, false).in_zone(typed.reads_zone)),
             Err(why) => {
                 self.report.error(span, format!("this can't be computed: {why}"));
                 None

@@ -28,6 +28,8 @@ pub(crate) struct Typed {
     pub(crate) inputs: BTreeSet<usize>,
     /// Whether it reads the commit time.
     pub(crate) reads_commit_time: bool,
+    /// Whether it depends on the project's time zone.
+    pub(crate) reads_zone: bool,
     pub(crate) nullable: bool,
 }
 
@@ -54,6 +56,7 @@ impl Typed {
             origin: Origin::Constant { untyped },
             inputs: BTreeSet::new(),
             reads_commit_time: false,
+            reads_zone: false,
         }
     }
 
@@ -71,6 +74,7 @@ impl Typed {
             origin: Origin::Computed,
             inputs: parts.iter().flat_map(|part| part.inputs.iter().copied()).collect(),
             reads_commit_time: parts.iter().any(|part| part.reads_commit_time),
+            reads_zone: parts.iter().any(|part| part.reads_zone),
             nullable: parts.iter().any(|part| part.nullable),
         }
     }
@@ -82,6 +86,12 @@ impl Typed {
 
     pub(crate) fn nullable(mut self, nullable: bool) -> Self {
         self.nullable = nullable;
+        self
+    }
+
+    /// This, made with the project's time zone where `depends`.
+    pub(crate) fn in_zone(mut self, depends: bool) -> Self {
+        self.reads_zone |= depends;
         self
     }
 
@@ -121,9 +131,42 @@ impl Typed {
     }
 }
 
-/// What expressions of one mapping share.
+/// What expressions stand in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Within {
+    /// A mapping, over the rows of its source.
+    Mapping,
+    /// A field's policy, over a column a source.
+    Policy {
+        /// The field in full, such as `person.email`.
+        field: String,
+        /// Sources that could be meant, and that no mapping writes the field from.
+        silent: Vec<String>,
+    },
+}
+
+impl Within {
+    /// In a word.
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Self::Mapping => "mapping",
+            Self::Policy { .. } => "policy",
+        }
+    }
+
+    /// What is read there.
+    pub(crate) fn reads(&self) -> &'static str {
+        match self {
+            Self::Mapping => "a mapping reads one table row by row",
+            Self::Policy { .. } => "a policy reads what the sources say of one record",
+        }
+    }
+}
+
+/// What expressions of one mapping or policy share.
 #[derive(Debug)]
 pub(crate) struct Context<'a> {
+    pub(crate) within: Within,
     /// What the mapping reads.
     pub(crate) source: &'a TableSchema,
     /// The source's columns, then the commit time: what expressions are evaluated over.
@@ -153,7 +196,13 @@ impl<'a> Context<'a> {
             source.arrow().fields().iter().map(|field| field.as_ref().clone()).collect();
         fields.push(Field::new("now()", sql_type::aware(), false));
         let schema = Arc::new(Schema::new(fields));
-        Self { source, schema, kinds, bases, enums, zone, functions, config }
+        let within = Within::Mapping;
+        Self { within, source, schema, kinds, bases, enums, zone, functions, config }
+    }
+
+    /// The same for a policy.
+    pub(crate) fn of_policy(self, within: Within) -> Self {
+        Self { within, ..self }
     }
 
     /// The commit time of the row's transaction.
@@ -166,6 +215,7 @@ impl<'a> Context<'a> {
             origin: Origin::Computed,
             inputs: BTreeSet::new(),
             reads_commit_time: true,
+            reads_zone: false,
             nullable: false,
         }
     }
@@ -180,6 +230,7 @@ impl<'a> Context<'a> {
             origin: Origin::Column(index),
             inputs: BTreeSet::from([index]),
             reads_commit_time: false,
+            reads_zone: false,
             nullable: column.nullable,
         })
     }

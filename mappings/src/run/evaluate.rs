@@ -10,21 +10,21 @@ use syncline_core::{Error, Kind, Result};
 
 /// A column of values, and the rows that have none and why.
 #[derive(Debug)]
-pub(super) struct Values {
+pub(crate) struct Values {
     /// One a row; null where the row failed.
-    pub(super) array: ArrayRef,
-    pub(super) failures: Vec<Failure>,
+    pub(crate) array: ArrayRef,
+    pub(crate) failures: Vec<Failure>,
 }
 
 /// A row that has no value.
 #[derive(Debug)]
-pub(super) struct Failure {
-    pub(super) row: usize,
-    pub(super) reason: String,
+pub(crate) struct Failure {
+    pub(crate) row: usize,
+    pub(crate) reason: String,
 }
 
 /// The values of all rows.
-pub(super) fn values(
+pub(crate) fn values(
     expr: &Arc<dyn PhysicalExpr>,
     rows: &RecordBatch,
     data_type: &DataType,

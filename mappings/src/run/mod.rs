@@ -16,4 +16,5 @@ mod facts;
 mod program;
 mod transform;
 
+pub(crate) use evaluate::{Values, values};
 pub(crate) use program::{Program, Target};

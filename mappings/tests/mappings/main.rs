@@ -5,6 +5,7 @@
 mod cases;
 mod diagnostics;
 mod laws;
+mod policies;
 mod presence;
 mod rows;
 mod support;

@@ -7,7 +7,7 @@ use syncline_core::{Closed, ConflictKind, Digest, Op};
 /// What claims come to by some rules.
 #[derive(Debug)]
 pub(crate) struct Judged<'r, 'c, 'a> {
-    rules: &'r Compiled,
+    pub(crate) rules: &'r Compiled,
     claims: &'c Claims<'a>,
     pub(crate) exists: Exists<'a>,
     /// By unit; those that nobody asked for yet are missing.

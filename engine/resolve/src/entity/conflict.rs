@@ -5,9 +5,7 @@ use super::key::key_cells;
 use crate::Mark;
 use crate::policy::{Compiled, CompiledUnit, EXISTENCE_NAME, Registry, words};
 use crate::text;
-use syncline_core::{
-    Closed, Column, ConflictChange, ConflictKind, ConflictState, ConflictWord, Digest, Result,
-};
+use syncline_core::{Closed, Column, ConflictChange, ConflictState, ConflictWord, Result};
 
 /// Puts into words what became of a conflict.
 pub(super) fn told(
@@ -24,8 +22,9 @@ pub(super) fn told(
                 Some(unit) => of_unit(rules, registry, unit, new)?,
                 None => (of_existence(rules, registry, new), Some(new.exists.exists.to_string())),
             };
-            let state = raised(rules, kind, evidence, words, in_force);
-            (unit, state)
+            let reason = unit.and_then(|unit| new.unit(unit).reason.clone());
+            let (evidence, rules) = (evidence.to_string(), rules.rules.revision().to_string());
+            (unit, ConflictState::Raised { kind, evidence, words, in_force, rules, reason })
         }
     };
     let subject = unit.map_or(EXISTENCE_NAME, |unit| rules.units[unit].name.as_str()).to_owned();
@@ -36,17 +35,6 @@ pub(super) fn told(
 pub(super) fn dropped(rules: &Compiled, key: &[u8], subject: &str) -> Result<ConflictChange> {
     let state = ConflictState::Closed(Closed::RulesChanged);
     Ok(ConflictChange { key: key_json(rules, key)?, subject: subject.to_owned(), state })
-}
-
-fn raised(
-    rules: &Compiled,
-    kind: ConflictKind,
-    evidence: Digest,
-    words: Vec<ConflictWord>,
-    in_force: Option<String>,
-) -> ConflictState {
-    let (evidence, rules) = (evidence.to_string(), rules.rules.revision().to_string());
-    ConflictState::Raised { kind, evidence, words, in_force, rules }
 }
 
 fn of_unit(

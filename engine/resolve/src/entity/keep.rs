@@ -13,9 +13,10 @@ use crate::policy::{Compiled, Plan, Registry};
 use crate::rows::{RowBuffer, Rows};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use syncline_core::{
-    ChangeBatch, ConflictChange, Cursor, Error, Heard, Kind, LogId, Offset, Resolved, Result,
-    Stable, Sweep, Topic, Transaction,
+    ChangeBatch, ConflictChange, Cursor, Error, Expressions, Heard, Kind, LogId, NoExpressions,
+    Offset, Resolved, Result, Stable, Sweep, Topic, Transaction,
 };
 
 /// The claims of one entity.
@@ -32,6 +33,8 @@ pub struct Entity {
     note: Note,
     /// The rules, for keys that are simple.
     pub(super) plan: Plan,
+    /// What makes expressions ready.
+    pub(super) expressions: Arc<dyn Expressions>,
     pub(super) buffer: RowBuffer,
     pub(super) encoded: Vec<u8>,
 }
@@ -67,9 +70,24 @@ impl Entity {
     /// are others than those that decided so far, all has to be decided again: see
     /// [`Sweep::Redecide`](syncline_core::Sweep).
     ///
+    /// No field is computed by an expression: see [`Entity::open_with`].
+    ///
     /// # Errors
     /// `Corrupt` when the store can't be understood.
-    pub fn open(mut rows: Box<dyn Rows>, rules: EntityRules, new_id: u64) -> Result<Self> {
+    pub fn open(rows: Box<dyn Rows>, rules: EntityRules, new_id: u64) -> Result<Self> {
+        Self::open_with(rows, rules, new_id, Arc::new(NoExpressions))
+    }
+
+    /// [`Entity::open`] with what makes the expressions of the rules ready.
+    ///
+    /// # Errors
+    /// `Config` when an expression can't be understood; else as there.
+    pub fn open_with(
+        mut rows: Box<dyn Rows>,
+        rules: EntityRules,
+        new_id: u64,
+        expressions: Arc<dyn Expressions>,
+    ) -> Result<Self> {
         let damaged = |error: serde_json::Error| {
             let name = rules.schema.name();
             Error::new(Kind::Corrupt, format!("the claims of {name} can't be understood"))
@@ -89,8 +107,9 @@ impl Entity {
             former = (head.rules != rules).then_some(head.rules);
         }
         registry.take_in(&rules)?;
-        let former = former.map(|former| Compiled::new(former, &registry));
-        let rules = Compiled::new(rules, &registry);
+        let former = former.map(|former| Compiled::former(former, &registry, &*expressions));
+        let former = former.transpose()?;
+        let rules = Compiled::new(rules, &registry, &*expressions)?;
         let (plan, encoded) = (Plan::new(&rules), Vec::new());
         let (is_redecided, is_headed) = (false, false);
         Ok(Self {
@@ -102,6 +121,7 @@ impl Entity {
             is_headed,
             note,
             plan,
+            expressions,
             buffer,
             encoded,
         })

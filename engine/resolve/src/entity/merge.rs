@@ -2,7 +2,8 @@
 //!
 //! Most keys are simple and go the short way ([`super::plain`]): their rows are read as they lie, and
 //! nobody has to be asked. All others are weighed here, with all that is kept of them. Both ways
-//! come to the same.
+//! come to the same. Where expressions decide, the keys of a piece are merged first, so that what they come to is
+//! computed at once.
 
 use super::compare::{Again, Judged, all_turns, operation, touched_units, turns};
 use super::golden::GoldenRows;
@@ -36,6 +37,16 @@ pub(super) struct MergedKey<'m, 'b> {
     pub(super) before: Option<&'b [u8]>,
 }
 
+/// A key whose rows were merged, to be decided.
+struct Weighed<'m, 'b> {
+    of: MergedKey<'m, 'b>,
+    old: Claims<'b>,
+    new: Claims<'b>,
+    /// The units to look at again.
+    units: Vec<usize>,
+    again: Again,
+}
+
 impl Merging<'_> {
     /// The place of a row.
     pub(super) fn at(&self, row: usize) -> (Transaction, u32) {
@@ -52,7 +63,8 @@ impl Entity {
     ) -> Result<Resolved> {
         let key = self.key_columns_of(batch)?;
         let groups = Groups::of(batch, &key)?;
-        let given = self.given(batch, incoming, &key).filter(|_| !in_doubt);
+        let given =
+            self.given(batch, incoming, &key).filter(|_| !in_doubt && !self.rules.computes());
         let golden = match given {
             Some(given) => GoldenRows::of_batch(&self.rules, given),
             None => GoldenRows::new(&self.rules),
@@ -80,6 +92,7 @@ impl Entity {
         let keys: Vec<&[u8]> = some.iter().map(|&group| groups.key(group)).collect();
         self.rows.read(&keys, buffer)?;
         let mut plain = self.plain_keys(merging);
+        let mut waiting = Vec::new();
         for (slot, &group) in some.iter().enumerate() {
             let (rows, before) = (groups.rows(group), buffer.get(slot));
             let key = MergedKey { key: groups.key(group), rows, before };
@@ -87,25 +100,37 @@ impl Entity {
                 Some(plain) => self.hear_plainly(merging, plain, key)?,
                 None => false,
             };
-            if !is_heard {
-                self.weigh(merging, key)?;
+            if is_heard {
+                continue;
             }
+            let weighed = self.take_in(merging, key)?;
+            match self.rules.computes() {
+                true => waiting.extend(weighed),
+                false => weighed.map_or(Ok(()), |it| self.tell(merging, &it))?,
+            }
+        }
+        self.compute(&waiting);
+        for weighed in &waiting {
+            self.tell(merging, weighed)?;
         }
         Ok(())
     }
 
-    /// Merges the rows of a key with all that is kept of it, and decides it.
-    fn weigh<'m>(&mut self, merging: &mut Merging<'m>, of: MergedKey<'m, '_>) -> Result<()> {
-        let MergedKey { key, rows, before } = of;
+    /// Merges the rows of a key with all that is kept of it; none where nothing has to be decided.
+    fn take_in<'m: 'b, 'b>(
+        &mut self,
+        merging: &Merging<'m>,
+        of: MergedKey<'m, 'b>,
+    ) -> Result<Option<Weighed<'m, 'b>>> {
         let (incoming, in_doubt) = (merging.incoming, merging.in_doubt);
-        let mut claims = match before {
+        let mut claims = match of.before {
             Some(row) => decode(row).ok_or_else(|| self.damaged())?,
             None => Claims::default(),
         };
-        let old_claims = claims.clone();
+        let old = claims.clone();
         let (mut touched, mut changed, mut is_copied) = (Touched::default(), false, false);
         let mut may_have_been = false;
-        for row in rows.iter().map(|&row| row as usize) {
+        for row in of.rows.iter().map(|&row| row as usize) {
             is_copied |= incoming.is_copied(row);
             let observation = incoming.observation(row);
             if let Some(former) = incoming.former(row) {
@@ -118,27 +143,42 @@ impl Entity {
         if changed {
             self.encoded.clear();
             encode(&claims, &mut self.encoded);
-            self.rows.write(key, &self.encoded)?;
+            self.rows.write(of.key, &self.encoded)?;
         }
         let units = touched_units(&self.rules, &touched);
         if units.is_empty() && !touched.existence && !is_copied && !in_doubt {
-            return Ok(());
+            return Ok(None);
         }
-        let mut old = Judged::new(&self.rules, &old_claims);
-        let mut new = Judged::new(&self.rules, &claims);
-        let turned = match in_doubt {
-            true => all_turns(&mut new),
-            false => turns(&mut old, &mut new, &units),
-        };
         let again = Again { is_copied, in_doubt, may_have_been };
-        let mut op = operation(&mut old, &mut new, &units, again);
-        if let Some(former) = self.former.as_ref().filter(|_| !self.is_redecided) {
+        Ok(Some(Weighed { of, old, new: claims, units, again }))
+    }
+
+    /// Computes what all these keys need, by the rules that hold and by those that held before.
+    fn compute(&self, weighed: &[Weighed<'_, '_>]) {
+        self.rules.compute(weighed.iter().flat_map(|it| [&it.old, &it.new]));
+        if let Some(former) = self.former_rules() {
+            former.compute(weighed.iter().map(|it| &it.old));
+        }
+    }
+
+    /// Decides a key.
+    fn tell<'m>(&self, merging: &mut Merging<'m>, weighed: &Weighed<'m, '_>) -> Result<()> {
+        let Weighed { of: MergedKey { key, rows, .. }, old: old_claims, new: claims, .. } = weighed;
+        let (units, again) = (&weighed.units, weighed.again);
+        let mut old = Judged::new(&self.rules, old_claims);
+        let mut new = Judged::new(&self.rules, claims);
+        let turned = match again.in_doubt {
+            true => all_turns(&mut new),
+            false => turns(&mut old, &mut new, units),
+        };
+        let mut op = operation(&mut old, &mut new, units, again);
+        if let Some(former) = self.former_rules() {
             // It may have been told by the former rules, or by these already.
-            let mut told = Judged::new(former, &old_claims);
+            let mut told = Judged::new(former, old_claims);
             let again = self.decide_again(key, &mut told, &mut new, &mut merging.conflicts)?;
             op = op.or(again);
         }
-        if op.is_none() && must_return(&self.rules, &mut new, &units) {
+        if op.is_none() && must_return(&self.rules, &mut new, units) {
             op = Some(Op::Update);
         }
         if let Some(op) = op {

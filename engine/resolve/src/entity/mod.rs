@@ -28,5 +28,6 @@ pub use record::RecordKeys;
 pub use shared::SharedEntity;
 pub use why::{
     Before, Change, DecidedBy, DecisionStanding, Flip, MadeDecision, Margin, Measure, Record,
-    RecordState, Said, Score, Since, Standing, TimeTold, Why, WhyExists, WhyUnit, WhyWord,
+    RecordState, Said, Score, Since, Standing, TimeTold, Why, WhyColumn, WhyExists, WhyUnit,
+    WhyWord,
 };

@@ -98,10 +98,12 @@ struct Verdict {
 }
 
 impl Entity {
-    /// For rows of a batch; none where they have to be weighed whatever they are.
+    /// For rows of a batch; none where they have to be weighed whatever they are: where a unit is computed,
+    /// so that all keys are computed at once.
     pub(super) fn plain_keys<'b>(&self, merging: &Merging<'_>) -> Option<PlainKeys<'b>> {
-        let has_former = self.former.is_some() && !self.is_redecided;
-        if has_former || merging.in_doubt || !self.plan.knows(merging.incoming.mapping()) {
+        let is_former = self.former.is_some() && !self.is_redecided;
+        let is_weighed = is_former || merging.in_doubt || self.rules.computes();
+        if is_weighed || !self.plan.knows(merging.incoming.mapping()) {
             return None;
         }
         Some(PlainKeys {

@@ -6,9 +6,7 @@
 use super::compare::{Again, Judged, operation};
 use super::conflict::{cell_text, key_texts, unit_text};
 use super::keep::Entity;
-use super::sweep::claims_in;
 use crate::EntityRules;
-use crate::claims::decode;
 use crate::policy::{By, Compiled, EXISTENCE_NAME, Registry, decision_id};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -227,7 +225,7 @@ impl Entity {
     /// Begins to look at what these rules would change; none where they are those in force.
     ///
     /// # Errors
-    /// `Config` where the entity had too many fields or mappings.
+    /// `Config` where the entity had too many fields or mappings, or an expression can't be understood.
     pub fn previewing(&self, rules: EntityRules) -> Result<Option<Previewing>> {
         let in_force = &self.rules_in_force().rules;
         if *in_force == rules {
@@ -241,7 +239,8 @@ impl Entity {
             to: rules.revision().to_string(),
             ..Preview::default()
         };
-        Ok(Some(Previewing { rules: Compiled::new(rules, &registry), preview }))
+        let rules = Compiled::new(rules, &registry, &*self.expressions)?;
+        Ok(Some(Previewing { rules, preview }))
     }
 
     /// Looks at the next piece of all claims, and says where to go on; none at the end. A key that is
@@ -253,10 +252,13 @@ impl Entity {
         let (scanned, next) = self.scan(from)?;
         let in_force = self.rules_in_force();
         let others = previewing.rules.clone();
-        for (key, row) in claims_in(&scanned) {
-            let claims = decode(row).ok_or_else(|| self.damaged())?;
-            let mut old = Judged::new(in_force, &claims);
-            let mut new = Judged::new(&others, &claims);
+        let claims = self.decoded(&scanned)?;
+        for rules in [in_force, &others] {
+            rules.compute(claims.iter().map(|(_, claims)| claims));
+        }
+        for (key, claims) in &claims {
+            let mut old = Judged::new(in_force, claims);
+            let mut new = Judged::new(&others, claims);
             previewing.take(key, in_force, (&mut old, &mut new))?;
         }
         Ok(next)

@@ -1,18 +1,26 @@
 //! What is done over all claims: deciding again by other rules, and forgetting a table that was emptied.
 
 use super::compare::{
-    Again, Judged, Turn, existence_turn, operation, touched_units, turns, unit_turn,
+    Again, Judged, Turn, all_turns, existence_turn, operation, touched_units, turns, unit_turn,
 };
 use super::conflict::dropped;
 use super::golden::GoldenRows;
 use super::keep::Entity;
 use super::returned::must_return;
-use crate::claims::{Touched, decode, encode};
+use crate::claims::{Claims, Touched, decode, encode};
 use crate::rows::Scanned;
 use syncline_core::{Closed, ConflictChange, Cursor, Op, Resolved, Result, Transaction};
 
 /// How many bytes of claims are gone through at a time.
 const PIECE_BYTES: usize = 1 << 20;
+
+/// A key of which a mapping's records were let go, before and after.
+struct Emptied<'s> {
+    key: &'s [u8],
+    old: Claims<'s>,
+    new: Claims<'s>,
+    touched: Touched,
+}
 
 impl Entity {
     /// Decides the next piece of all claims again. At the end the new rules hold.
@@ -25,10 +33,13 @@ impl Entity {
         let mut outcome = Resolved::default();
         if let Some(former) = &self.former {
             let mut golden = GoldenRows::new(&self.rules);
-            for (key, row) in claims_in(&scanned) {
-                let claims = decode(row).ok_or_else(|| self.damaged())?;
-                let mut old = Judged::new(former, &claims);
-                let mut new = Judged::new(&self.rules, &claims);
+            let claims = self.decoded(&scanned)?;
+            for rules in [former, &self.rules] {
+                rules.compute(claims.iter().map(|(_, claims)| claims));
+            }
+            for (key, claims) in &claims {
+                let mut old = Judged::new(former, claims);
+                let mut new = Judged::new(&self.rules, claims);
                 let op = self.decide_again(key, &mut old, &mut new, &mut outcome.conflicts)?;
                 if let Some(op) = op {
                     let at = (at, golden.next_ordinal());
@@ -54,8 +65,13 @@ impl Entity {
         conflicts: &mut Vec<ConflictChange>,
     ) -> Result<Option<Op>> {
         let units: Vec<usize> = (0..self.rules.units.len()).collect();
-        let op = operation(old, new, &units, Again::default());
-        for turn in self.turns_of_rules(old, new) {
+        let again = Again { in_doubt: old.rules.is_unknown, ..Again::default() };
+        let op = operation(old, new, &units, again);
+        let turns = match old.rules.is_unknown {
+            true => all_turns(new),
+            false => self.turns_of_rules(old, new),
+        };
+        for turn in turns {
             conflicts.push(self.told(key, turn, new)?);
         }
         // Nothing is asked any more of units that the rules no longer have.
@@ -93,19 +109,13 @@ impl Entity {
     ) -> Result<(Resolved, Option<Cursor>)> {
         let (scanned, next) = self.scan(from)?;
         let mut golden = GoldenRows::new(&self.rules);
-        let (mut conflicts, mut encoded) = (Vec::new(), Vec::new());
-        for (key, row) in claims_in(&scanned) {
-            let old_claims = decode(row).ok_or_else(|| self.damaged())?;
-            let (mut claims, mut touched) = (old_claims.clone(), Touched::default());
-            if !claims.empty(mapping, &mut touched) {
-                continue;
-            }
-            encoded.clear();
-            encode(&claims, &mut encoded);
-            self.rows.write(key, &encoded)?;
-            let units = touched_units(&self.rules, &touched);
-            let mut old = Judged::new(&self.rules, &old_claims);
-            let mut new = Judged::new(&self.rules, &claims);
+        let mut conflicts = Vec::new();
+        let emptied = self.emptied(mapping, &scanned)?;
+        self.rules.compute(emptied.iter().flat_map(|it| [&it.old, &it.new]));
+        for Emptied { key, old: old_claims, new: claims, touched } in &emptied {
+            let units = touched_units(&self.rules, touched);
+            let mut old = Judged::new(&self.rules, old_claims);
+            let mut new = Judged::new(&self.rules, claims);
             for turn in turns(&mut old, &mut new, &units) {
                 conflicts.push(self.told(key, turn, &mut new)?);
             }
@@ -120,6 +130,28 @@ impl Entity {
             }
         }
         Ok((Resolved { golden: golden.finish(&self.rules)?, conflicts }, next))
+    }
+
+    /// The keys of which a mapping's records are let go.
+    fn emptied<'s>(&mut self, mapping: u16, scanned: &'s Scanned) -> Result<Vec<Emptied<'s>>> {
+        let (mut emptied, mut encoded) = (Vec::new(), Vec::new());
+        for (key, old) in self.decoded(scanned)? {
+            let (mut new, mut touched) = (old.clone(), Touched::default());
+            if !new.empty(mapping, &mut touched) {
+                continue;
+            }
+            encoded.clear();
+            encode(&new, &mut encoded);
+            self.rows.write(key, &encoded)?;
+            emptied.push(Emptied { key, old, new, touched });
+        }
+        Ok(emptied)
+    }
+
+    /// The claims among scanned rows, by key.
+    pub(super) fn decoded<'s>(&self, scanned: &'s Scanned) -> Result<Vec<(&'s [u8], Claims<'s>)>> {
+        let claims = claims_in(scanned);
+        claims.map(|(key, row)| Ok((key, decode(row).ok_or_else(|| self.damaged())?))).collect()
     }
 
     pub(super) fn scan(&mut self, from: Cursor) -> Result<(Scanned, Option<Cursor>)> {

@@ -6,10 +6,12 @@
 //! is agreed does not depend on when writes come back.
 
 use super::compiled::{Compiled, CompiledMapping, CompiledUnit};
-use super::decision::Decided;
-use super::word::UnitValue;
-use crate::Stamp;
+use super::decision::{Decided, on_unit};
+use super::formula::{Formula, Row};
+use super::unit::{Agreed, all_agree};
+use super::word::{UnitValue, word_of};
 use crate::claims::{Claims, Origin};
+use crate::{Mark, Stamp};
 use std::collections::BTreeMap;
 
 /// Something happened to a column of an origin's.
@@ -18,6 +20,20 @@ struct Event<'a> {
     origin: usize,
     column: usize,
     value: Option<&'a [u8]>,
+    since: Mark,
+}
+
+/// What an origin says at some moment.
+#[derive(Clone)]
+struct SaidThen<'a> {
+    columns: Vec<Option<&'a [u8]>>,
+    since: Mark,
+}
+
+impl SaidThen<'_> {
+    fn says_something(&self, unit: &CompiledUnit) -> bool {
+        unit.null_is_value || self.columns.iter().any(Option::is_some)
+    }
 }
 
 /// What was last agreed on; none where nothing ever was.
@@ -27,31 +43,103 @@ pub(crate) fn last_agreed<'a>(
     claims: &Claims<'a>,
     decisions: &[Decided<'a>],
 ) -> Option<UnitValue<'a>> {
-    let events = events(rules, unit, claims);
-    let mut said: BTreeMap<usize, Vec<Option<&'a [u8]>>> = BTreeMap::new();
     let mut agreed: Option<(i64, UnitValue<'a>)> = None;
-    for moment in events.chunk_by(|a, b| a.at == b.at) {
-        for event in moment {
-            let columns = said.entry(event.origin).or_insert_with(|| vec![None; unit.fields.len()]);
-            if let Some(column) = columns.get_mut(event.column) {
-                *column = event.value;
-            }
-        }
-        let speaks = |columns: &&Vec<Option<&[u8]>>| {
-            unit.null_is_value || columns.iter().any(Option::is_some)
-        };
-        let mut words = said.values().filter(speaks);
-        if let (Some(first), Some(at)) = (words.next(), moment.first().map(|event| event.at))
-            && words.all(|other| other == first)
+    over_time(rules, unit, claims, |at, said| {
+        let mut words = said.values().filter(|said| said.says_something(unit));
+        if let Some(first) = words.next()
+            && words.all(|other| other.columns == first.columns)
         {
-            agreed = Some((at, UnitValue::from_columns(first.clone())));
+            agreed = Some((at, UnitValue::from_columns(first.columns.clone())));
         }
-    }
+    });
+    or_decided(agreed, decisions, |value| value)
+}
+
+/// A moment, and what an expression was computed from then.
+pub(crate) struct Moment<'a> {
+    at: i64,
+    pub(crate) row: Row<'a>,
+    /// Whether all who spoke said the same.
+    pub(crate) is_agreed: bool,
+}
+
+/// What an expression last came to at a moment that counts; none where it never came to anything.
+pub(crate) fn last_computed<'a>(
+    rules: &Compiled,
+    unit: &CompiledUnit,
+    formula: &Formula,
+    claims: &Claims<'a>,
+    counts: impl Fn(&Moment<'a>) -> bool,
+) -> Option<Agreed<'a>> {
+    let moments = moments(rules, unit, formula, claims);
+    let computed = |it: &Moment<'a>| Some((it.at, formula.outcome(&it.row).ok()?));
+    let last = moments.iter().rev().filter(|moment| counts(moment)).find_map(computed);
+    let last = last.map(|(at, value)| {
+        let nothing = Agreed::Said(UnitValue::One(None));
+        (at, value.map_or(nothing, Agreed::Computed))
+    });
+    or_decided(last, &on_unit(unit, claims), Agreed::Said)
+}
+
+/// All moments at which something was said.
+pub(crate) fn moments<'a>(
+    rules: &Compiled,
+    unit: &CompiledUnit,
+    formula: &Formula,
+    claims: &Claims<'a>,
+) -> Vec<Moment<'a>> {
+    let mut moments = Vec::new();
+    over_time(rules, unit, claims, |at, said| {
+        let word = |(&place, said): (&usize, &SaidThen<'a>)| {
+            let origin = &claims.origins[place];
+            let value = UnitValue::from_columns(said.columns.clone());
+            word_of(rules, origin, value, said.since)
+        };
+        let speaking = said.iter().filter(|(_, said)| said.says_something(unit));
+        let words: Vec<_> = speaking.filter_map(word).collect();
+        let row = formula.row(&words);
+        moments.push(Moment { at, row, is_agreed: !words.is_empty() && all_agree(&words) });
+    });
+    moments
+}
+
+/// What was decided later than what was agreed goes before it.
+fn or_decided<'a, V>(
+    agreed: Option<(i64, V)>,
+    decisions: &[Decided<'a>],
+    value: impl Fn(UnitValue<'a>) -> V,
+) -> Option<V> {
     let decided = decisions.first().map(|it| (time(it.at.stamp), it.value.clone()));
     match (agreed, decided) {
         (Some(agreed), Some(decided)) if agreed.0 > decided.0 => Some(agreed.1),
-        (_, Some(decided)) => Some(decided.1),
+        (_, Some(decided)) => Some(value(decided.1)),
         (agreed, None) => agreed.map(|agreed| agreed.1),
+    }
+}
+
+/// Goes through all moments at which something was said, with what each origin says then.
+fn over_time<'a>(
+    rules: &Compiled,
+    unit: &CompiledUnit,
+    claims: &Claims<'a>,
+    mut told: impl FnMut(i64, &BTreeMap<usize, SaidThen<'a>>),
+) {
+    let events = events(rules, unit, claims);
+    let mut said: BTreeMap<usize, SaidThen<'a>> = BTreeMap::new();
+    for moment in events.chunk_by(|a, b| a.at == b.at) {
+        for event in moment {
+            let origin = said.entry(event.origin).or_insert_with(|| SaidThen {
+                columns: vec![None; unit.fields.len()],
+                since: event.since,
+            });
+            origin.since = origin.since.max(event.since);
+            if let Some(column) = origin.columns.get_mut(event.column) {
+                *column = event.value;
+            }
+        }
+        if let Some(event) = moment.first() {
+            told(event.at, &said);
+        }
     }
 }
 
@@ -92,7 +180,7 @@ fn events_of<'a>(
     let mut known = 0;
     for (first, column, value) in firsts {
         at = at.max(time(first.stamp));
-        events.push(Event { at, origin: place, column, value });
+        events.push(Event { at, origin: place, column, value, since: first });
         if Some(first) <= known_from {
             known = events.len() - from;
         }

@@ -1,10 +1,11 @@
 //! Rules, made ready for claims that name fields and mappings by number.
 
+use super::formula::{Formula, Lost};
 use super::typed::ValueKind;
 use crate::claims::LIFE;
 use crate::{ClaimingMapping, EntityRules, Policy, Unit};
 use serde::{Deserialize, Serialize};
-use syncline_core::{Error, Kind, Result, SystemName};
+use syncline_core::{Error, Expressions, Kind, Result, SystemName};
 
 /// The field number that says whether the entity exists.
 pub(crate) const EXISTENCE: u16 = u16::MAX;
@@ -104,6 +105,8 @@ pub(crate) struct Compiled {
     pub(crate) fields: Vec<u16>,
     /// By mapping number; none for those that are no longer there, whose word does not count.
     pub(crate) mappings: Vec<Option<CompiledMapping>>,
+    /// Whether what they came to may be something else than is known.
+    pub(crate) is_unknown: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -112,6 +115,8 @@ pub(crate) struct CompiledUnit {
     pub(crate) fields: Vec<u16>,
     pub(crate) kinds: Vec<ValueKind>,
     pub(crate) policy: Policy,
+    /// What computes it, where that is an expression.
+    pub(crate) formula: Option<Formula>,
     pub(crate) null_is_value: bool,
     /// How many runs before the one that holds are kept.
     pub(crate) older_max: u8,
@@ -137,19 +142,60 @@ impl CompiledMapping {
 
 impl Compiled {
     /// Makes rules ready; the registry has taken them in.
-    pub(crate) fn new(rules: EntityRules, registry: &Registry) -> Self {
+    ///
+    /// # Errors
+    /// `Config` when an expression can't be understood.
+    pub(crate) fn new(
+        rules: EntityRules,
+        registry: &Registry,
+        expressions: &dyn Expressions,
+    ) -> Result<Self> {
+        Self::compile(rules, registry, |text, rules, unit| {
+            Formula::new(text, rules, unit, expressions)
+        })
+    }
+
+    /// Makes rules ready that decided before. An expression that can't be understood any more may have
+    /// come to anything.
+    pub(crate) fn former(
+        rules: EntityRules,
+        registry: &Registry,
+        expressions: &dyn Expressions,
+    ) -> Result<Self> {
+        let mut is_unknown = false;
+        let compiled = Self::compile(rules, registry, |text, rules, unit| {
+            Formula::new(text, rules, unit, expressions).or_else(|error| {
+                is_unknown = true;
+                Formula::new(text, rules, unit, &Lost(error.to_string()))
+            })
+        })?;
+        Ok(Self { is_unknown, ..compiled })
+    }
+
+    fn compile(
+        rules: EntityRules,
+        registry: &Registry,
+        mut formula: impl FnMut(&str, &EntityRules, &Unit) -> Result<Formula>,
+    ) -> Result<Self> {
         let columns = rules.schema.columns();
         let fields: Vec<u16> =
             columns.iter().map(|it| registry.field(&it.name, &it.native_type)).collect();
-        let units = rules.units.iter().map(|unit| CompiledUnit {
-            name: unit.name.clone(),
-            fields: unit.columns.iter().map(|&column| fields[column]).collect(),
-            kinds: unit.columns.iter().map(|&it| ValueKind::of(&columns[it])).collect(),
-            older_max: older_max(&rules, unit),
-            policy: unit.policy.clone(),
-            null_is_value: unit.null_is_value,
+        let units = rules.units.iter().map(|unit| {
+            let formula = match &unit.policy {
+                Policy::Sql(text) => Some(formula(text, &rules, unit)?),
+                _ => None,
+            };
+            Ok(CompiledUnit {
+                name: unit.name.clone(),
+                fields: unit.columns.iter().map(|&column| fields[column]).collect(),
+                kinds: unit.columns.iter().map(|&it| ValueKind::of(&columns[it])).collect(),
+                older_max: older_max(&rules, unit),
+                policy: unit.policy.clone(),
+                formula,
+                null_is_value: unit.null_is_value,
+            })
         });
-        let units = units.collect();
+        let units = units.collect::<Result<_>>()?;
         let compiled = |name: &String| {
             let mapping = rules.mappings.iter().find(|mapping| mapping.name == *name)?;
             let numbers = |columns: &[usize]| {
@@ -166,7 +212,7 @@ impl Compiled {
             })
         };
         let mappings = registry.mappings.iter().map(compiled).collect();
-        Self { units, fields, mappings, rules }
+        Ok(Self { units, fields, mappings, rules, is_unknown: false })
     }
 
     pub(crate) fn mapping(&self, number: u16) -> Option<&CompiledMapping> {

@@ -71,7 +71,7 @@ mod tests {
     use crate::policy::{By, Compiled, decide, words};
     use crate::{ClaimingMapping, EntityRules, Existence, Fallback, Policy, Stamp, Unit};
     use std::sync::Arc;
-    use syncline_core::{Column, Position, SystemName, TableName, TableSchema};
+    use syncline_core::{Column, NoExpressions, Position, SystemName, TableName, TableSchema};
 
     /// A person whose name sis and hr speak of, and policy asks about.
     fn rules() -> (Compiled, u16, [u16; 2]) {
@@ -106,7 +106,7 @@ mod tests {
         let mut registry = Registry::default();
         registry.take_in(&rules).unwrap();
         let mappings = ["sis", "hr"].map(|name| registry.mapping(name));
-        let compiled = Compiled::new(rules, &registry);
+        let compiled = Compiled::new(rules, &registry, &NoExpressions).unwrap();
         let field = compiled.units[0].fields[0];
         (compiled, field, mappings)
     }

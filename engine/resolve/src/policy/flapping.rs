@@ -39,8 +39,9 @@ pub(super) fn held<'a>(
         )
     };
     let Some(first) = words.iter().min_by_key(rank) else {
-        return Verdict { value: Agreed::Said(UnitValue::One(None)), conflict, by: By::Nobody };
+        let value = Agreed::Said(UnitValue::One(None));
+        return Verdict { value, conflict, by: By::Nobody, reason: None };
     };
     let by = By::Provisional { mapping: first.mapping, record: first.record };
-    Verdict { value: Agreed::Said(first.value.clone()), conflict, by }
+    Verdict { value: Agreed::Said(first.value.clone()), conflict, by, reason: None }
 }

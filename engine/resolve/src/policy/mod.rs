@@ -6,6 +6,7 @@ mod compiled;
 mod decision;
 mod existence;
 mod flapping;
+mod formula;
 mod plain;
 mod sets;
 mod typed;

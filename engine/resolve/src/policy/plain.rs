@@ -95,7 +95,7 @@ impl Plan {
             columns.extend(unit.fields.iter().filter_map(place));
             let computes = matches!(
                 unit.policy,
-                Policy::Union | Policy::Intersection | Policy::Sum | Policy::All
+                Policy::Union | Policy::Intersection | Policy::Sum | Policy::All | Policy::Sql(_)
             );
             PlanUnit { columns: from..columns.len(), takes_a_word: !computes }
         });

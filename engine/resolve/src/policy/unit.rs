@@ -1,6 +1,6 @@
 //! What is agreed on one unit.
 
-use super::agreed::last_agreed;
+use super::agreed::{last_agreed, last_computed};
 use super::clock::{first_words, last_words};
 use super::compiled::{Compiled, CompiledUnit};
 use super::decision::on_unit;
@@ -20,6 +20,8 @@ pub(crate) struct Verdict<'a> {
     /// What a person is asked, and what it rests on.
     pub(crate) conflict: Option<(ConflictKind, Digest)>,
     pub(crate) by: By<'a>,
+    /// Why the policy can't tell, where its kind does not say it all.
+    pub(crate) reason: Option<String>,
 }
 
 /// A value in force.
@@ -42,6 +44,8 @@ pub(crate) enum By<'a> {
     Winner { mapping: u16, record: &'a [u8] },
     /// The policy, from several words.
     Several,
+    /// The policy's expression.
+    Expression,
     /// A person.
     Decision(&'a [u8]),
     /// The fallback list, until a person has answered.
@@ -70,8 +74,7 @@ pub(crate) fn decide<'a>(
     let decisions = on_unit(unit, claims);
     if let Some(last) = decisions.first() {
         if last.evidence == evidence(&words) {
-            let value = Agreed::Said(last.value.clone());
-            return Verdict { value, conflict: None, by: By::Decision(last.id) };
+            return settled(Agreed::Said(last.value.clone()), By::Decision(last.id));
         }
         // The evidence is another one: unless all agree now, the question is open again.
         if !all_agree(&words) {
@@ -79,10 +82,7 @@ pub(crate) fn decide<'a>(
         }
     }
     match words.as_slice() {
-        [] => {
-            let value = Agreed::Said(UnitValue::One(None));
-            Verdict { value, conflict: None, by: By::Nobody }
-        }
+        [] if unit.formula.is_none() => settled(Agreed::Said(UnitValue::One(None)), By::Nobody),
         words => {
             let decided = Case { rules, unit, claims, words }.decide();
             let may_flap = decided.conflict.is_none() && !all_agree(words);
@@ -105,7 +105,7 @@ pub(super) fn by_words<'a>(
     verdict.conflict.is_none().then_some(verdict.value)
 }
 
-fn all_agree(words: &[Word<'_, '_>]) -> bool {
+pub(super) fn all_agree(words: &[Word<'_, '_>]) -> bool {
     words.windows(2).all(|pair| pair.iter().all(|word| word.value == pair[0].value))
 }
 
@@ -121,7 +121,7 @@ impl CompiledUnit {
     }
 }
 
-/// Words to decide on: at least one.
+/// Words to decide on: at least one, unless it is an expression that decides.
 struct Case<'c, 'a> {
     rules: &'c Compiled,
     unit: &'c CompiledUnit,
@@ -139,6 +139,7 @@ impl<'c, 'a> Case<'c, 'a> {
             Policy::Sum => return self.sum(),
             Policy::All => return self.all(),
             Policy::Prefer(list) => return self.prefer(list),
+            Policy::Sql(_) => return self.computed(),
             _ => {}
         }
         if all_agree(self.words) {
@@ -168,7 +169,8 @@ impl<'c, 'a> Case<'c, 'a> {
             | Policy::Union
             | Policy::Intersection
             | Policy::Sum
-            | Policy::All => {
+            | Policy::All
+            | Policy::Sql(_) => {
                 unreachable!("decided above")
             }
         }
@@ -261,7 +263,7 @@ impl<'c, 'a> Case<'c, 'a> {
         });
         let value = Agreed::Computed(sets::write(&set).into_bytes());
         let conflict = (!is_read).then(|| (ConflictKind::SchemaMismatch, evidence(self.words)));
-        Verdict { value, conflict, by: By::Several }
+        Verdict { value, conflict, by: By::Several, reason: None }
     }
 
     fn sum(&self) -> Verdict<'a> {
@@ -296,16 +298,34 @@ impl<'c, 'a> Case<'c, 'a> {
         settled(Agreed::Computed(text.into_bytes()), By::Several)
     }
 
+    /// Where the expression fails a person is asked, and what it last came to stays.
+    fn computed(&self) -> Verdict<'a> {
+        let formula = self.unit.formula.as_ref().expect("its expression was made ready");
+        match formula.outcome(&formula.row(self.words)) {
+            Ok(Some(value)) => settled(Agreed::Computed(value), By::Expression),
+            Ok(None) => settled(Agreed::Said(UnitValue::One(None)), By::Expression),
+            Err(reason) => {
+                let last = last_computed(self.rules, self.unit, formula, self.claims, |_| true);
+                let value = last.unwrap_or(Agreed::Said(UnitValue::One(None)));
+                let open = self.open(ConflictKind::ConstraintFailed, (value, By::LastAgreed));
+                Verdict { reason: Some(reason), ..open }
+            }
+        }
+    }
+
     /// A conflict; meanwhile the value stays what was last agreed.
     fn ask(&self, kind: ConflictKind) -> Verdict<'a> {
-        let decisions = on_unit(self.unit, self.claims);
-        let agreed = last_agreed(self.rules, self.unit, self.claims, &decisions);
-        let value = agreed.unwrap_or(UnitValue::One(None));
-        self.open(kind, (Agreed::Said(value), By::LastAgreed))
+        let (rules, unit, claims) = (self.rules, self.unit, self.claims);
+        let agreed = match &unit.formula {
+            Some(formula) => last_computed(rules, unit, formula, claims, |it| it.is_agreed),
+            None => last_agreed(rules, unit, claims, &on_unit(unit, claims)).map(Agreed::Said),
+        };
+        let value = agreed.unwrap_or(Agreed::Said(UnitValue::One(None)));
+        self.open(kind, (value, By::LastAgreed))
     }
 
     fn open(&self, kind: ConflictKind, (value, by): (Agreed<'a>, By<'a>)) -> Verdict<'a> {
-        Verdict { value, conflict: Some((kind, evidence(self.words))), by }
+        Verdict { value, conflict: Some((kind, evidence(self.words))), by, reason: None }
     }
 }
 
@@ -347,5 +367,5 @@ fn won<'a>(word: &Word<'a, '_>) -> Verdict<'a> {
 }
 
 fn settled<'a>(value: Agreed<'a>, by: By<'a>) -> Verdict<'a> {
-    Verdict { value, conflict: None, by }
+    Verdict { value, conflict: None, by, reason: None }
 }

@@ -92,7 +92,19 @@ fn word<'a, 'r>(
             (UnitValue::Group(columns), since)
         }
     };
-    value.says_something(unit.null_is_value).then_some(Word {
+    let is_word = value.says_something(unit.null_is_value);
+    word_of(rules, origin, value, since).filter(|_| is_word)
+}
+
+/// That an origin says this since then; none where its mapping is no longer there.
+pub(crate) fn word_of<'a, 'r>(
+    rules: &'r Compiled,
+    origin: &Origin<'a>,
+    value: UnitValue<'a>,
+    since: Mark,
+) -> Option<Word<'a, 'r>> {
+    let mapping = rules.mapping(origin.mapping)?;
+    Some(Word {
         mapping: origin.mapping,
         mapping_name: &mapping.name,
         record: origin.record,

@@ -97,6 +97,33 @@ fn check_decided(told: &Told, decided: &[DecisionRow]) {
     }
 }
 
+/// What is decided where an expression fails holds while the sources say what they said; then a person
+/// is asked again, as with any policy, and the answer stays meanwhile. Once all agree it is what the
+/// expression comes to.
+#[test]
+fn an_answer_to_an_expression_that_fails_is_an_answer_like_others() {
+    use crate::failures::{golden, heart, row};
+    let says = |mapping, at: u64, seats| {
+        let second = at as i64 / 10;
+        [row(mapping, syncline_core::Op::Update, (at, second), &[("seats", seats)])]
+    };
+    let (sis, hr) = (0, 1);
+    let mut heart = heart(Policy::Sql(crate::expressions::STRICT.to_owned()));
+    heart.hear(&says(sis, 1, "7"));
+    heart.hear(&says(hr, 2, "7"));
+    decide_all(&mut heart, 60);
+    assert_eq!((golden(&heart, "seats").as_deref(), heart.told.conflicts.len()), (Some("-3"), 0));
+    heart.hear(&says(hr, 70, "2147483000"));
+    let open = heart.told.conflicts.values().next().expect("it is asked again");
+    assert_eq!(open.kind, ConflictKind::ValueConcurrent);
+    assert_eq!(golden(&heart, "seats").as_deref(), Some("-3"), "the answer stays");
+    heart.hear(&says(hr, 80, "NULL"));
+    assert_eq!((golden(&heart, "seats").as_deref(), heart.told.conflicts.len()), (Some("7"), 0));
+    heart.hear(&says(hr, 90, "-3"));
+    assert_eq!(heart.told.conflicts.len(), 1);
+    assert_eq!(golden(&heart, "seats").as_deref(), Some("7"), "what was agreed on since");
+}
+
 fn told(heart: &mut Heart, batches: &[Vec<Row>]) {
     batches.iter().for_each(|batch| heart.hear(batch));
 }

@@ -135,6 +135,7 @@ pub(crate) fn fits(policy: &Policy, unit: usize) -> bool {
         Policy::Union | Policy::Intersection => unit == 1,
         Policy::Sum => unit == 2 || unit == 3,
         Policy::All => unit == 0 || unit == 4,
+        Policy::Sql(_) => unit != 5,
         _ => true,
     }
 }

@@ -1,5 +1,6 @@
 //! The same claims come to the same golden rows and the same open conflicts, however they are told.
 
+use crate::expressions::{LAST, STRICT};
 use crate::fixture::{Row, rules, systems};
 use crate::history::{Delivery, History, delivery, histories, one_by_one};
 use crate::told::{Heart, Told};
@@ -28,6 +29,8 @@ pub(crate) fn policies() -> Vec<Policy> {
         Policy::All,
         Policy::Ask(Fallback::Ask),
         Policy::Ask(prefer),
+        Policy::Sql(STRICT.to_owned()),
+        Policy::Sql(LAST.to_owned()),
     ]
 }
 

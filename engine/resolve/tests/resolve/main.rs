@@ -3,6 +3,7 @@
 
 mod collect;
 mod decisions;
+mod expressions;
 mod failures;
 mod fixture;
 mod history;

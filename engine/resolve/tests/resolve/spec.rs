@@ -1,5 +1,6 @@
 //! A second reading of the policies, naive and from the whole history, against the first.
 
+use crate::expressions::STRICT;
 use crate::fixture::{Cell, MAPPINGS, Row, UNITS, spoken_of};
 use crate::history::{History, delivery, histories};
 use crate::laws::any_rules;
@@ -100,6 +101,9 @@ fn decide(unit: &Unit, all: &[Word]) -> (Vec<Option<String>>, Option<ConflictKin
     let says = |word: &&Word| unit.null_is_value || word.value().iter().any(Option::is_some);
     let words: Vec<&Word> = all.iter().filter(says).collect();
     let nothing = vec![None; unit.columns.len()];
+    if let Policy::Sql(text) = &unit.policy {
+        return by_expression(unit, text, all, &words);
+    }
     if words.is_empty() {
         return (nothing, None);
     }
@@ -264,15 +268,65 @@ fn least(unit: &Unit, words: &[&Word], score: &dyn Fn(&Word) -> usize, least: bo
     if least { sorted[0] } else { sorted[sorted.len() - 1] }.value().clone()
 }
 
+/// What the expression comes to; where it fails, what it came to at the last moment that it did not.
+fn by_expression(
+    unit: &Unit,
+    text: &str,
+    all: &[Word],
+    words: &[&Word],
+) -> (Vec<Option<String>>, Option<ConflictKind>) {
+    let owned = |value: Text| vec![value.map(str::to_owned)];
+    let now: Vec<(&Word, &Step)> = words.iter().map(|word| (*word, word.last())).collect();
+    if let Some(value) = expression(text, &now) {
+        return (owned(value), None);
+    }
+    let timed: Vec<(&Word, Vec<i64>)> = all.iter().map(|word| (word, times(word))).collect();
+    let moments: BTreeSet<i64> = timed.iter().flat_map(|(_, times)| times).copied().collect();
+    let came_to = moments.iter().rev().find_map(|moment| {
+        let then = timed.iter().filter_map(|(word, times)| {
+            let place = times.iter().rposition(|at| at <= moment)?;
+            Some((*word, &word.steps[place]))
+        });
+        let says = |(_, step): &(&Word, &Step)| unit.null_is_value || step.value[0].is_some();
+        expression(text, &then.filter(says).collect::<Vec<_>>())
+    });
+    (owned(came_to.flatten()), Some(ConflictKind::ConstraintFailed))
+}
+
+/// What the sources' latest words come to, in the order of their names; none where that fails.
+fn expression(text: &str, words: &[(&Word, &Step)]) -> Option<Text> {
+    let mut latest: BTreeMap<&str, (&Word, &Step)> = BTreeMap::new();
+    for &(word, step) in words {
+        let order = |(word, step): (&Word, &Step)| {
+            (step.at, step.micros, step.copied, word.mapping, word.record.clone())
+        };
+        let place = latest.entry(word.system).or_insert((word, step));
+        if order((word, step)) > order(*place) {
+            *place = (word, step);
+        }
+    }
+    let said: Vec<&'static str> = latest.values().filter_map(|(_, step)| step.value[0]).collect();
+    match said.as_slice() {
+        [first, second, ..] if text == STRICT && first == second => None,
+        said if text == STRICT => Some(said.first().copied()),
+        said => Some(said.last().copied()),
+    }
+}
+
+/// When each step was taken, by a clock that never goes back.
+fn times(word: &Word) -> Vec<i64> {
+    let mut latest = i64::MIN;
+    let time = |step: &Step| {
+        latest = latest.max(if step.copied { i64::MIN } else { step.micros });
+        latest
+    };
+    word.steps.iter().map(time).collect()
+}
+
 /// At every moment that something was said: did all who had spoken by then say the same?
 fn last_agreed(unit: &Unit, all: &[Word]) -> Vec<Text> {
     let timed = |word: &Word| -> Vec<(i64, Vec<Text>)> {
-        let mut latest = i64::MIN;
-        let step = |step: &Step| {
-            latest = latest.max(if step.copied { i64::MIN } else { step.micros });
-            (latest, step.value.clone())
-        };
-        word.steps.iter().map(step).collect()
+        times(word).into_iter().zip(word.steps.iter().map(|step| step.value.clone())).collect()
     };
     let timed: Vec<Vec<(i64, Vec<Text>)>> = all.iter().map(timed).collect();
     let moments: BTreeSet<i64> = timed.iter().flatten().map(|it| it.0).collect();

@@ -1,11 +1,13 @@
 //! What whoever listens to an entity knows: the golden table and the open conflicts.
 
+use crate::expressions::Words;
 use crate::fixture::{Kept, MAPPINGS, Row, batch};
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use syncline_core::{
     ChangeBatch, Claims as _, ConflictChange, ConflictKind, ConflictState, ConflictWord, Cursor,
-    LogId, Offset, Op, Resolved, Stable, Sweep, Topic, Transaction,
+    LogId, Offset, Op, Resolved, Result, Stable, Sweep, Topic, Transaction,
 };
 use syncline_resolve::{Entity, EntityRules};
 
@@ -119,19 +121,29 @@ pub(crate) fn texts(batch: &ChangeBatch, row: usize) -> Vec<Option<String>> {
     batch.columns().columns().iter().map(text).collect()
 }
 
+fn open(rows: &Kept, rules: EntityRules, words: &Words) -> Result<Entity> {
+    Entity::open_with(Box::new(rows.clone()), rules, 7, Arc::new(words.clone()))
+}
+
 /// An entity and who listens to it.
 pub(crate) struct Heart {
     pub(crate) entity: Entity,
     pub(crate) told: Told,
     pub(crate) may_repeat: bool,
+    /// What computes fields.
+    pub(crate) words: Words,
     rows: Kept,
 }
 
 impl Heart {
     pub(crate) fn new(rules: EntityRules) -> Self {
+        Self::with(rules, Words::default())
+    }
+
+    pub(crate) fn with(rules: EntityRules, words: Words) -> Self {
         let rows = Kept::default();
-        let entity = Entity::open(Box::new(rows.clone()), rules, 7).unwrap();
-        Self { entity, told: Told::default(), may_repeat: false, rows }
+        let entity = open(&rows, rules, &words).unwrap();
+        Self { entity, told: Told::default(), may_repeat: false, words, rows }
     }
 
     /// Hears rows of one source: each mapping's in one batch.
@@ -150,8 +162,12 @@ impl Heart {
 
     /// Loses what was not committed, and opens the rows anew.
     pub(crate) fn reopen(&mut self, rules: EntityRules) {
-        let rows = self.rows.again();
-        self.entity = Entity::open(Box::new(rows), rules, 7).unwrap();
+        self.try_reopen(rules).unwrap();
+    }
+
+    pub(crate) fn try_reopen(&mut self, rules: EntityRules) -> Result<()> {
+        self.entity = open(&self.rows.again(), rules, &self.words)?;
+        Ok(())
     }
 
     /// Decides all again, to the end.

@@ -56,6 +56,10 @@ fn one(unit: &WhyUnit, conflict: Option<i64>) -> String {
     };
     line("because", &because(unit));
     line("policy", &policy_sentence(&unit.policy));
+    for column in &unit.columns {
+        let value = shown(column.value.as_deref(), &unit.fields);
+        line("column", &format!("{} = {value}", column.source));
+    }
     for said in margin(unit) {
         line("margin", &said);
     }

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use syncline_core::ConflictKind;
 use syncline_resolve::{
     Before, Change, DecidedBy, DecisionStanding, Existence, Fallback, Flip, MadeDecision, Margin,
-    Measure, Policy, Record, RecordState, Said, Since, Standing, TimeTold, Why, WhyExists, WhyUnit,
-    WhyWord,
+    Measure, Policy, Record, RecordState, Said, Since, Standing, TimeTold, Why, WhyColumn,
+    WhyExists, WhyUnit, WhyWord,
 };
 
 const NOON: i64 = 1_764_072_000_000_000;
@@ -53,6 +53,8 @@ fn email() -> WhyUnit {
             mapping: "person/from_sis.sql".into(),
             record: "[\"7\"]".into(),
         },
+        reason: None,
+        columns: Vec::new(),
         said: vec![
             said("hr", Some("ada@hr.example"), 0, Standing::Speaks),
             Said {
@@ -89,6 +91,8 @@ fn address() -> WhyUnit {
         value: value("Calle Mayor 1"),
         policy: Policy::Ask(Fallback::Ask),
         by: DecidedBy::LastAgreed,
+        reason: None,
+        columns: Vec::new(),
         said: vec![
             said("hr", value("Calle Mayor 1").as_deref(), 0, Standing::Speaks),
             said("sis", value("Rue Vieille 5").as_deref(), 9, Standing::Speaks),
@@ -162,4 +166,41 @@ fn a_question_is_told_with_the_decision_that_was_overtaken() {
     report.is_running = false;
     report.why.is_outdated = true;
     insta::assert_snapshot!(to_text(&report, 2));
+}
+
+/// A number that an expression computes, and fails on now.
+#[test]
+fn an_expression_is_told_with_what_it_is_computed_from() {
+    let column = |source: &str, value: Option<&str>| WhyColumn {
+        source: source.into(),
+        value: value.map(str::to_owned),
+    };
+    let unit = WhyUnit {
+        name: "load".into(),
+        fields: vec!["load".into()],
+        value: Some("4".into()),
+        policy: Policy::Sql("sis / coalesce(hr, crm)".into()),
+        by: DecidedBy::Expression,
+        columns: vec![column("crm", None), column("hr", Some("3")), column("sis", Some("12"))],
+        said: vec![
+            said("hr", Some("3"), 0, Standing::Speaks),
+            said("sis", Some("12"), 5, Standing::Speaks),
+        ],
+        margin: None,
+        flip: Some(Flip {
+            change: Change::Withdrawn(word("hr", "3")),
+            becomes: None,
+            conflict: None,
+        }),
+        ..email()
+    };
+    let failing = WhyUnit {
+        by: DecidedBy::LastAgreed,
+        reason: Some("division by zero".into()),
+        columns: vec![column("crm", None), column("hr", Some("0")), column("sis", Some("12"))],
+        conflict: Some(ConflictKind::ConstraintFailed),
+        ..unit.clone()
+    };
+    let told = [unit, failing].map(|unit| to_text(&report(vec![unit]), 2));
+    insta::assert_snapshot!(told.join("\n"));
 }

@@ -66,6 +66,11 @@ pub(super) fn because(unit: &WhyUnit) -> String {
             [only] => format!("{only} alone speaks of it"),
             several => format!("all agree: {}", several.join(", ")),
         },
+        DecidedBy::Expression => "it is what the expression comes to".to_owned(),
+        DecidedBy::LastAgreed if unit.reason.is_some() => format!(
+            "the expression fails ({}); until a person decides, what it last came to holds",
+            unit.reason.as_deref().unwrap_or_default()
+        ),
         DecidedBy::Several => format!("made of what {} say", speakers(unit).join(", ")),
         DecidedBy::Decision { id } => format!("a person decided (decision {id})"),
         DecidedBy::Provisional { source, .. } => {

@@ -7,12 +7,12 @@ use super::{Project, TextFile};
 use crate::problem::{Place, Problem, Severity, did_you_mean};
 use std::collections::BTreeSet;
 use syncline_core::SystemName;
-use syncline_mappings::Mapping;
+use syncline_mappings::{Mapping, PolicyExpressions};
 use syncline_resolve::{ClaimingMapping, Existence, Policy};
 
 /// Which mappings are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Known {
+pub(super) enum Known {
     /// All there are.
     All,
     /// Some have errors, so that what they bring is not known.
@@ -24,7 +24,11 @@ impl Project {
     pub(crate) fn check_claims(&self, mappings: &[Mapping]) -> Vec<Problem> {
         let is_known = |file: &TextFile| mappings.iter().any(|it| it.name == file.path);
         let known = if self.mappings.iter().all(is_known) { Known::All } else { Known::Some };
-        self.entities.iter().flat_map(|entity| entity.check(mappings, known)).collect()
+        let names = self.entities.iter().map(|entity| SystemName::new(&entity.name()));
+        let sources = self.settings.systems.keys().cloned().chain(names).collect();
+        let expressions = PolicyExpressions::default();
+        let check = |entity: &Entity| entity.check(mappings, known, (&sources, &expressions));
+        self.entities.iter().flat_map(check).collect()
     }
 }
 
@@ -57,7 +61,12 @@ pub(super) fn unknown_sources(entities: &[Entity], systems: &[&SystemName]) -> V
 }
 
 impl Entity {
-    fn check(&self, mappings: &[Mapping], known: Known) -> Vec<Problem> {
+    fn check(
+        &self,
+        mappings: &[Mapping],
+        known: Known,
+        (sources, expressions): (&BTreeSet<SystemName>, &PolicyExpressions),
+    ) -> Vec<Problem> {
         let claiming = self.claiming(mappings);
         if claiming.is_empty() {
             return self.unclaimed_at_all(known).into_iter().collect();
@@ -69,6 +78,7 @@ impl Entity {
             problems.extend(claimed.left_out());
             problems.extend(claimed.undecided());
             problems.extend(claimed.counts_itself());
+            problems.extend(claimed.expression(sources, known, expressions));
             if known == Known::All {
                 problems.extend(claimed.preferred_without_a_word());
                 problems.extend(claimed.unclaimed());
@@ -109,12 +119,12 @@ impl Entity {
 }
 
 /// A field or group with those who speak of it.
-struct Claimed<'e> {
-    declared: &'e DeclaredUnit,
+pub(super) struct Claimed<'e> {
+    pub(super) declared: &'e DeclaredUnit,
     /// In full: `person.email`.
-    name: String,
-    entity: &'e Entity,
-    by: Vec<&'e ClaimingMapping>,
+    pub(super) name: String,
+    pub(super) entity: &'e Entity,
+    pub(super) by: Vec<&'e ClaimingMapping>,
 }
 
 impl<'e> Claimed<'e> {
@@ -130,7 +140,7 @@ impl<'e> Claimed<'e> {
     }
 
     /// Its systems, each once, in the order of their names.
-    fn systems(&self) -> BTreeSet<&SystemName> {
+    pub(super) fn systems(&self) -> BTreeSet<&SystemName> {
         self.by.iter().map(|it| &it.system).collect()
     }
 
@@ -215,11 +225,12 @@ impl<'e> Claimed<'e> {
         Some(wrong)
     }
 
-    /// A system that would count what was written to it.
+    /// A system that would count what was written to it, or have it computed from that.
     fn counts_itself(&self) -> Vec<Problem> {
-        let what = match self.declared.unit.policy {
-            Policy::Sum => "the sum",
-            Policy::All => "all claims",
+        let (what, end) = match self.declared.unit.policy {
+            Policy::Sum => ("the sum", "grow for ever"),
+            Policy::All => ("all claims", "grow for ever"),
+            Policy::Sql(_) => ("computed", "be computed from itself"),
             _ => return Vec::new(),
         };
         let is_returned = |mapping: &&&ClaimingMapping| {
@@ -230,9 +241,7 @@ impl<'e> Claimed<'e> {
             let ClaimingMapping { name, system, .. } = mapping;
             Problem::new(format!("{} is {what}, and {system} is written what it counts", self.name))
                 .at(self.declared.place.clone())
-                .detail(format!(
-                    "{name} reads it from where it is written to: it would grow for ever"
-                ))
+                .detail(format!("{name} reads it from where it is written to: it would {end}"))
                 .hint("write it to another column, or read it from another one".to_owned())
         });
         wrong.collect()

@@ -2,12 +2,14 @@
 
 use super::document::{Section, Value, Wrong};
 use super::values::one_of;
-use crate::problem::{Place, Problem};
+use super::written::Written;
+use crate::problem::{Place, Problem, did_you_mean};
 use arrow_schema::DataType;
 use std::collections::BTreeSet;
+use std::ops::Range;
 use syncline_core::{Column, SystemName};
 use syncline_resolve::{Fallback, Policy};
-use toml::de::DeValue;
+use toml::de::{DeTable, DeValue};
 
 /// The keys of a section that decide.
 pub(super) const KEYS: [&str; 4] = ["policy", "prefer", "order", "null"];
@@ -42,13 +44,16 @@ pub(super) struct Decision {
     pub(super) is_said: bool,
     /// Whether NULL is a value like others.
     pub(super) null_is_value: bool,
+    /// The expression, where one decides.
+    pub(super) sql: Option<Written>,
     word: Option<&'static str>,
 }
 
 impl Decision {
     /// Reads the keys that decide. What is wrong is told, and read as if nothing was said.
     pub(super) fn read(section: &Section<'_>) -> Self {
-        let word = section.optional("policy").map(|Word(word)| word);
+        let said: Option<Said> = section.optional("policy");
+        let word = said.as_ref().map(Said::word);
         let prefer = section.optional("prefer").map(|Sources(list)| list);
         let prefer = prefer.filter(|list| is_list_of_sources(list, section));
         let order: Option<Vec<String>> = section.optional("order");
@@ -58,8 +63,14 @@ impl Decision {
             refuse_unused(word, section);
             check_order(word, order.as_deref(), section);
         }
+        let policy = match &said {
+            Some(Said::Sql { text, .. }) => Policy::Sql(text.clone()),
+            _ => policy(word, prefer, order.unwrap_or_default()),
+        };
+        let sql = said.and_then(|said| said.written(section));
         Self {
-            policy: policy(word, prefer, order.unwrap_or_default()),
+            policy,
+            sql,
             is_said: section.has("policy") || section.has("prefer"),
             null_is_value: matches!(null, Some(NullWord("value"))),
             word,
@@ -209,18 +220,67 @@ fn is_ranked(data_type: &DataType) -> bool {
     is_known || is_summed(data_type)
 }
 
-/// The word after `policy =`.
-struct Word(&'static str);
+/// What stands after `policy =`.
+enum Said {
+    Word(&'static str),
+    /// `{ sql = "…" }`, and where the text is.
+    Sql {
+        text: String,
+        span: Range<usize>,
+    },
+}
 
-impl Value for Word {
+impl Said {
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Word(word) => word,
+            Self::Sql { .. } => "sql",
+        }
+    }
+
+    fn written(self, section: &Section<'_>) -> Option<Written> {
+        match self {
+            Self::Word(_) => None,
+            Self::Sql { text, span } => Some(Written::new(text, span, section)),
+        }
+    }
+}
+
+impl Value for Said {
     fn read(value: &DeValue<'_>, _: &Place) -> Result<Self, Wrong> {
-        one_of(value, &WORDS).map(Self).map_err(|wrong| match value {
+        if let DeValue::Table(table) = value {
+            return expression(table);
+        }
+        one_of(value, &WORDS).map(Self::Word).map_err(|wrong| match value {
             DeValue::String(word) if word == "prefer" => Wrong {
                 hint: Some("leave policy out: prefer = [\"…\"] alone is that policy".to_owned()),
                 ..wrong
             },
+            DeValue::String(word) if word == "sql" => {
+                Wrong { hint: Some(format!("write policy = {SQL}")), ..wrong }
+            }
             _ => wrong,
         })
+    }
+}
+
+/// How an expression is said.
+const SQL: &str = "{ sql = \"…\" }";
+
+fn expression(table: &DeTable<'_>) -> Result<Said, Wrong> {
+    let mut entries = table.iter();
+    let wrong = || Wrong::expected(format!("one of {}, or {SQL}", WORDS.join(", ")));
+    let (Some((key, value)), None) = (entries.next(), entries.next()) else { return Err(wrong()) };
+    match (key.get_ref().as_ref(), value.get_ref()) {
+        ("sql", DeValue::String(text)) => {
+            Ok(Said::Sql { text: text.to_string(), span: value.span() })
+        }
+        ("sql", _) => Err(wrong()),
+        (other, _) => Err(Wrong {
+            detail: Some(format!("found a table with {other:?}")),
+            hint: did_you_mean(other, ["sql"]),
+            ..wrong()
+        }),
     }
 }
 

@@ -120,6 +120,11 @@ impl<'d> Section<'d> {
         &self.name
     }
 
+    /// The file, and its text.
+    pub(super) fn source(&self) -> (&'d str, &'d str) {
+        (self.document.file, self.document.text)
+    }
+
     /// The value of a key; `None` when it is missing or wrong.
     pub(crate) fn optional<T: Value>(&self, key: &'static str) -> Option<T> {
         let value = self.find(key)?;

@@ -4,6 +4,7 @@ use super::document::{Document, Section, Value, Wrong};
 use super::fields::{Draft, Field, Fields};
 use super::groups::{self, Group};
 use super::settings::is_name;
+use super::written::Written;
 use crate::problem::{Place, Problem, did_you_mean};
 use std::sync::Arc;
 use syncline_core::{Column, SystemName, TableName, TableSchema};
@@ -44,6 +45,8 @@ pub(crate) struct DeclaredUnit {
     pub(crate) is_said: bool,
     /// Where it is declared.
     pub(crate) place: Place,
+    /// The expression that decides, where one does.
+    pub(super) sql: Option<Written>,
     /// Where its sources are listed; where it is declared, when they are not.
     pub(crate) prefer: Place,
 }
@@ -170,6 +173,7 @@ fn alone(index: usize, draft: &Draft<'_>) -> DeclaredUnit {
         },
         group: None,
         is_said: draft.decision.is_said,
+        sql: draft.decision.sql.clone(),
         place: draft.section.here(),
         prefer: draft.section.place("prefer"),
     }
@@ -185,6 +189,7 @@ fn as_one(group: Group) -> DeclaredUnit {
         },
         group: Some(group.members),
         is_said: group.decision.is_said,
+        sql: None,
         place: group.place,
         prefer: group.prefer,
     }

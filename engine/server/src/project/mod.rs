@@ -5,6 +5,7 @@ mod decision;
 mod document;
 mod drift;
 mod entity;
+mod expressions;
 mod fields;
 mod files;
 mod groups;
@@ -20,6 +21,7 @@ mod systems;
 mod tests;
 mod types;
 mod values;
+mod written;
 
 pub(crate) use drift::{TableDrift, between, render as render_drift};
 pub(crate) use entity::Entity;

@@ -32,7 +32,7 @@ clock_uncertainty = "2m"
 "#;
 
 /// What is told of an entity's file.
-fn told(rest: &str) -> String {
+pub(super) fn told(rest: &str) -> String {
     let problems = Entity::parse("person/entity.toml", &format!("{HEAD}{rest}"))
         .expect_err("the text is wrong");
     render::problems(&problems)
@@ -80,6 +80,8 @@ fn every_policy_is_read() {
     assert_eq!(read("bigint", "policy = \"sum\""), Policy::Sum);
     assert_eq!(read("jsonb", "policy = \"all\""), Policy::All);
     let labels = vec!["active".to_owned(), "left".to_owned()];
+    let expression = read("text", "policy = { sql = \"coalesce(sis, 'x')\" }");
+    assert_eq!(expression, Policy::Sql("coalesce(sis, 'x')".to_owned()));
     let ordered = read("text", "policy = \"ordered\"\norder = [\"active\", \"left\"]");
     assert_eq!(ordered, Policy::Ordered(labels));
 }
@@ -321,13 +323,13 @@ impl Scene {
     }
 
     /// What is told when the project is opened.
-    fn refused(&self) -> String {
+    pub(super) fn refused(&self) -> String {
         let failure = Project::open(self.path()).expect_err("the project is wrong");
         render::problems(&failure.problems)
     }
 
     /// What `check` tells.
-    fn told(&self) -> String {
+    pub(super) fn told(&self) -> String {
         render::problems(&checked::check(&self.project(), &lock()).problems)
     }
 

@@ -1,7 +1,7 @@
 //! Puts together why an entity is as it is.
 
 use super::said::{records, text};
-use super::told::{DecidedBy, DecisionStanding, MadeDecision, Why, WhyExists, WhyUnit};
+use super::told::{DecidedBy, DecisionStanding, MadeDecision, Why, WhyColumn, WhyExists, WhyUnit};
 use crate::claims::{Claims, decode};
 use crate::entity::Entity;
 use crate::entity::compare::Judged;
@@ -117,6 +117,8 @@ impl<'r, 'c, 'a> Asked<'r, 'c, 'a> {
             policy: self.unit.policy.clone(),
             null_is_value: self.unit.null_is_value,
             by: self.by(),
+            reason: self.verdict.reason.clone().filter(|_| exists),
+            columns: self.columns()?,
             said: self.said()?,
             decisions: self.made_decisions()?,
             conflict: self.verdict.conflict.filter(|_| exists).map(|(kind, _)| kind),
@@ -124,6 +126,16 @@ impl<'r, 'c, 'a> Asked<'r, 'c, 'a> {
             flip,
             tried,
         })
+    }
+
+    /// What the expression is computed from, where one decides.
+    fn columns(&self) -> Result<Vec<WhyColumn>> {
+        let Some(formula) = &self.unit.formula else { return Ok(Vec::new()) };
+        let row = formula.row(&self.words);
+        let columns = formula.sources.iter().zip(row).map(|(source, value)| {
+            Ok(WhyColumn { source: source.to_string(), value: self.text(|_| value)? })
+        });
+        columns.collect()
     }
 
     fn field_names(&self) -> Vec<String> {
@@ -145,6 +157,7 @@ impl<'r, 'c, 'a> Asked<'r, 'c, 'a> {
             By::Nobody => DecidedBy::Nobody,
             By::Agreement => DecidedBy::Agreement,
             By::Several => DecidedBy::Several,
+            By::Expression => DecidedBy::Expression,
             By::LastAgreed => DecidedBy::LastAgreed,
             By::Decision(id) => DecidedBy::Decision { id: decision_id(id) },
             By::Winner { mapping, record } => {

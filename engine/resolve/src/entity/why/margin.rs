@@ -31,7 +31,8 @@ impl<'a> Asked<'_, '_, 'a> {
             | Policy::Union
             | Policy::Intersection
             | Policy::Sum
-            | Policy::All => Ok(None),
+            | Policy::All
+            | Policy::Sql(_) => Ok(None),
         }
     }
 

@@ -16,5 +16,6 @@ mod told;
 
 pub use told::{
     Before, Change, DecidedBy, DecisionStanding, Flip, MadeDecision, Margin, Measure, Record,
-    RecordState, Said, Score, Since, Standing, TimeTold, Why, WhyExists, WhyUnit, WhyWord,
+    RecordState, Said, Score, Since, Standing, TimeTold, Why, WhyColumn, WhyExists, WhyUnit,
+    WhyWord,
 };

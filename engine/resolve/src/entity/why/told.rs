@@ -80,6 +80,12 @@ pub struct WhyUnit {
     pub null_is_value: bool,
     /// What decided.
     pub by: DecidedBy,
+    /// Why the policy can't tell, where its kind of conflict does not say it all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What its expression is computed from, where one decides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<WhyColumn>,
     /// Who says what, who no longer does, and who does not count.
     pub said: Vec<Said>,
     /// What people decided, the last first.
@@ -92,6 +98,15 @@ pub struct WhyUnit {
     pub flip: Option<Flip>,
     /// How many changes were tried.
     pub tried: usize,
+}
+
+/// A column of an expression.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WhyColumn {
+    /// The source that it has the name of.
+    pub source: String,
+    /// What that says; none for NULL, or nothing.
+    pub value: Option<String>,
 }
 
 /// What decided.
@@ -113,6 +128,8 @@ pub enum DecidedBy {
     },
     /// The policy, from what several said.
     Several,
+    /// The policy's expression.
+    Expression,
     /// A person.
     Decision {
         /// The decision's id.
