@@ -20,7 +20,7 @@ impl Source for Copying {
                 outlet.report(Report::Streaming);
                 is_told = true;
             }
-            std::thread::sleep(Duration::from_millis(1));
+            std::thread::yield_now();
         }
         Ok(())
     }
