@@ -227,6 +227,14 @@ impl ChangeBatch {
         )
     }
 
+    /// Takes back commit times that are later than `latest`, in µs since 1970 UTC; gives the latest of them, as
+    /// it was.
+    pub fn commit_by(&mut self, latest: i64) -> Option<i64> {
+        let times = self.transactions.iter_mut().map(|run| &mut run.transaction.committed_at);
+        let later = times.filter(|time| **time > latest);
+        later.map(|time| std::mem::replace(time, latest)).max()
+    }
+
     /// A run of rows, without copying values.
     #[must_use]
     pub fn slice(&self, range: Range<usize>) -> Self {

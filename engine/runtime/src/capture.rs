@@ -5,6 +5,7 @@
 //!
 //! Order of effects: append → durable → the source's note is saved → position released.
 
+use crate::ahead;
 use crate::backfill::Request;
 use crate::clock::Clock;
 use crate::marks::Marks;
@@ -103,6 +104,7 @@ impl Capture {
             asked,
             request: Some(request).filter(|request| !request.is_empty()),
             ended: Ended::Told,
+            is_ahead_told: false,
         };
         self.state().set(LoopState::Running);
         appending.run(running, shutdown).await
@@ -201,6 +203,8 @@ struct Appending<'a> {
     /// What the source was asked for, until its note holds it.
     request: Option<Request>,
     ended: Ended,
+    /// Whether it was told that the source's clock is ahead.
+    is_ahead_told: bool,
 }
 
 impl Appending<'_> {
@@ -258,7 +262,8 @@ impl Appending<'_> {
     }
 
     async fn on_captured(&mut self, captured: Captured) -> Result<()> {
-        let Captured { entries, checkpoint } = captured;
+        let Captured { mut entries, checkpoint } = captured;
+        self.take_back(&mut entries);
         if let Some(mark) = self.capture.marks.capture(&self.capture.system) {
             mark.stir();
         }
@@ -276,6 +281,21 @@ impl Appending<'_> {
         };
         self.pending.push_back(Box::pin(async move { durable.await.map(|_next| settled) }));
         Ok(())
+    }
+
+    /// Takes back times that can't be right yet, and says so once.
+    fn take_back(&mut self, entries: &mut [Entry]) {
+        let now = self.capture.clock.now();
+        let ahead_max = self.capture.settings.clock_ahead_max.as_micros();
+        let latest = now.saturating_add(i64::try_from(ahead_max).unwrap_or(i64::MAX));
+        let furthest = ahead::take_back(entries, latest);
+        if let Some(furthest) = furthest.filter(|_| !self.is_ahead_told) {
+            self.is_ahead_told = true;
+            let notice =
+                ahead::sentence(self.capture.system.as_str(), furthest.saturating_sub(now));
+            tracing::warn!("{notice}");
+            self.counters.report(Report::Notice(notice));
+        }
     }
 
     async fn on_durable(&mut self, settled: Settled) -> Result<()> {

@@ -13,6 +13,7 @@
 //! progress moves only in the transaction that holds its rows; every queue and batch is bounded by
 //! a setting. Names no connector, no Kafka and no DataFusion.
 
+mod ahead;
 mod apply;
 mod backfill;
 mod capture;

@@ -32,6 +32,8 @@ pub struct Settings {
     /// Memory of the entries a lane reads at once, about; also the size of a target transaction
     /// while there is a backlog.
     pub apply_bytes_max: usize,
+    /// How far ahead of ours a source's commit time may be; a later one counts as that.
+    pub clock_ahead_max: Duration,
     /// First wait after a failure.
     pub retry_first: Duration,
     /// Longest wait between retries.
@@ -64,6 +66,7 @@ impl Default for Settings {
             capture_queue: 4,
             capture_pending: 16,
             apply_bytes_max: 8 << 20,
+            clock_ahead_max: Duration::from_millis(500),
             retry_first: Duration::from_millis(100),
             retry_longest: Duration::from_secs(30),
             linked_wait: Duration::from_secs(10),

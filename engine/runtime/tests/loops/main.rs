@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it says")]
 
+mod ahead;
 mod claims;
 mod collect;
 mod gates;

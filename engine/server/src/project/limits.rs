@@ -32,6 +32,7 @@ pub(super) fn runtime_settings(section: Option<&Section<'_>>) -> syncline_runtim
     set(&mut settings.capture_pending, positive(section, "capture_pending"));
     let apply = positive::<ByteSize>(section, "apply_bytes_max").map(ByteSize::in_memory);
     set(&mut settings.apply_bytes_max, apply);
+    set(&mut settings.clock_ahead_max, section.optional("clock_ahead_max"));
     set(&mut settings.retry_first, positive(section, "retry_first"));
     set(&mut settings.retry_longest, positive(section, "retry_longest"));
     set(&mut settings.linked_wait, section.optional("linked_wait"));
