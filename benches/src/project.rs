@@ -24,8 +24,11 @@ pub struct System<'a> {
 /// When a file can't be written, or the project is refused.
 pub fn start(project: &Path, systems: &[System<'_>], files: &[(&str, String)]) -> Result<Running> {
     let systems: String = systems.iter().map(System::section).collect();
-    let settings =
-        format!("[project]\nname = \"measured\"\n\n[http]\nlisten = \"127.0.0.1:0\"\n{systems}");
+    // Whole tables go here, and nobody is there to be asked.
+    let settings = format!(
+        "[project]\nname = \"measured\"\n\n[http]\nlisten = \"127.0.0.1:0\"\n\n\
+         [gates]\ndeletes_percent = 100\n{systems}"
+    );
     std::fs::create_dir_all(project)?;
     std::fs::write(project.join("syncline.toml"), settings)?;
     for (file, text) in files {
