@@ -188,23 +188,22 @@ impl Stage {
     ) -> Result<[Measured; 2]> {
         let processes = [process(&self.routes[0].running)?, process(&self.routes[1].running)?];
         processes.iter().try_for_each(|&process| pause(process))?;
-        let written = self.writer.batch_execute(&workload.sql(rows)).await;
-        let mark = match written {
-            Ok(()) => self.mark().await,
-            Err(error) => Err(error.into()),
-        };
-        // Nobody stays stopped whatever happened.
-        let Ok(mark) = mark else {
-            processes.iter().try_for_each(|&process| resume(process))?;
-            return mark.map(|_| unreachable!("it failed"));
+        let mark = match self.write(workload, rows).await {
+            Ok(mark) => mark,
+            // Nobody stays stopped whatever happened.
+            Err(error) => {
+                processes.iter().try_for_each(|&process| resume(process))?;
+                return Err(error);
+            }
         };
         let mut measured = [None, None];
-        let order = if run % 2 == 0 { [0, 1] } else { [1, 0] };
+        let mut order = [0, 1];
+        order.rotate_left(run % 2);
         for route in order {
             measured[route] = Some(self.time(route, processes[route], mark, 2 * rows).await?);
         }
         self.compare(workload).await?;
-        self.tidy("VACUUM ANALYZE").await?;
+        self.tidy().await?;
         Ok(measured.map(|measured| measured.expect("both were timed")))
     }
 
@@ -217,7 +216,7 @@ impl Stage {
         for route in 0..self.routes.len() {
             self.wait_for(route, mark).await?;
         }
-        self.tidy("VACUUM ANALYZE").await
+        self.tidy().await
     }
 
     async fn time(&mut self, route: usize, process: Pid, mark: i64, rows: u32) -> Result<Measured> {
@@ -232,6 +231,11 @@ impl Stage {
             rows_per_second: rows / elapsed.as_secs_f64(),
             processor: processor.as_secs_f64() * 1e6 / rows,
         })
+    }
+
+    async fn write(&mut self, workload: Workload, rows: u32) -> Result<i64> {
+        self.writer.batch_execute(&workload.sql(rows)).await?;
+        self.mark().await
     }
 
     /// Writes a mark behind everything, in both systems.
@@ -281,11 +285,11 @@ impl Stage {
     }
 
     /// The same ground for the next workload, and for both.
-    async fn tidy(&self, how: &str) -> Result<()> {
+    async fn tidy(&self) -> Result<()> {
         let [direct, entity] = &self.routes;
         for client in [&self.writer, &direct.target, &entity.target] {
-            client.batch_execute(&format!("{how} people")).await?;
-            client.batch_execute(&format!("{how} staff")).await?;
+            client.batch_execute("VACUUM ANALYZE people").await?;
+            client.batch_execute("VACUUM ANALYZE staff").await?;
         }
         for client in [&self.writer, &direct.target] {
             client.batch_execute("CHECKPOINT").await?;
