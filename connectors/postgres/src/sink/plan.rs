@@ -188,7 +188,7 @@ impl Plan {
 
     /// The same for those rows alone whose key isn't there as the statement begins.
     pub(crate) fn insert_missing(&self) -> String {
-        let present = format!("SELECT FROM {} AS t WHERE {}", self.table, self.same_key());
+        let present = self.present();
         self.insert(Some(&present))
     }
 
@@ -249,11 +249,8 @@ impl Plan {
 
     /// Counts the keys that are not there.
     pub(crate) fn count_missing(&self) -> String {
-        let (table, keys, same) = (&self.table, self.rows(&self.key), self.same_key());
-        format!(
-            "SELECT pg_catalog.count(*) FROM {keys} \
-             WHERE NOT EXISTS (SELECT FROM {table} AS t WHERE {same})"
-        )
+        let (keys, present) = (self.rows(&self.key), self.present());
+        format!("SELECT pg_catalog.count(*) FROM {keys} WHERE NOT EXISTS ({present})")
     }
 
     /// The names, as SQL, of the columns that a mask lacks.
@@ -291,6 +288,12 @@ impl Plan {
             names.push(format!("c{index}"));
         }
         format!("unnest({}) AS {rows}({})", arrays.join(", "), names.join(", "))
+    }
+
+    /// The row of the table that has the key of one of ours. The offset keeps the planner from making a join of
+    /// it, for which it may read the whole index: it looks once for each of our rows.
+    fn present(&self) -> String {
+        format!("SELECT FROM {} AS t WHERE {} OFFSET 0", self.table, self.same_key())
     }
 
     /// That a row of the table has the key of one of ours, in a form that its index is used for.

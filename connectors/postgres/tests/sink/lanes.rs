@@ -132,37 +132,64 @@ async fn a_partitioned_table_is_written_through_its_root() {
     assert_eq!(found, ["a|98", "b|100", "c|2"]);
 }
 
+const MANY: i64 = 30_000;
+
+async fn keyed_by(names: &str) -> Database {
+    let table = format!(
+        "CREATE TABLE t (id bigint, place bigint, v text, PRIMARY KEY ({names}));
+         CREATE INDEX ON t (place)"
+    );
+    Database::new(&table).await
+}
+
+/// Many rows of it.
+fn many(op: Op, v: &str, key: &[usize]) -> TargetChange {
+    let places = ints((0..MANY).map(|id| id % 10));
+    let columns = [("id", ints(0..MANY)), ("place", places), ("v", texts((0..MANY).map(|_| v)))];
+    keyed("t", op, &columns, key)
+}
+
+/// Writes all rows three times. Reading the whole index for each of them would take minutes.
+async fn write_soon(sink: &mut syncline_postgres::PostgresSink, key: &[usize]) {
+    let began = std::time::Instant::now();
+    for (op, v) in [(Op::Update, "b"), (Op::Insert, "c"), (Op::Delete, "")] {
+        let Written { inserted, updated, deleted } = sink.write(&[many(op, v, key)]).await.unwrap();
+        assert_eq!(inserted + updated + deleted, MANY as u64, "{op:?}");
+    }
+    let took = began.elapsed();
+    assert!(took < std::time::Duration::from_secs(20), "{took:?} for {key:?}");
+}
+
 /// A table that is vacuumed while all its rows are uncommitted is empty, for all that the planner knows.
 /// Its rows are found by the index of the key nevertheless, each by itself: not one by one in all of them.
 #[tokio::test]
 async fn rows_that_nobody_else_sees_yet_are_found_by_their_key() {
-    const ROWS: i64 = 30_000;
-    for key in [&[0][..], &[1, 0]] {
-        let names = if key.len() == 1 { "id" } else { "id, place" };
-        let table = format!(
-            "CREATE TABLE t (id bigint, place bigint, v text, PRIMARY KEY ({names}));
-             CREATE INDEX ON t (place)"
-        );
-        let database = Database::new(&table).await;
+    for (names, key) in [("id", &[0][..]), ("id, place", &[1, 0])] {
+        let database = keyed_by(names).await;
         let mut sink = opened(&database).await;
-        let change = |op, v| {
-            let places = ints((0..ROWS).map(|id| id % 10));
-            let columns =
-                [("id", ints(0..ROWS)), ("place", places), ("v", texts((0..ROWS).map(|_| v)))];
-            keyed("t", op, &columns, key)
-        };
-        sink.write(&[change(Op::Insert, "a")]).await.unwrap();
+        sink.write(&[many(Op::Insert, "a", key)]).await.unwrap();
         database.client.batch_execute("VACUUM t").await.unwrap();
-        let began = std::time::Instant::now();
-        let all = ROWS as u64;
-        for (op, v) in [(Op::Update, "b"), (Op::Insert, "c"), (Op::Delete, "")] {
-            let Written { inserted, updated, deleted } =
-                sink.write(&[change(op, v)]).await.unwrap();
-            assert_eq!(inserted + updated + deleted, all, "{op:?}");
-        }
-        let took = began.elapsed();
-        assert!(took < std::time::Duration::from_secs(20), "{took:?} for {names}");
+        write_soon(&mut sink, key).await;
         sink.commit(&progress(1)).await.unwrap();
+        assert_eq!(database.text("SELECT count(*) FROM t").await, "0");
+    }
+}
+
+/// The same where the table had few rows on many pages when it was last looked at.
+#[tokio::test]
+async fn rows_that_came_since_the_table_was_looked_at_are_found_by_their_key() {
+    for (names, key) in [("id", &[0][..]), ("id, place", &[1, 0])] {
+        let database = keyed_by(names).await;
+        let mut sink = opened(&database).await;
+        sink.write(&[many(Op::Insert, "a", key)]).await.unwrap();
+        sink.commit(&progress(1)).await.unwrap();
+        let but_few = format!("DELETE FROM t WHERE id < {}", MANY - 4);
+        for statement in [but_few.as_str(), "VACUUM ANALYZE t"] {
+            database.client.batch_execute(statement).await.unwrap();
+        }
+        sink.write(&[many(Op::Insert, "b", key)]).await.unwrap();
+        write_soon(&mut sink, key).await;
+        sink.commit(&progress(2)).await.unwrap();
         assert_eq!(database.text("SELECT count(*) FROM t").await, "0");
     }
 }
