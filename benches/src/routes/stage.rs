@@ -202,8 +202,9 @@ impl Stage {
         for route in order {
             measured[route] = Some(self.time(route, processes[route], mark, 2 * rows).await?);
         }
-        self.compare(workload).await?;
+        // Order: what compares the targets is planned by what is there.
         self.tidy().await?;
+        self.compare(workload).await?;
         Ok(measured.map(|measured| measured.expect("both were timed")))
     }
 
