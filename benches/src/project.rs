@@ -6,6 +6,7 @@ use nix::unistd::Pid;
 use std::path::Path;
 use std::time::Duration;
 use syncline_demo::{Cluster, ClusterOptions, Program, Running};
+use tokio_postgres::Client;
 
 /// A system of a project: a database on one of our servers.
 #[derive(Debug)]
@@ -55,6 +56,21 @@ impl System<'_> {
             cluster.superuser()
         )
     }
+}
+
+/// Makes a database of these tables.
+///
+/// # Errors
+/// When the server refuses.
+pub async fn database(cluster: &Cluster, name: &str, tables: &[&str]) -> Result<Client> {
+    let server = cluster.connect("postgres").await?;
+    server.batch_execute(&format!("CREATE DATABASE {name}")).await?;
+    let client = cluster.connect(name).await?;
+    for tables in tables {
+        client.batch_execute(tables).await?;
+    }
+    client.batch_execute("SET extra_float_digits = 1").await?;
+    Ok(client)
 }
 
 /// How servers are set up. Commits are as durable as PostgreSQL makes them.

@@ -4,7 +4,7 @@ use crate::contender::{self, Contender};
 use anyhow::{Context, Result, bail, ensure};
 use nix::unistd::Pid;
 use std::time::{Duration, Instant};
-use syncline_benches::project::{self, pause, processor_time, resume, tuned};
+use syncline_benches::project::{self, database, pause, processor_time, resume, tuned};
 use syncline_benches::workload::{TABLES, Workload};
 use syncline_demo::{Cluster, Running};
 use tempfile::TempDir;
@@ -40,13 +40,13 @@ impl Stage {
     pub(crate) async fn build() -> Result<Self> {
         let (source, target) = (Cluster::start(tuned())?, Cluster::start(tuned())?);
         let directory = tempfile::tempdir()?;
-        let writer = database(&source, "source").await?;
+        let writer = database(&source, "source", &[TABLES]).await?;
         // The writer is not what is measured.
         writer
             .batch_execute("SET synchronous_commit = off; CREATE PUBLICATION native FOR ALL TABLES")
             .await?;
-        let native = database(&target, Contender::Native.database()).await?;
-        let ours = database(&target, Contender::Syncline.database()).await?;
+        let native = database(&target, Contender::Native.database(), &[TABLES]).await?;
+        let ours = database(&target, Contender::Syncline.database(), &[TABLES]).await?;
         contender::subscribe(&source, &native).await?;
         let syncline =
             contender::start_syncline(&source, &target, &directory.path().join("project"))?;
@@ -196,13 +196,4 @@ impl Stage {
         }
         Ok(())
     }
-}
-
-async fn database(cluster: &Cluster, name: &str) -> Result<Client> {
-    let server = cluster.connect("postgres").await?;
-    server.batch_execute(&format!("CREATE DATABASE {name}")).await?;
-    let client = cluster.connect(name).await?;
-    client.batch_execute(TABLES).await?;
-    client.batch_execute("SET extra_float_digits = 1").await?;
-    Ok(client)
 }

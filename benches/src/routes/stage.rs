@@ -5,7 +5,9 @@ use nix::unistd::Pid;
 use std::fmt;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use syncline_benches::project::{System, pause, process, processor_time, resume, start, tuned};
+use syncline_benches::project::{
+    System, database, pause, process, processor_time, resume, start, tuned,
+};
 use syncline_benches::workload::{TABLES, insert};
 use syncline_demo::{Cluster, Running};
 use tempfile::TempDir;
@@ -148,19 +150,20 @@ impl Stage {
     pub(crate) async fn build() -> Result<Self> {
         let (source, target) = (Cluster::start(tuned())?, Cluster::start(tuned())?);
         let directory = tempfile::tempdir()?;
-        let writer = database(&source, "source").await?;
+        let tables = [TABLES, STAFF];
+        let writer = database(&source, "source", &tables).await?;
         // The writer is not what is measured.
         writer.batch_execute("SET synchronous_commit = off").await?;
         let direct = Route {
             name: "direct",
             visible: "SELECT FROM people JOIN staff USING (id) WHERE id = $1",
-            target: database(&target, "direct").await?,
+            target: database(&target, "direct", &tables).await?,
             running: straight(&source, &target, &directory.path().join("direct"))?,
         };
         let entity = Route {
             name: "entity",
             visible: "SELECT FROM people WHERE id = $1 AND email = 'mark@staff.example'",
-            target: database(&target, "entity").await?,
+            target: database(&target, "entity", &tables).await?,
             running: through_entity(&source, &target, &directory.path().join("entity"))?,
         };
         let mut stage = Self {
@@ -297,16 +300,6 @@ impl Stage {
         }
         Ok(())
     }
-}
-
-async fn database(cluster: &Cluster, name: &str) -> Result<Client> {
-    let server = cluster.connect("postgres").await?;
-    server.batch_execute(&format!("CREATE DATABASE {name}")).await?;
-    let client = cluster.connect(name).await?;
-    client.batch_execute(TABLES).await?;
-    client.batch_execute(STAFF).await?;
-    client.batch_execute("SET extra_float_digits = 1").await?;
-    Ok(client)
 }
 
 /// Each table to its own.

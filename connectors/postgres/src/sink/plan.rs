@@ -139,11 +139,7 @@ impl Plan {
         let overrides_identity = columns.iter().any(|column| !column.settable);
         let nullable_key =
             key.iter().any(|&index| columns.get(index).is_some_and(|column| column.nullable));
-        let place = |name: &String| {
-            key.iter()
-                .copied()
-                .find(|&it| schema.columns().get(it).is_some_and(|c| c.name == *name))
-        };
+        let place = |name: &String| key.get(key_names.iter().position(|it| it == name)?).copied();
         let is_comparable = index.ordered && !nullable_key;
         let ordered_key = is_comparable.then(|| index.columns.iter().filter_map(place).collect());
         let table = target.sql.clone();

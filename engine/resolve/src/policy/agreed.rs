@@ -93,7 +93,7 @@ pub(crate) fn moments<'a>(
         let word = |(&place, said): (&usize, &SaidThen<'a>)| {
             let origin = &claims.origins[place];
             let value = UnitValue::from_columns(said.columns.clone());
-            word_of(rules, origin, value, said.since)
+            word_of(rules, (origin.mapping, origin.record), value, said.since)
         };
         let speaking = said.iter().filter(|(_, said)| said.says_something(unit));
         let words: Vec<_> = speaking.filter_map(word).collect();

@@ -7,7 +7,7 @@
 
 use super::compiled::{Compiled, CompiledMapping, CompiledUnit, Registry};
 use super::unit::{Agreed, by_words};
-use super::word::{UnitValue, Word};
+use super::word::{UnitValue, Word, word_of};
 use crate::claims::{Outline, OutlineOrigin, Side};
 use crate::{Existence, Policy};
 use std::ops::Range;
@@ -247,14 +247,6 @@ fn whole_word<'a, 'r>(
     spoken: Spoken<'a>,
 ) -> Option<Word<'a, 'r>> {
     let origin = &outline.origins()[spoken.origin];
-    let mapping = rules.mapping(origin.mapping)?;
-    Some(Word {
-        mapping: origin.mapping,
-        mapping_name: &mapping.name,
-        record: origin.record,
-        system: &mapping.system,
-        uncertainty: mapping.uncertainty,
-        value: spoken.value,
-        since: outline.mark(origin, spoken.since),
-    })
+    let since = outline.mark(origin, spoken.since);
+    word_of(rules, (origin.mapping, origin.record), spoken.value, since)
 }

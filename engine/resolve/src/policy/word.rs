@@ -93,21 +93,21 @@ fn word<'a, 'r>(
         }
     };
     let is_word = value.says_something(unit.null_is_value);
-    word_of(rules, origin, value, since).filter(|_| is_word)
+    word_of(rules, (origin.mapping, origin.record), value, since).filter(|_| is_word)
 }
 
-/// That an origin says this since then; none where its mapping is no longer there.
+/// That a record of a mapping says this since then; none where its mapping is no longer there.
 pub(crate) fn word_of<'a, 'r>(
     rules: &'r Compiled,
-    origin: &Origin<'a>,
+    (number, record): (u16, &'a [u8]),
     value: UnitValue<'a>,
     since: Mark,
 ) -> Option<Word<'a, 'r>> {
-    let mapping = rules.mapping(origin.mapping)?;
+    let mapping = rules.mapping(number)?;
     Some(Word {
-        mapping: origin.mapping,
+        mapping: number,
         mapping_name: &mapping.name,
-        record: origin.record,
+        record,
         system: &mapping.system,
         uncertainty: mapping.uncertainty,
         value,
