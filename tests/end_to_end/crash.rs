@@ -15,6 +15,8 @@ use syncline_tests::{ask, check_health, copy_reference, is_streaming, program, u
 const CRASHES: u32 = 55;
 const CRASHES_VARIABLE: &str = "SYNCLINE_CRASHES";
 const SEED: u64 = 3;
+/// Longest that what is left of the first copy may take.
+const COPY_MAX: Duration = Duration::from_secs(60);
 /// Reading a thousand rows at a time by one connection makes the first copy long enough to be
 /// killed in.
 const SLOW_COPY: &str = "snapshot_connections = 1\nsnapshot_chunk_rows = 1000\n";
@@ -35,10 +37,18 @@ async fn after_any_number_of_kills_every_target_holds_what_the_mappings_say() ->
     let mut chance = StdRng::seed_from_u64(SEED);
     let mut streaming = 0;
     for number in 0..crashes() {
-        let running = program.run(&project)?;
-        // The first ones die young, in the middle of the first copy.
+        let mut running = program.run(&project)?;
+        // The first ones die young, in the middle of the first copy. Later ones die young too, but for one in
+        // five, which has time to come to the changes, however busy the machine is.
         let longest = if number < 20 { 600 } else { 2500 };
         let life = Duration::from_millis(chance.random_range(100..longest));
+        if number >= 20 && number % 5 == 0 {
+            until("changes are read", COPY_MAX, async || {
+                running.check()?;
+                is_streaming(&project)
+            })
+            .await?;
+        }
         streaming += u32::from(lives(running, &project, life).await?);
     }
     let report = traffic.stop().await?;

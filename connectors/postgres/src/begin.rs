@@ -3,8 +3,9 @@
 //!
 //! Order: nothing in the database is touched before it is certain that the slot is ours or that there
 //! is none; the publication is there before the slot; the note that we are about to make a slot is
-//! durable before the slot is there. A crash at any moment leaves either no slot, or one that the note
-//! says is ours and unused.
+//! durable before the slot is there, and the note that it is in use before the first row is handed over. A
+//! crash at any moment leaves either no slot, or one that the note says is ours and unused, or one that
+//! it says is in use: rows of a slot that is made again would stay for ever where they are gone by then.
 
 use crate::catalog::{Relation, identity_mends, qualified, read_tables};
 use crate::note::{Note, SnapshotStage, Stage, TableNote};
@@ -235,10 +236,17 @@ impl Capture<'_> {
         note: &Note,
         server: &ServerIdentity,
     ) -> Result<()> {
-        let position = Position { epoch: note.epoch, commit: server.wal_end.0, ordinal: 0 };
+        // Before all that the slot will have, so that nothing of it is taken for released by this.
+        let commit = server.wal_end.0.saturating_sub(1);
+        let position = Position { epoch: note.epoch, commit, ordinal: 0 };
         let clock = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
         let at = replication.query_one(clock)?.parse(0)?;
         self.emit(vec![nothing(position, at)], Some(note))?;
+        self.await_released(position)
+    }
+
+    /// Waits until what was handed over up to a position is durable, and with it the note.
+    pub(crate) fn await_released(&self, position: Position) -> Result<()> {
         let began = Instant::now();
         while self.outlet.released().is_none_or(|released| released < position) {
             self.check_stop()?;

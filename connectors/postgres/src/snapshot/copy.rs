@@ -96,8 +96,9 @@ pub(crate) fn run(
     }
     let (mut connections, seen) = open(capture, view)?;
     let boundary = Boundary { position, committed_at: seen.at };
-    // From here on the slot is in use: a note that says so comes before the first row.
+    // From here on the slot is in use: a note that says so is durable before the first row is there.
     capture.emit(vec![crate::source::nothing(position, seen.at)], Some(&note))?;
+    capture.await_released(position)?;
     let noted = Noted { note, at: Instant::now(), bytes: 0 };
     let run = Run { capture, note: Mutex::new(noted), boundary, xmin: seen.xmin };
     for (place, wanted) in wanted.iter().enumerate() {

@@ -27,6 +27,8 @@ pub(crate) struct State {
     emissions: usize,
     crash_at: Option<usize>,
     held: bool,
+    /// The emission behind which notes are not kept, nor anything released.
+    notes_until: Option<usize>,
     /// Whether rows came to the door.
     pub(crate) waiting: bool,
     forget: bool,
@@ -91,6 +93,19 @@ impl Recorder {
     /// Lets no rows in until told otherwise.
     pub(crate) fn hold(&self) {
         self.state.lock().unwrap().held = true;
+    }
+
+    /// Keeps entries, but no note behind this emission, and releases nothing: a log is a little ahead of
+    /// the note.
+    pub(crate) fn keep_no_note_after(&self, emission: usize) {
+        let mut state = self.state.lock().unwrap();
+        state.emissions = 0;
+        state.notes_until = Some(emission);
+    }
+
+    /// Keeps all notes again.
+    pub(crate) fn keep_notes(&self) {
+        self.state.lock().unwrap().notes_until = None;
     }
 
     pub(crate) fn let_go(&self) {
@@ -257,6 +272,10 @@ impl Outlet for Recorder {
             state.entries.push(Entry { body: Body::Nothing, boundary });
         } else {
             state.entries.extend(captured.entries);
+        }
+        if state.notes_until.is_some_and(|until| state.emissions > until) {
+            self.changed.notify_all();
+            return Ok(());
         }
         if captured.checkpoint.is_some() {
             state.checkpoint = captured.checkpoint;

@@ -71,6 +71,27 @@ fn goes_on_where_it_was_after_being_killed_at_any_emission() {
 }
 
 #[test]
+fn no_row_outlives_a_slot_that_is_made_again() {
+    let database = Cluster::shared().database();
+    database.run("CREATE TABLE t (id int PRIMARY KEY, note text)");
+    database.run("INSERT INTO t SELECT g, 'n' FROM generate_series(1, 30) g");
+    let recorder = Recorder::new();
+    // The first note says that a slot is about to be made; the one that says that it is in use is late.
+    recorder.keep_no_note_after(1);
+    let running = recorder.start(&database.settings(), &[table("t")]);
+    recorder.wait("the slot in use", |state| state.entries.len() > 1);
+    std::thread::park_timeout(Duration::from_millis(300));
+    running.stop();
+    recorder.keep_notes();
+    database.run("DELETE FROM t WHERE id = 7");
+    let running = recorder.start(&database.settings(), &[table("t")]);
+    settle(&database, &recorder);
+    running.stop();
+    let found = recorder.with(|state| fold(state, &table("t"), Missing::Refuse));
+    assert_eq!(found, now(&database, &table("t")));
+}
+
+#[test]
 fn a_dropped_slot_is_a_gap() {
     let database = Cluster::shared().database();
     let recorder = stopped(&database);
