@@ -1,4 +1,4 @@
-//! What the demo, the tests and the benchmarks stand on: private PostgreSQL servers, a small
+//! What the demo, the tests and the benchmarks stand on: private PostgreSQL servers and Kafka brokers, a small
 //! university to fill them with, traffic to keep it busy, and an oracle that says, without asking
 //! the engine, what every target must hold.
 //!
@@ -6,11 +6,13 @@
 //! stopped; nothing here depends on the engine, so that a mistake there can't hide here.
 
 mod binaries;
+mod broker;
 mod cluster;
 mod program;
 mod university;
 
 pub use binaries::Binaries;
+pub use broker::{Broker, JARS_VARIABLE};
 pub use cluster::{Access, Cluster, ClusterOptions, Durability};
 pub use program::{Program, Running, processor_time};
 pub use university::{

@@ -1,13 +1,16 @@
-//! The log between sources and targets: [`ChangeLog`](syncline_core::ChangeLog) in memory and on
-//! segment files.
+//! The log between sources and targets: [`ChangeLog`](syncline_core::ChangeLog) in memory, on segment
+//! files, and on Apache Kafka.
 //!
 //! [`MemoryLog`] is the specification: as short as the contract allows, and gone with the process.
-//! [`EmbeddedLog`] does the same durably, in one directory, without a server. Both pass the suites
-//! of `syncline_core::conformance`, and a test compares them operation by operation.
+//! [`EmbeddedLog`] does the same durably, in one directory, without a server; [`KafkaLog`] at brokers, for
+//! more than one machine. All pass the suites of `syncline_core::conformance`, and a test compares memory
+//! and directory operation by operation.
 
 mod embedded;
+mod kafka;
 mod memory;
 mod rules;
 
 pub use embedded::{EmbeddedLog, Settings};
+pub use kafka::{Compression, KafkaLog, KafkaSettings, Sasl, Security, Tls};
 pub use memory::MemoryLog;

@@ -4,6 +4,7 @@
 mod conforms;
 mod crash;
 mod faults;
+mod kafka;
 mod model;
 
 use std::path::Path;

@@ -1,0 +1,200 @@
+//! The clients of librdkafka, all set up in one place.
+
+use super::error;
+use super::settings::{KafkaSettings, Sasl};
+use crate::rules::lock;
+use rdkafka::ClientContext;
+use rdkafka::admin::AdminClient;
+use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, ConsumerContext, StreamConsumer};
+use rdkafka::error::KafkaError;
+use rdkafka::producer::FutureProducer;
+use std::sync::{Arc, Mutex};
+use syncline_core::Result;
+
+/// Most that is in one request; as large as a record at least.
+const REQUEST_BYTES: usize = 1 << 20;
+
+/// What clients tell beside their answers: why brokers can't be reached.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Context {
+    last: Arc<Mutex<Option<String>>>,
+}
+
+impl Context {
+    /// What was said last, and not taken yet.
+    fn take(&self) -> Option<String> {
+        lock(&self.last).take()
+    }
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        // What matters comes back as an error of a call; these are for whoever looks closer.
+        tracing::debug!(?level, facility, message, "librdkafka");
+    }
+
+    fn error(&self, _: KafkaError, reason: &str) {
+        tracing::debug!(reason, "librdkafka");
+        *lock(&self.last) = Some(reason.to_owned());
+    }
+}
+
+impl ConsumerContext for Context {}
+
+pub(super) type Producer = FutureProducer<Context>;
+pub(super) type Consumer = StreamConsumer<Context>;
+pub(super) type Reader = BaseConsumer<Context>;
+pub(super) type Admin = AdminClient<Context>;
+
+/// Makes clients, and turns their errors into ours.
+#[derive(Debug)]
+pub(super) struct Clients {
+    pub(super) settings: KafkaSettings,
+    context: Context,
+}
+
+impl Clients {
+    pub(super) fn new(settings: KafkaSettings) -> Self {
+        Self { settings, context: Context::default() }
+    }
+
+    /// One session of a writer. What it can't deliver ends it: there is never a gap in what it writes.
+    pub(super) fn producer(&self) -> Result<Producer> {
+        let settings = &self.settings;
+        let mut config = self.config();
+        let queue_kbytes = (settings.unsynced_bytes + settings.message_bytes_max) / 512;
+        config
+            .set("enable.idempotence", "true")
+            .set("enable.gapless.guarantee", "true")
+            .set("acks", "all")
+            .set("compression.type", settings.compression.as_str())
+            .set("linger.ms", settings.linger.as_millis().to_string())
+            .set("message.timeout.ms", settings.delivery_timeout.as_millis().to_string())
+            .set("message.max.bytes", self.request_bytes().to_string())
+            .set("batch.size", REQUEST_BYTES.to_string())
+            .set("queue.buffering.max.kbytes", queue_kbytes.max(1024).to_string());
+        self.create(&config, "a producer")
+    }
+
+    /// A consumer for whoever waits.
+    pub(super) fn consumer(&self) -> Result<Consumer> {
+        let mut config = self.consuming();
+        config.set("fetch.wait.max.ms", "100");
+        self.create(&config, "a consumer")
+    }
+
+    /// A consumer that blocks, and is told where topics end.
+    pub(super) fn reader(&self) -> Result<Reader> {
+        let mut config = self.consuming();
+        config.set("enable.partition.eof", "true").set("fetch.wait.max.ms", "10");
+        self.create(&config, "a consumer")
+    }
+
+    pub(super) fn admin(&self) -> Result<Admin> {
+        self.create(&self.config(), "an administrator")
+    }
+
+    /// An error of a client as ours; `what` is what was wanted.
+    pub(super) fn error(
+        &self,
+        what: impl Into<String>,
+        error: &KafkaError,
+    ) -> syncline_core::Error {
+        error::of(what.into(), error, &self.settings, self.context.take())
+    }
+
+    fn create<T: FromClientConfigAndContext<Context>>(
+        &self,
+        config: &ClientConfig,
+        what: &str,
+    ) -> Result<T> {
+        let created = config.create_with_context(self.context.clone());
+        created.map_err(|error| self.error(format!("can't set up {what} for Kafka"), &error))
+    }
+
+    /// The longest request: a record with all that goes with it.
+    fn request_bytes(&self) -> usize {
+        self.settings.message_bytes_max.max(REQUEST_BYTES) + (1 << 16)
+    }
+
+    fn consuming(&self) -> ClientConfig {
+        let mut config = self.config();
+        let fetch = self.settings.fetch_bytes;
+        config
+            // Nobody joins it: librdkafka gives places to no consumer without a group.
+            .set("group.id", format!("{}.readers", self.settings.prefix))
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("auto.offset.reset", "error")
+            .set("check.crcs", "true")
+            .set("fetch.message.max.bytes", fetch.to_string())
+            .set("fetch.max.bytes", fetch.max(REQUEST_BYTES).to_string())
+            .set("queued.max.messages.kbytes", (fetch / 1024).max(1).to_string())
+            .set("receive.message.max.bytes", (2 * self.request_bytes() + fetch).to_string());
+        config
+    }
+
+    fn config(&self) -> ClientConfig {
+        let settings = &self.settings;
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", settings.brokers.join(","))
+            .set("client.id", "syncline")
+            .set("socket.nagle.disable", "true")
+            .set("allow.auto.create.topics", "false")
+            .set("reconnect.backoff.max.ms", "1000")
+            .set("log.connection.close", "false");
+        self.secure(&mut config);
+        config
+    }
+
+    fn secure(&self, config: &mut ClientConfig) {
+        let security = &self.settings.security;
+        let protocol = match (&security.tls, &security.sasl) {
+            (None, None) => "plaintext",
+            (Some(_), None) => "ssl",
+            (None, Some(_)) => "sasl_plaintext",
+            (Some(_), Some(_)) => "sasl_ssl",
+        };
+        config.set("security.protocol", protocol);
+        if let Some(tls) = &security.tls {
+            config.set("ssl.endpoint.identification.algorithm", "https");
+            if let Some(roots) = &tls.roots {
+                config.set("ssl.ca.location", roots.display().to_string());
+            }
+            if let Some((certificate, key)) = &tls.certificate {
+                config.set("ssl.certificate.location", certificate.display().to_string());
+                config.set("ssl.key.location", key.display().to_string());
+            }
+        }
+        if let Some(sasl) = &security.sasl {
+            log_in(config, sasl);
+        }
+    }
+}
+
+fn log_in(config: &mut ClientConfig, sasl: &Sasl) {
+    let mut by_password = |mechanism: &str, user: &str, password: &syncline_core::Secret| {
+        config
+            .set("sasl.mechanism", mechanism)
+            .set("sasl.username", user)
+            .set("sasl.password", password.reveal());
+    };
+    match sasl {
+        Sasl::Scram256 { user, password } => by_password("SCRAM-SHA-256", user, password),
+        Sasl::Scram512 { user, password } => by_password("SCRAM-SHA-512", user, password),
+        Sasl::Plain { user, password } => by_password("PLAIN", user, password),
+        Sasl::OAuth { token_url, client, secret, scope } => {
+            config
+                .set("sasl.mechanism", "OAUTHBEARER")
+                .set("sasl.oauthbearer.method", "oidc")
+                .set("sasl.oauthbearer.token.endpoint.url", token_url)
+                .set("sasl.oauthbearer.client.id", client)
+                .set("sasl.oauthbearer.client.secret", secret.reveal());
+            if let Some(scope) = scope {
+                config.set("sasl.oauthbearer.scope", scope);
+            }
+        }
+    }
+}

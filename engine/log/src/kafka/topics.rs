@@ -1,0 +1,140 @@
+//! Making topics, and refusing those that would lose what is in them.
+
+use super::client::{Admin, Clients};
+use rdkafka::TopicPartitionList;
+use rdkafka::admin::{AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::topic_partition_list::Offset;
+use std::collections::HashMap;
+use std::time::Duration;
+use syncline_core::{Error, Kind, Result};
+
+/// What a topic is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    /// Entries, kept until we let go of them.
+    Entries,
+    /// The last note of each name.
+    Notes,
+}
+
+impl Use {
+    /// What a topic must be set to: its name, and the value.
+    fn settings(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Entries => &[
+                ("cleanup.policy", "delete"),
+                // We let go ourselves, of what every reader has passed.
+                ("retention.ms", "-1"),
+                ("retention.bytes", "-1"),
+            ],
+            Self::Notes => &[("cleanup.policy", "compact")],
+        }
+    }
+}
+
+/// Makes a topic, or checks the one that is there. Blocks.
+///
+/// # Errors
+/// `Config` where it is set so that it would lose entries, or must not be made; `Unavailable` where the
+/// brokers are away.
+pub(super) fn ensure(clients: &Clients, admin: &Admin, name: &str, of: Use) -> Result<()> {
+    let settings = &clients.settings;
+    let (message_bytes, in_sync) =
+        ((settings.message_bytes_max + (1 << 16)).to_string(), settings.replicas_in_sync_min);
+    let in_sync = in_sync.map(|it| it.to_string());
+    let replicas = settings.replicas.map_or(-1, i32::from);
+    let mut topic = NewTopic::new(name, 1, TopicReplication::Fixed(replicas))
+        .set("max.message.bytes", &message_bytes);
+    for (key, value) in of.settings() {
+        topic = topic.set(key, value);
+    }
+    if let Some(in_sync) = &in_sync {
+        topic = topic.set("min.insync.replicas", in_sync);
+    }
+    let failed = |error: &KafkaError| clients.error(format!("can't make topic {name}"), error);
+    let made = futures::executor::block_on(admin.create_topics([&topic], &options(clients)));
+    match made.map_err(|error| failed(&error))?.pop() {
+        None | Some(Ok(_)) => Ok(()),
+        Some(Err((_, Code::TopicAlreadyExists))) => check(clients, admin, name, of),
+        Some(Err((_, code))) => Err(failed(&KafkaError::AdminOp(code))),
+    }
+}
+
+fn options(clients: &Clients) -> AdminOptions {
+    let timeout = Some(clients.settings.request_timeout);
+    AdminOptions::new().request_timeout(timeout).operation_timeout(timeout)
+}
+
+/// Whether a topic that is there keeps what it must.
+fn check(clients: &Clients, admin: &Admin, name: &str, of: Use) -> Result<()> {
+    let failed = |error: &KafkaError| clients.error(format!("can't look at topic {name}"), error);
+    let timeout = clients.settings.request_timeout;
+    let metadata = admin.inner().fetch_metadata(Some(name), timeout).map_err(|it| failed(&it))?;
+    let partitions = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
+    if partitions > 1 {
+        return Err(Error::new(Kind::Config, format!("topic {name} has {partitions} partitions"))
+            .detail("source transactions are whole, and in order, in one partition only")
+            .hint(format!("delete the topic {name}, or set another prefix in [log]")));
+    }
+    let asked = ResourceSpecifier::Topic(name);
+    let found = futures::executor::block_on(admin.describe_configs([&asked], &options(clients)));
+    let found = match found.map_err(|error| failed(&error))?.pop() {
+        Some(Ok(found)) => found,
+        Some(Err(code)) => return Err(failed(&KafkaError::AdminOp(code))),
+        None => return Ok(()),
+    };
+    let entries = found.entry_map();
+    let values: HashMap<&str, &str> =
+        entries.iter().filter_map(|(key, entry)| Some((*key, entry.value.as_deref()?))).collect();
+    let wrong = of
+        .settings()
+        .iter()
+        .find(|(key, value)| values.get(key).is_some_and(|found| found != value));
+    match wrong {
+        None => Ok(()),
+        Some((key, value)) => {
+            let found = values.get(key).copied().unwrap_or_default();
+            Err(Error::new(Kind::Config, format!("topic {name} has {key} = {found}"))
+                .detail("the brokers would delete what not every reader has read")
+                .hint(format!("set {key} = {value} on it")))
+        }
+    }
+}
+
+/// Lets go of everything before an offset; returns what the topic begins with then. Blocks.
+///
+/// # Errors
+/// `Unavailable` where the brokers are away.
+pub(super) fn delete_before(
+    clients: &Clients,
+    admin: &Admin,
+    name: &str,
+    offset: u64,
+) -> Result<u64> {
+    let failed = |error: &KafkaError| clients.error(format!("can't trim topic {name}"), error);
+    let mut wanted = TopicPartitionList::new();
+    let at = Offset::Offset(i64::try_from(offset).unwrap_or(i64::MAX));
+    wanted.add_partition_offset(name, 0, at).map_err(|error| failed(&error))?;
+    let deleted = futures::executor::block_on(admin.delete_records(&wanted, &options(clients)));
+    let deleted = deleted.map_err(|error| failed(&error))?;
+    let elements = deleted.elements();
+    let Some(element) = elements.first() else { return Ok(offset) };
+    element.error().map_err(|error| failed(&error))?;
+    Ok(match element.offset() {
+        Offset::Offset(first) => u64::try_from(first).unwrap_or(offset),
+        _ => offset,
+    })
+}
+
+/// Asks the brokers for anything, so that what is wrong is known before there is work.
+///
+/// # Errors
+/// `Unavailable` where they are away, `Config` where they refuse us.
+pub(super) fn greet(clients: &Clients, admin: &Admin) -> Result<()> {
+    let timeout: Duration = clients.settings.request_timeout;
+    let brokers = clients.settings.brokers.join(", ");
+    let failed =
+        |error: &KafkaError| clients.error(format!("no broker of {brokers} answers"), error);
+    admin.inner().fetch_metadata(None, timeout).map(drop).map_err(|error| failed(&error))
+}
