@@ -17,6 +17,19 @@ pub(crate) fn from_little_endian(bytes: &[u8], length: usize) -> Result<String, 
     Ok((0..length).rev().map(|place| if bit(place) { '1' } else { '0' }).collect())
 }
 
+/// The bytes of these digits, the highest first; `None` when they are none.
+pub(crate) fn to_little_endian(digits: &str) -> Option<Vec<u8>> {
+    let mut bytes = vec![0; digits.len().div_ceil(8)];
+    for (place, digit) in digits.bytes().rev().enumerate() {
+        match (digit, bytes.get_mut(place / 8)) {
+            (b'0', _) => {}
+            (b'1', Some(byte)) => *byte |= 1 << (place % 8),
+            _ => return None,
+        }
+    }
+    Some(bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

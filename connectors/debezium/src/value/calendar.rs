@@ -82,8 +82,11 @@ pub(super) fn date32(days: i64) -> Result<i32, Unfit> {
 
 /// Microseconds since 1970 of a day and a time, less an offset, all in microseconds but the day.
 pub(super) fn timestamp(days: i64, micros: i64, offset: i64) -> Result<i64, Unfit> {
-    days.checked_mul(MICROS_PER_DAY)
-        .and_then(|midnight| midnight.checked_add(micros - offset))
+    // Midnight of the first day of all is beyond 64 bits, though its last hours are not.
+    let all =
+        i128::from(days) * i128::from(MICROS_PER_DAY) + i128::from(micros) - i128::from(offset);
+    i64::try_from(all)
+        .ok()
         .filter(|&all| all != TIMESTAMP_INFINITY.0 && all != TIMESTAMP_INFINITY.1)
         .ok_or(FAR)
 }

@@ -9,8 +9,11 @@ use crate::schema::{Structured, Wire};
 use serde_json::value::RawValue;
 use std::fmt::Write as _;
 
-/// The array's text.
+/// The array's text; as it is, where it was sent as one.
 pub(crate) fn array_literal(element: &Wire, raw: &RawValue) -> Result<String, Unfit> {
+    if let Some(text) = json::text(raw) {
+        return Ok(text.into_owned());
+    }
     let elements = json::array(raw).ok_or(Unfit::Malformed("an array"))?;
     let mut text = String::from("{");
     for (place, raw) in elements.into_iter().enumerate() {

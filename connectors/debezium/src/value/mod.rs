@@ -10,7 +10,7 @@ mod literal;
 mod placeholder;
 mod unfit;
 
-pub(crate) use bits::from_little_endian;
+pub(crate) use bits::{from_little_endian, to_little_endian};
 pub(crate) use calendar::{
     DATE_INFINITY, DATE_INFINITY_SENT, DATE_RANGE, MICROS_PER_DAY, TIMESTAMP_INFINITY,
     TIMESTAMP_INFINITY_SENT, timestamp_text,

@@ -21,6 +21,8 @@ pub(super) enum Form {
     Digits(i8),
     /// Digits of a text column, with their scale.
     ScaledDecimal,
+    /// So many bits, the lowest first, in base64.
+    Bits(usize),
     Text,
     Bytes,
     Date,
@@ -44,7 +46,7 @@ impl Form {
             Self::Boolean => "false",
             Self::Integer | Self::Date | Self::Time | Self::Timestamp => "0",
             Self::Float32 | Self::Float64 => "0.0",
-            Self::Decimal(_) => "\"AA==\"",
+            Self::Decimal(_) | Self::Bits(_) => "\"AA==\"",
             Self::Digits(_) => "\"0\"",
             Self::ScaledDecimal => "{\"scale\":0,\"value\":\"AA==\"}",
             Self::Text | Self::Bytes => "\"\"",
@@ -64,6 +66,9 @@ pub(super) fn column(column: &Column, decimals: DecimalMode) -> Result<(Form, St
     if let (Form::Decimal(scale), DataType::Decimal128(precision, _)) = (form, &column.data_type) {
         parameters.push(("scale", scale.to_string()));
         parameters.push(("connect.decimal.precision", precision.to_string()));
+    }
+    if let Form::Bits(length) = form {
+        parameters.push(("length", length.to_string()));
     }
     let parameters: serde_json::Map<String, serde_json::Value> =
         parameters.into_iter().map(|(name, text)| (name.to_owned(), text.into())).collect();
@@ -130,12 +135,23 @@ fn text(column: &Column, exact: bool) -> (Form, ConnectType, Option<&'static str
         "numeric" | "decimal" if exact => {
             (Form::ScaledDecimal, ConnectType::Struct, Some(is::VARIABLE_SCALE_DECIMAL))
         }
+        "bit" => match bits(column) {
+            Some(length) => (Form::Bits(length), ConnectType::Bytes, Some(is::BITS)),
+            None => text(None),
+        },
         "json" | "jsonb" => text(Some(is::JSON)),
         "xml" => text(Some(is::XML)),
         "ltree" => text(Some(is::LTREE)),
         "tsvector" => text(Some(is::TSVECTOR)),
         _ => text(None),
     }
+}
+
+/// How many bits a `bit(n)` has; `None` for one, which Debezium sends as a boolean and nobody sends
+/// as a text.
+fn bits(column: &Column) -> Option<usize> {
+    let length = *base_and_arguments(&column.native_type).1.first()?;
+    usize::try_from(length).ok().filter(|&length| length > 1)
 }
 
 /// What Debezium's sink looks at. Named only where the Arrow type agrees: a reader would take a text

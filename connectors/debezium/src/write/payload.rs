@@ -5,7 +5,8 @@ use crate::fault::beyond;
 use crate::json::push_text;
 use crate::value::{
     DATE_INFINITY, DATE_INFINITY_SENT, DATE_RANGE, Decimal, MICROS_PER_DAY, NUMERIC_NAN,
-    TIMESTAMP_INFINITY, TIMESTAMP_INFINITY_SENT, interval_text, timestamp_text, uuid_text,
+    TIMESTAMP_INFINITY, TIMESTAMP_INFINITY_SENT, interval_text, timestamp_text, to_little_endian,
+    uuid_text,
 };
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
@@ -53,6 +54,7 @@ pub(super) fn push_value(
             value => push(out, format_args!("\"{}\"", Decimal::from_i128(value, scale).to_text())),
         },
         Form::ScaledDecimal => push_scaled(out, array.as_string::<i32>().value(row), name)?,
+        Form::Bits(length) => push_bits(out, array.as_string::<i32>().value(row), length, name)?,
         Form::Text => push_text(out, array.as_string::<i32>().value(row)),
         Form::Bytes => push_base64(out, array.as_binary::<i32>().value(row)),
         Form::Date => push(out, date(array.as_primitive::<Date32Type>().value(row), name)?),
@@ -121,6 +123,17 @@ fn push_scaled(out: &mut String, digits: &str, name: &str) -> Result<()> {
     push(out, format_args!("{{\"scale\":{scale},\"value\":"));
     push_base64(out, &bytes);
     out.push('}');
+    Ok(())
+}
+
+fn push_bits(out: &mut String, digits: &str, length: usize, name: &str) -> Result<()> {
+    let Some(bytes) = to_little_endian(digits).filter(|_| digits.len() == length) else {
+        return Err(beyond(
+            name,
+            "bit strings are written in as many binary digits as their type has",
+        ));
+    };
+    push_base64(out, &bytes);
     Ok(())
 }
 

@@ -5,7 +5,8 @@ use syncline_core::Error;
 use syncline_debezium::{BinaryMode, Settings, TableBuilder};
 
 fn told(error: &Error) -> String {
-    let part = |name, text: Option<&str>| text.map(|it| format!("\n{name}: {it}")).unwrap_or_default();
+    let part =
+        |name, text: Option<&str>| text.map(|it| format!("\n{name}: {it}")).unwrap_or_default();
     let (detail, hint) = (part("detail", error.detail_text()), part("hint", error.hint_text()));
     format!("{}: {error}{detail}{hint}", error.kind().as_str())
 }
@@ -39,38 +40,71 @@ fn values_that_are_no_envelope() {
         "corrupt: the value is not as Debezium writes it\n\
          detail: expected one value of JSON, found 5 other bytes"
     );
-    value("[1]", "corrupt: the value is not as Debezium writes it\n\
-        detail: expected an envelope, found an array");
-    value("{\"id\":1,\"name\":\"x\"}", "corrupt: the value is not as Debezium writes it\n\
+    value(
+        "[1]",
+        "corrupt: the value is not as Debezium writes it\n\
+        detail: expected an envelope, found an array",
+    );
+    value(
+        "{\"id\":1,\"name\":\"x\"}",
+        "corrupt: the value is not as Debezium writes it\n\
         detail: expected an envelope, a transaction's mark, a heartbeat or a schema change, found \"id\", \"name\"\n\
-        hint: take the transform ExtractNewRecordState out of the connector, if it is there");
-    value("{\"op\":\"x\"}", "corrupt: the operation is not as Debezium writes it\n\
-        detail: expected one of c, u, d, r, t and m, found another");
-    value("{\"op\":\"c\"}", "corrupt: a new row's envelope is not as Debezium writes it\n\
-        detail: expected an image after, found none");
-    value("{\"op\":\"d\"}", "corrupt: the envelope is not as Debezium writes it\n\
-        detail: expected a block \"source\", found none");
-    value("{\"op\":\"m\"}", "corrupt: a message's envelope is not as Debezium writes it\n\
-        detail: expected a block \"message\", found none");
-    value("{\"status\":\"HALF\",\"id\":\"1\"}", "corrupt: a transaction's status is not as Debezium writes it\n\
-        detail: expected BEGIN or END, found another");
-    value("{\"status\":\"END\",\"id\":\"1\"}", "corrupt: the end of a transaction is not as Debezium writes it\n\
-        detail: expected counts of its events, found others");
+        hint: take the transform ExtractNewRecordState out of the connector, if it is there",
+    );
+    value(
+        "{\"op\":\"x\"}",
+        "corrupt: the operation is not as Debezium writes it\n\
+        detail: expected one of c, u, d, r, t and m, found another",
+    );
+    value(
+        "{\"op\":\"c\"}",
+        "corrupt: a new row's envelope is not as Debezium writes it\n\
+        detail: expected an image after, found none",
+    );
+    value(
+        "{\"op\":\"d\"}",
+        "corrupt: the envelope is not as Debezium writes it\n\
+        detail: expected a block \"source\", found none",
+    );
+    value(
+        "{\"op\":\"m\"}",
+        "corrupt: a message's envelope is not as Debezium writes it\n\
+        detail: expected a block \"message\", found none",
+    );
+    value(
+        "{\"status\":\"HALF\",\"id\":\"1\"}",
+        "corrupt: a transaction's status is not as Debezium writes it\n\
+        detail: expected BEGIN or END, found another",
+    );
+    value(
+        "{\"status\":\"END\",\"id\":\"1\"}",
+        "corrupt: the end of a transaction is not as Debezium writes it\n\
+        detail: expected counts of its events, found others",
+    );
 }
 
 #[test]
 fn sources_that_are_not_known() {
-    value("{\"op\":\"d\",\"source\":{}}", "corrupt: the block source is not as Debezium writes it\n\
-        detail: expected the connector's kind, found none");
-    value("{\"op\":\"d\",\"source\":{\"connector\":\"excel\",\"ts_ms\":1}}",
+    value(
+        "{\"op\":\"d\",\"source\":{}}",
+        "corrupt: the block source is not as Debezium writes it\n\
+        detail: expected the connector's kind, found none",
+    );
+    value(
+        "{\"op\":\"d\",\"source\":{\"connector\":\"excel\",\"ts_ms\":1}}",
         "corrupt: the connector's kind is not as Debezium writes it\n\
-        detail: expected postgresql, mysql, mariadb, sqlserver, oracle, mongodb or syncline, found \"excel\"");
-    value("{\"op\":\"d\",\"source\":{\"connector\":\"mysql\",\"ts_ms\":1}}",
+        detail: expected postgresql, mysql, mariadb, sqlserver, oracle, mongodb or syncline, found \"excel\"",
+    );
+    value(
+        "{\"op\":\"d\",\"source\":{\"connector\":\"mysql\",\"ts_ms\":1}}",
         "corrupt: the block source is not as Debezium writes it\n\
-        detail: expected \"file\", found none");
-    value("{\"op\":\"d\",\"source\":{\"connector\":\"postgresql\"}}",
+        detail: expected \"file\", found none",
+    );
+    value(
+        "{\"op\":\"d\",\"source\":{\"connector\":\"postgresql\"}}",
         "corrupt: the block source is not as Debezium writes it\n\
-        detail: expected a time of commit, found none");
+        detail: expected a time of commit, found none",
+    );
 }
 
 #[test]
@@ -83,7 +117,8 @@ fn places_that_are_too_far() {
         detail: expected a file numbered up to 16777215 and a position below 2^40, found others";
     assert_eq!(place("mysql-bin.000003", "mysql-bin.99000003"), expected);
     assert_eq!(place("mysql-bin.000003", "mysql-bin"), expected);
-    let kept = Kept::read("sqlserver_update").with("00000027:00000ac0:0007", "00000027:01000000:0007");
+    let kept =
+        Kept::read("sqlserver_update").with("00000027:00000ac0:0007", "00000027:01000000:0007");
     assert_eq!(
         told(&batch(&kept, Settings::default()).unwrap_err()),
         "corrupt: \"commit_lsn\" is not as Debezium writes it\n\
@@ -96,35 +131,55 @@ fn columns_that_are_not_sent_exactly() {
     let of = |kind: &str| {
         format!("\"parameters\":{{\"__debezium.source.column.type\":\"{kind}\"}},\"optional\":true")
     };
-    refuses(&format!("\"type\":\"double\",{}", of("NUMERIC")), "1.5",
+    refuses(
+        &format!("\"type\":\"double\",{}", of("NUMERIC")),
+        "1.5",
         "config: column \"x\" is not sent exactly\n\
         detail: it is sent as a floating-point number, and is a decimal\n\
-        hint: set decimal.handling.mode=precise");
-    refuses(&format!("\"type\":\"int64\",{}", of("BIGINT UNSIGNED")), "1",
+        hint: set decimal.handling.mode=precise",
+    );
+    refuses(
+        &format!("\"type\":\"int64\",{}", of("BIGINT UNSIGNED")),
+        "1",
         "config: column \"x\" is not sent exactly\n\
         detail: it is sent as a signed number of 64 bits, and is unsigned\n\
-        hint: set bigint.unsigned.handling.mode=precise");
-    refuses("\"type\":\"int64\",\"name\":\"io.debezium.time.MicroDuration\"", "1",
+        hint: set bigint.unsigned.handling.mode=precise",
+    );
+    refuses(
+        "\"type\":\"int64\",\"name\":\"io.debezium.time.MicroDuration\"",
+        "1",
         "config: column \"x\" is not sent exactly\n\
         detail: it is sent as a number, and may have months\n\
-        hint: set interval.handling.mode=string");
-    refuses("\"type\":\"int64\",\"name\":\"org.apache.kafka.connect.data.Timestamp\"", "1",
+        hint: set interval.handling.mode=string",
+    );
+    refuses(
+        "\"type\":\"int64\",\"name\":\"org.apache.kafka.connect.data.Timestamp\"",
+        "1",
         "config: column \"x\" is not sent exactly\n\
         detail: it is sent as milliseconds, and may be finer\n\
-        hint: set time.precision.mode=adaptive, or column.propagate.source.type to show that it is not");
-    refuses(&format!("\"type\":\"string\",{}", of("BYTEA")), "\"AA==\"",
+        hint: set time.precision.mode=adaptive, or column.propagate.source.type to show that it is not",
+    );
+    refuses(
+        &format!("\"type\":\"string\",{}", of("BYTEA")),
+        "\"AA==\"",
         "config: column \"x\" is not sent exactly\n\
         detail: it is sent as a text, and holds bytes\n\
-        hint: set binary to the connector's binary.handling.mode, or that to bytes");
-    refuses("\"type\":\"bytes\",\"name\":\"io.debezium.data.Bits\",\"parameters\":{\"length\":\"2147483647\"}", "\"AA==\"",
+        hint: set binary to the connector's binary.handling.mode, or that to bytes",
+    );
+    refuses(
+        "\"type\":\"bytes\",\"name\":\"io.debezium.data.Bits\",\"parameters\":{\"length\":\"2147483647\"}",
+        "\"AA==\"",
         "config: column \"x\" is not sent exactly\n\
         detail: it is sent as bits without their number, and that varies\n\
-        hint: leave it out by column.exclude.list: no setting sends it");
+        hint: leave it out by column.exclude.list: no setting sends it",
+    );
     let kept = Kept::read("mongodb_update");
-    assert_eq!(told(&batch(&kept, Settings::default()).unwrap_err()),
+    assert_eq!(
+        told(&batch(&kept, Settings::default()).unwrap_err()),
         "config: column \"document\" is not sent exactly\n\
         detail: it is sent as what an update changed in it\n\
-        hint: set capture.mode=change_streams_update_full");
+        hint: set capture.mode=change_streams_update_full"
+    );
 }
 
 #[test]
@@ -133,10 +188,16 @@ fn columns_are_exact_where_the_connector_shows_it() {
         \"parameters\":{\"__debezium.source.column.type\":\"DATETIME\",\"__debezium.source.column.length\":\"3\"}";
     assert!(batch(&row(milliseconds, "1"), Settings::default()).is_ok());
     let bytes = "\"type\":\"string\",\"parameters\":{\"__debezium.source.column.type\":\"BYTEA\"}";
-    for (mode, text) in [(BinaryMode::Base64, "_-8="), (BinaryMode::Base64UrlSafe, "+/8="), (BinaryMode::Hex, "0")] {
+    for (mode, text) in
+        [(BinaryMode::Base64, "_-8="), (BinaryMode::Base64UrlSafe, "+/8="), (BinaryMode::Hex, "0")]
+    {
         let settings = Settings { binary: mode, ..Settings::default() };
         assert!(batch(&row(bytes, &format!("\"{text}\"")), settings.clone()).is_err(), "{mode:?}");
-        let right = match mode { BinaryMode::Base64 => "+/8=", BinaryMode::Base64UrlSafe => "-_8=", _ => "fbff" };
+        let right = match mode {
+            BinaryMode::Base64 => "+/8=",
+            BinaryMode::Base64UrlSafe => "-_8=",
+            _ => "fbff",
+        };
         let read = batch(&row(bytes, &format!("\"{right}\"")), settings).unwrap();
         let column = read.columns().column(0);
         assert_eq!(arrow_array::cast::AsArray::as_binary::<i32>(column).value(0), [0xfb, 0xff]);
@@ -145,38 +206,69 @@ fn columns_are_exact_where_the_connector_shows_it() {
 
 #[test]
 fn values_that_have_no_place() {
-    refuses("\"type\":\"int64\",\"name\":\"io.debezium.time.NanoTimestamp\"", "1234567",
+    refuses(
+        "\"type\":\"int64\",\"name\":\"io.debezium.time.NanoTimestamp\"",
+        "1234567",
         "rejected: a value of column \"x\" can't be carried exactly\n\
-        detail: times are carried in microseconds, and this one is finer");
-    refuses("\"type\":\"int64\",\"name\":\"io.debezium.time.MicroTime\"", "-1",
+        detail: times are carried in microseconds, and this one is finer",
+    );
+    refuses(
+        "\"type\":\"int64\",\"name\":\"io.debezium.time.MicroTime\"",
+        "-1",
         "rejected: a value of column \"x\" can't be carried exactly\n\
-        detail: times are carried from 00:00 to 24:00");
-    refuses("\"type\":\"int32\",\"name\":\"io.debezium.time.Date\"", "-2440551",
+        detail: times are carried from 00:00 to 24:00",
+    );
+    refuses(
+        "\"type\":\"int32\",\"name\":\"io.debezium.time.Date\"",
+        "-2440551",
         "rejected: a value of column \"x\" can't be carried exactly\n\
-        detail: dates are carried from 4713 BC to 5874897");
-    refuses("\"type\":\"int16\"", "40000", "corrupt: column \"x\" is not as Debezium writes it\n\
-        detail: expected a whole number of its column's size, found a number that is none");
-    refuses("\"type\":\"string\"", "null", "corrupt: column \"x\" is not as Debezium writes it\n\
-        detail: expected a value, found null");
-    refuses("\"type\":\"string\"", "{\"secret\":1}", "corrupt: column \"x\" is not as Debezium writes it\n\
-        detail: expected a text, found an object that is none");
-    refuses("\"type\":\"array\"", "[]", "corrupt: the schema of column \"x\" is not as Debezium writes it\n\
-        detail: expected the schema of its elements, found none");
+        detail: dates are carried from 4713 BC to 5874897",
+    );
+    refuses(
+        "\"type\":\"int16\"",
+        "40000",
+        "corrupt: column \"x\" is not as Debezium writes it\n\
+        detail: expected a whole number of its column's size, found a number that is none",
+    );
+    refuses(
+        "\"type\":\"string\"",
+        "null",
+        "corrupt: column \"x\" is not as Debezium writes it\n\
+        detail: expected a value, found null",
+    );
+    refuses(
+        "\"type\":\"string\"",
+        "{\"secret\":1}",
+        "corrupt: column \"x\" is not as Debezium writes it\n\
+        detail: expected a text, found an object that is none",
+    );
+    refuses(
+        "\"type\":\"array\"",
+        "[]",
+        "corrupt: the schema of column \"x\" is not as Debezium writes it\n\
+        detail: expected the schema of its elements, found none",
+    );
 }
 
 #[test]
 fn rows_without_columns() {
-    let kept = Kept::of("{\"key\":null,\"value\":{\"op\":\"c\",\"after\":{\"x\":1},\
-        \"source\":{\"connector\":\"postgresql\",\"lsn\":1,\"ts_ms\":1}}}");
+    let kept = Kept::of(
+        "{\"key\":null,\"value\":{\"op\":\"c\",\"after\":{\"x\":1},\
+        \"source\":{\"connector\":\"postgresql\",\"lsn\":1,\"ts_ms\":1}}}",
+    );
     let mut builder = TableBuilder::new(table(), Settings::default());
-    assert_eq!(told(&builder.append(&kept.row()).unwrap_err()),
+    assert_eq!(
+        told(&builder.append(&kept.row()).unwrap_err()),
         "config: records of sis.public.students come without a schema\n\
         detail: nothing says what their columns are\n\
-        hint: set value.converter.schemas.enable=true, or give the table's columns");
+        hint: set value.converter.schemas.enable=true, or give the table's columns"
+    );
     let none = syncline_core::TableSchema::new(table(), 1, Vec::new(), Vec::new());
     let mut builder = TableBuilder::with_columns(std::sync::Arc::new(none), Settings::default());
-    assert_eq!(told(&builder.append(&kept.row()).unwrap_err()),
+    assert_eq!(
+        told(&builder.append(&kept.row()).unwrap_err()),
         "config: a row of sis.public.students has a column that is not known\n\
         detail: expected the columns of its schema, found \"x\" beside them\n\
-        hint: set value.converter.schemas.enable=true, or give all of the table's columns");
+        hint: set value.converter.schemas.enable=true, or give all of the table's columns"
+    );
 }

@@ -45,7 +45,10 @@ fn what_toast_kept_back_is_absent() {
     let has: Vec<bool> = (0..12).map(|column| batch.presence().has(0, column)).collect();
     let absent: Vec<usize> = (0..12).filter(|&column| !has[column]).collect();
     assert_eq!(absent, [9, 10, 11], "tags, notes and photo");
-    assert!(arrow_array::Array::is_null(batch.columns().column(5), 0), "grade is NULL, and is said");
+    assert!(
+        arrow_array::Array::is_null(batch.columns().column(5), 0),
+        "grade is NULL, and is said"
+    );
     assert_eq!((batch.len(), batch.op(0)), (1, Op::Update));
 }
 
@@ -62,7 +65,10 @@ fn a_snapshot_of_postgresql_is_one() {
     let kept = Kept::read("postgresql_read");
     assert_eq!(kept.row().source.snapshot, Snapshot::Last);
     let batch = batch(&kept, Settings::default()).unwrap();
-    assert_eq!((batch.op(0), batch.transactions()[0].transaction.commit), (Op::Snapshot, 24_020_000));
+    assert_eq!(
+        (batch.op(0), batch.transactions()[0].transaction.commit),
+        (Op::Snapshot, 24_020_000)
+    );
 }
 
 #[test]
@@ -79,7 +85,10 @@ fn mysql_updates_have_both_images() {
     );
     shows("mysql_delete", &[&format!("Delete 30000000325/0: 1004 | {after}")]);
     let batch = batch(&Kept::read("mysql_update"), Settings::default()).unwrap();
-    assert_eq!(columns(&batch)[1..3], ["email Utf8 (varchar(255))", "flags Int16 (tinyint unsigned)"]);
+    assert_eq!(
+        columns(&batch)[1..3],
+        ["email Utf8 (varchar(255))", "flags Int16 (tinyint unsigned)"]
+    );
 }
 
 #[test]
@@ -120,21 +129,34 @@ fn other_records_are_told_apart() {
     let event = |name| Kept::read(name);
     let kept = event("postgresql_truncate");
     let Event::Truncate(truncated) = kept.event().unwrap() else { panic!("a truncate") };
-    assert_eq!((truncated.source.schema.as_deref(), truncated.source.table.as_str()), (Some("public"), "students"));
+    assert_eq!(
+        (truncated.source.schema.as_deref(), truncated.source.table.as_str()),
+        (Some("public"), "students")
+    );
     let kept = event("postgresql_message");
     let Event::Message(message) = kept.event().unwrap() else { panic!("a message") };
-    assert_eq!((message.prefix.as_str(), message.content.as_deref()), ("syncline", Some("aGVsbG8=")));
+    assert_eq!(
+        (message.prefix.as_str(), message.content.as_deref()),
+        ("syncline", Some("aGVsbG8="))
+    );
     assert!(matches!(event("mysql_schema_change").event(), Ok(Event::SchemaChange)));
-    assert!(matches!(event("heartbeat").event(), Ok(Event::Heartbeat { at_ms: 1_764_064_800_123 })));
+    assert!(matches!(
+        event("heartbeat").event(),
+        Ok(Event::Heartbeat { at_ms: 1_764_064_800_123 })
+    ));
     let kept = event("transaction_begin");
     let Event::Transaction(TransactionMark::Begin { id }) = kept.event().unwrap() else { panic!() };
     assert_eq!(id, "771:24023128");
     let kept = event("transaction_end");
-    let Event::Transaction(TransactionMark::End { event_count, tables, .. }) = kept.event().unwrap()
+    let Event::Transaction(TransactionMark::End { event_count, tables, .. }) =
+        kept.event().unwrap()
     else {
         panic!("an end")
     };
-    assert_eq!((event_count, tables.len(), tables[0].clone()), (3, 2, ("public.students".into(), 2)));
+    assert_eq!(
+        (event_count, tables.len(), tables[0].clone()),
+        (3, 2, ("public.students".into(), 2))
+    );
     for tombstone in ["null", "{\"schema\":null,\"payload\":null}"] {
         let kept = Kept::of(&format!("{{\"key\":{{\"id\":1}},\"value\":{tombstone}}}"));
         assert!(matches!(kept.event(), Ok(Event::Tombstone)));
@@ -146,7 +168,10 @@ fn a_row_knows_its_transaction_and_its_place() {
     let kept = Kept::read("postgresql_create");
     let row = kept.row();
     let place = row.transaction.unwrap();
-    assert_eq!((place.id.as_str(), place.total_order, place.data_collection_order), ("771:24023128", 1, 1));
+    assert_eq!(
+        (place.id.as_str(), place.total_order, place.data_collection_order),
+        ("771:24023128", 1, 1)
+    );
     assert_eq!(
         row.source.coordinates,
         Coordinates::PostgreSql {

@@ -45,7 +45,8 @@ fn append(builder: &mut TableBuilder, kept: &Kept) {
 #[test]
 fn rows_of_one_transaction_are_counted_and_told_apart_from_the_next() {
     let mut builder = small(Settings::default());
-    let row = |sequence| change('c', "null", "{\"id\":1,\"name\":\"a\"}", &postgresql(sequence), "");
+    let row =
+        |sequence| change('c', "null", "{\"id\":1,\"name\":\"a\"}", &postgresql(sequence), "");
     for sequence in [FIRST, FIRST, SECOND] {
         append(&mut builder, &row(sequence));
     }
@@ -61,13 +62,18 @@ fn rows_of_one_transaction_are_counted_and_told_apart_from_the_next() {
 fn the_order_that_the_connector_says_is_taken() {
     let mut builder = small(Settings::default());
     let place = ",\"transaction\":{\"id\":\"3:9\",\"total_order\":12,\"data_collection_order\":2}";
-    append(&mut builder, &change('c', "null", "{\"id\":1,\"name\":null}", &postgresql(FIRST), place));
+    append(
+        &mut builder,
+        &change('c', "null", "{\"id\":1,\"name\":null}", &postgresql(FIRST), place),
+    );
     assert_eq!(lines(&builder.finish().unwrap().unwrap()), ["Insert 5/12: 1 | NULL"]);
 }
 
 #[test]
 fn a_before_image_of_postgresql_counts_where_its_identity_is_full() {
-    let update = || change('u', "{\"id\":1,\"name\":\"\"}", "{\"id\":1,\"name\":\"b\"}", &postgresql(FIRST), "");
+    let update = || {
+        change('u', "{\"id\":1,\"name\":\"\"}", "{\"id\":1,\"name\":\"b\"}", &postgresql(FIRST), "")
+    };
     let mut builder = small(Settings::default());
     append(&mut builder, &update());
     assert_eq!(lines(&builder.finish().unwrap().unwrap()), ["Update 5/0: 1 | b"]);
@@ -82,7 +88,13 @@ fn a_before_image_of_postgresql_counts_where_its_identity_is_full() {
 #[test]
 fn a_key_that_changed_in_place_has_its_key_before() {
     let mut builder = small(Settings::default());
-    let update = change('u', "{\"id\":1,\"name\":\"\"}", "{\"id\":2,\"name\":\"b\"}", &postgresql(FIRST), "");
+    let update = change(
+        'u',
+        "{\"id\":1,\"name\":\"\"}",
+        "{\"id\":2,\"name\":\"b\"}",
+        &postgresql(FIRST),
+        "",
+    );
     append(&mut builder, &update);
     assert_eq!(
         lines(&builder.finish().unwrap().unwrap()),
@@ -140,16 +152,14 @@ fn another_schema_ends_the_batch_and_is_a_revision() {
     let Event::Row(first) = reader.read(kept.record()).unwrap() else { panic!("a row") };
     assert!(builder.append(&first).unwrap().is_none());
     assert!(builder.append(&first).unwrap().is_none(), "the same schema goes on");
-    let wider = Kept::read("mysql_update").with(
-        "\"type\": \"int16\"",
-        "\"type\": \"int32\"",
-    );
+    let wider = Kept::read("mysql_update").with("\"type\": \"int16\"", "\"type\": \"int32\"");
     let Event::Row(second) = reader.read(wider.record()).unwrap() else { panic!("a row") };
     let before = builder.append(&second).unwrap().expect("the rows of the schema before");
     let after = builder.finish().unwrap().unwrap();
     assert_eq!((before.len(), before.schema().revision()), (4, 1));
     assert_eq!((after.len(), after.schema().revision()), (2, 2));
-    let renamed = Kept::read("mysql_update").with("\"type\": \"int16\"", "\"doc\": \"x\", \"type\": \"int32\"");
+    let renamed = Kept::read("mysql_update")
+        .with("\"type\": \"int16\"", "\"doc\": \"x\", \"type\": \"int32\"");
     let Event::Row(third) = reader.read(renamed.record()).unwrap() else { panic!("a row") };
     builder.append(&third).unwrap();
     let same = builder.finish().unwrap().unwrap();

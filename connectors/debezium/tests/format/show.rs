@@ -87,10 +87,8 @@ pub fn lines(batch: &ChangeBatch) -> Vec<String> {
     let options = FormatOptions::new().with_null("NULL");
     // The formatter knows no zone by name.
     let naive: Vec<ArrayRef> = batch.columns().columns().iter().map(without_zone).collect();
-    let formatters: Vec<_> = naive
-        .iter()
-        .map(|column| ArrayFormatter::try_new(column, &options).unwrap())
-        .collect();
+    let formatters: Vec<_> =
+        naive.iter().map(|column| ArrayFormatter::try_new(column, &options).unwrap()).collect();
     let line = |(row, transaction): (usize, &syncline_core::Transaction)| {
         let values: Vec<String> = formatters
             .iter()
@@ -118,8 +116,7 @@ fn without_zone(column: &ArrayRef) -> ArrayRef {
 
 /// Name, Arrow type and native type of each column.
 pub fn columns(batch: &ChangeBatch) -> Vec<String> {
-    let column = |it: &syncline_core::Column| {
-        format!("{} {} ({})", it.name, it.data_type, it.native_type)
-    };
+    let column =
+        |it: &syncline_core::Column| format!("{} {} ({})", it.name, it.data_type, it.native_type);
     batch.schema().columns().iter().map(column).collect()
 }
