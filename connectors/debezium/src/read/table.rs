@@ -131,14 +131,12 @@ impl TableBuilder {
         let first = if told { position.ordinal } else { self.next_ordinal(position) };
         let images = ReadImages { builder: self, layout, change };
         let mut rows = Vec::with_capacity(2);
-        if change.op == Op::Update {
-            if let Some(values) = images.before()? {
-                let ordinal = match source.coordinates {
-                    Coordinates::Syncline { before_ordinal, .. } => before_ordinal,
-                    _ => first,
-                };
-                rows.push(Row { op: Op::Before, ordinal, transaction, values });
-            }
+        if let Some(values) = images.before()? {
+            let ordinal = match source.coordinates {
+                Coordinates::Syncline { before_ordinal, .. } => before_ordinal,
+                _ => first,
+            };
+            rows.push(Row { op: Op::Before, ordinal, transaction, values });
         }
         let values = if change.op == Op::Delete { images.deleted()? } else { images.after()? };
         rows.push(Row { op: change.op, ordinal: first, transaction, values });
@@ -190,7 +188,10 @@ impl<'a> ReadImages<'_, 'a> {
 
     /// The row before an update, as far as it can be believed and says anything.
     fn before(&self) -> Result<Option<Vec<Value<'a>>>> {
-        let Some(image) = &self.change.before else { return Ok(None) };
+        let Some(image) = self.change.before.as_ref().filter(|_| self.change.op == Op::Update)
+        else {
+            return Ok(None);
+        };
         if self.is_whole() {
             return self.values(image, false).map(Some);
         }

@@ -23,7 +23,7 @@ pub(crate) fn given_wire(column: &Column, settings: &Settings) -> Result<Wire> {
             let (precision, scale) = (*precision, *scale);
             match decimals(column, settings)? {
                 DecimalMode::String => Wire::DecimalDigits { precision, scale },
-                _ => Wire::Decimal { precision, scale },
+                _ => Wire::Decimal { precision, scale, sent: scale.into() },
             }
         }
         DataType::Date32 if settings.time == TimePrecision::IsoString => Wire::IsoDate,

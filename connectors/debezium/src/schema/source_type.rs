@@ -43,7 +43,7 @@ impl SourceType {
     }
 
     pub(super) fn is_bytes(&self) -> bool {
-        const NAMES: [&str; 12] = [
+        const NAMES: [&str; 11] = [
             "BYTEA",
             "BLOB",
             "TINYBLOB",
@@ -53,11 +53,10 @@ impl SourceType {
             "VARBINARY",
             "IMAGE",
             "RAW",
-            "ROWVERSION",
-            "TIMESTAMP_BINARY",
             "LONG RAW",
+            "ROWVERSION",
         ];
-        NAMES.contains(&self.word())
+        NAMES.contains(&self.name.split('(').next().unwrap_or_default())
     }
 
     pub(super) fn is_bit_varying(&self) -> bool {
@@ -82,6 +81,10 @@ impl SourceType {
     /// As SQL writes it, in small letters.
     pub(super) fn native(&self) -> String {
         let name = self.name.to_ascii_lowercase();
+        // PostgreSQL's name for an array of that type.
+        if let Some(element) = name.strip_prefix('_') {
+            return format!("{element}[]");
+        }
         let has_length = self.is_decimal() || name.contains("char") || name.contains("bit");
         match (self.length, self.scale) {
             (Some(length), Some(scale)) if self.is_decimal() && self.fits_numeric() => {

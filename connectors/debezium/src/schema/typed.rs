@@ -26,12 +26,11 @@ pub(crate) fn typed(schema: &ConnectSchema, binary: BinaryMode) -> Result<Typed>
     let source = SourceType::of(schema);
     let (wire, data_type, native) = match schema.meaning() {
         "" => literal(schema, &source, binary)?,
-        name if name.starts_with("io.debezium.time.") || name.starts_with("org.apache.kafka.") => {
-            of_time(schema, &source)?
-                .or_else(|| decimal(schema))
-                .map_or_else(|| literal(schema, &source, binary), Ok)?
-        }
-        _ => of_data(schema, &source, binary)?,
+        is::CONNECT_DECIMAL => decimal(schema)?,
+        _ => match of_time(schema, &source)? {
+            Some(time) => time,
+            None => of_data(schema, &source, binary)?,
+        },
     };
     let native = if source.is_known() { source.native() } else { native };
     Ok((wire, data_type, native))
@@ -120,19 +119,19 @@ fn array(schema: &ConnectSchema, binary: BinaryMode) -> Result<Typed> {
     Ok((Wire::Array(Box::new(wire)), DataType::Utf8, format!("{native}[]")))
 }
 
-fn decimal(schema: &ConnectSchema) -> Option<Typed> {
-    if schema.meaning() != is::CONNECT_DECIMAL {
-        return None;
-    }
-    let scale = schema.parameter::<i64>("scale")?;
+fn decimal(schema: &ConnectSchema) -> Result<Typed> {
+    let Some(sent) = schema.parameter::<i64>("scale") else {
+        let part = format!("the schema of column \"{}\"", schema.field);
+        return Err(fault::corrupt(part, "a decimal's scale", "none"));
+    };
     let precision = schema.parameter::<i64>("connect.decimal.precision");
-    let native = precision.map_or("numeric".into(), |digits| format!("numeric({digits},{scale})"));
-    Some(match precision.and_then(|digits| decimal_type(digits, scale)) {
+    let native = precision.map_or("numeric".into(), |digits| format!("numeric({digits},{sent})"));
+    Ok(match precision.and_then(|digits| decimal_type(digits, sent)) {
         Some((precision, scale)) => {
             let data_type = DataType::Decimal128(precision, scale);
-            (Wire::Decimal { precision, scale }, data_type, native)
+            (Wire::Decimal { precision, scale, sent }, data_type, native)
         }
-        None => (Wire::WideDecimal { scale }, DataType::Utf8, native),
+        None => (Wire::WideDecimal { scale: sent }, DataType::Utf8, native),
     })
 }
 

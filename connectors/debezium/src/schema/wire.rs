@@ -46,6 +46,8 @@ pub(crate) enum Wire {
     Decimal {
         precision: u8,
         scale: i8,
+        /// The scale it was sent with, which may be below zero.
+        sent: i64,
     },
     /// The same, of a precision that no Decimal128 has.
     WideDecimal {

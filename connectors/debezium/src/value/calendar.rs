@@ -230,6 +230,8 @@ mod tests {
     fn java_texts_are_read() {
         assert_eq!(iso_timestamp("2011-12-03T10:15:30.030431+01:00"), Ok(1_322_903_730_030_431));
         assert_eq!(iso_timestamp("1970-01-01T00:00Z"), Ok(0));
+        let first = iso_timestamp("-290308-12-21T19:59:05.224193Z");
+        assert_eq!(first, Ok(i64::MIN + 1), "its midnight is beyond 64 bits");
         assert_eq!(iso_date("1970-01-02Z"), Ok(1));
         assert_eq!(iso_date("-0043-03-15"), Ok(days(-43, 3, 15) as i32));
         assert_eq!(iso_time("24:00:00Z"), Ok(MICROS_PER_DAY));

@@ -65,7 +65,7 @@ impl Decimal {
             0 => unscaled,
             _ if unscaled == 0 => 0,
             1..=DIGITS_MAX => unscaled.checked_mul(power(more)).ok_or(BEYOND)?,
-            _ if more >= -DIGITS_MAX && more < 0 && unscaled % power(-more) == 0 => {
+            _ if (-DIGITS_MAX..0).contains(&more) && unscaled % power(-more) == 0 => {
                 unscaled / power(-more)
             }
             _ => return Err(BEYOND),

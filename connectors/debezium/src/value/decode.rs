@@ -29,8 +29,8 @@ pub(crate) fn decode<'a>(wire: &Wire, raw: &'a RawValue) -> Found<Value<'a>> {
         Wire::Document => Value::Text(raw.get().into()),
         Wire::Any => Value::Text(json::text(raw).unwrap_or(raw.get().into())),
         Wire::Bytes(form) => Value::Bytes(bytes(raw, *form)?),
-        Wire::Decimal { precision, scale } => {
-            Value::Decimal(sent_decimal(raw, i64::from(*scale))?.to_i128(*precision, *scale)?)
+        Wire::Decimal { precision, scale, sent } => {
+            Value::Decimal(sent_decimal(raw, *sent)?.to_i128(*precision, *scale)?)
         }
         Wire::WideDecimal { scale } => Value::Text(sent_decimal(raw, *scale)?.to_text().into()),
         Wire::DecimalDigits { precision, scale } => {
@@ -257,4 +257,70 @@ fn structured_duration(object: &Object<'_>) -> Found<IntervalMonthDayNano> {
         days: i32::try_from(part("days")).map_err(|_| BEYOND)?,
         nanoseconds: i64::try_from(seconds * 1_000_000_000 + part("nanos")).map_err(|_| BEYOND)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(wire: &Wire, json: &str) -> Found<Value<'static>> {
+        let raw = RawValue::from_string(json.to_owned()).unwrap();
+        Ok(match decode(wire, &raw)? {
+            Value::Text(text) => Value::Text(text.into_owned().into()),
+            Value::Integer(it) => Value::Integer(it),
+            Value::Decimal(it) => Value::Decimal(it),
+            Value::Float32(it) => Value::Float32(it),
+            Value::Interval(it) => Value::Interval(it),
+            _ => Value::Null,
+        })
+    }
+
+    #[test]
+    fn decimals_are_read_in_every_form() {
+        let wire = Wire::Decimal { precision: 7, scale: 0, sent: -2 };
+        assert_eq!(read(&wire, "\"Aw==\""), Ok(Value::Decimal(300)), "a scale below zero");
+        let wire = Wire::Decimal { precision: 5, scale: 2, sent: 2 };
+        assert_eq!(read(&wire, "1.5"), Ok(Value::Decimal(150)), "decimal.format=NUMERIC");
+        assert!(read(&wire, "1.555").is_err() && read(&wire, "1000").is_err());
+        let digits = Wire::DecimalDigits { precision: 5, scale: 2 };
+        assert_eq!(read(&digits, "\"NAN\""), Ok(Value::Decimal(NUMERIC_NAN)));
+        assert!(read(&digits, "\"POSITIVE_INFINITY\"").is_err());
+        let infinity = read(&Wire::Digits, "\"POSITIVE_INFINITY\"");
+        assert_eq!(infinity, Ok(Value::Text("Infinity".into())));
+    }
+
+    #[test]
+    fn a_narrow_float_is_rounded_once() {
+        // Halfway between two floats but for its last digit, which a double does not hold.
+        let above = read(&Wire::Float32, "1.00000005960464477539062500000000001");
+        assert_eq!(above, Ok(Value::Float32(1.000_000_1)));
+    }
+
+    #[test]
+    fn infinity_is_seen_in_every_unit() {
+        let (forever, never) = (Ok(Value::Integer(i64::MAX)), Ok(Value::Integer(i64::MIN)));
+        let all = [
+            (Unit::Milliseconds, "9223372036825200", "-9223372036832400"),
+            (Unit::Microseconds, "9223372036825200000", "-9223372036832400000"),
+            (Unit::Nanoseconds, "9223372036854775807", "-9223372036854775808"),
+        ];
+        for (unit, up, down) in all {
+            assert_eq!(read(&Wire::Timestamp(unit), up), forever, "{unit:?}");
+            assert_eq!(read(&Wire::Timestamp(unit), down), never, "{unit:?}");
+        }
+        assert_eq!(read(&Wire::IsoTimestamp, "\"infinity\""), forever);
+        let special = "{\"year\":null,\"specialValue\":\"NEGATIVE_INFINITY\"}";
+        assert_eq!(read(&Wire::Structured(Structured::Zoned), special), never);
+    }
+
+    #[test]
+    fn calendar_fields_are_read() {
+        let at = "{\"year\":1970,\"month\":1,\"day\":2,\"hour\":1,\"minute\":0,\"second\":0,\
+                  \"nanos\":5000,\"offsetSeconds\":3600,\"precision\":6}";
+        let read = |kind| read(&Wire::Structured(kind), at);
+        assert_eq!(read(Structured::Date), Ok(Value::Integer(1)));
+        assert_eq!(read(Structured::Time), Ok(Value::Integer(3_600_000_005)));
+        assert_eq!(read(Structured::Timestamp), Ok(Value::Integer(90_000_000_005)));
+        assert_eq!(read(Structured::Zoned), Ok(Value::Integer(86_400_000_005)));
+    }
 }

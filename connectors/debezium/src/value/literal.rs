@@ -127,3 +127,43 @@ pub(crate) fn uuid_text(bytes: &[u8; 16]) -> String {
     let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
     [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::Unit;
+
+    fn literal(element: &Wire, json: &str) -> String {
+        array_literal(element, &RawValue::from_string(json.to_owned()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn arrays_are_what_postgresql_writes() {
+        assert_eq!(literal(&Wire::Integer { bits: 32 }, "[1,null,-3]"), "{1,NULL,-3}");
+        assert_eq!(literal(&Wire::Boolean, "[true,false]"), "{t,f}");
+        assert_eq!(
+            literal(&Wire::Text, r#"["a","","null","b c","{","q\"uo\\te","é"]"#),
+            r#"{a,"","null","b c","{","q\"uo\\te",é}"#
+        );
+        assert_eq!(literal(&Wire::Float64, r#"[0.1,"NaN","-Infinity"]"#), "{0.1,NaN,-Infinity}");
+        assert_eq!(literal(&Wire::Array(Box::new(Wire::Text)), r#"[["a"],[]]"#), "{{a},{}}");
+        assert_eq!(literal(&Wire::Text, "[]"), "{}");
+    }
+
+    #[test]
+    fn days_and_times_in_arrays_are_those_of_postgresql() {
+        let days = format!("[0,-719529,{},{}]", DATE_SENT.0, DATE_SENT.1);
+        assert_eq!(
+            literal(&Wire::Date, &days),
+            "{1970-01-01,\"0002-12-31 BC\",infinity,-infinity}"
+        );
+        let micros = Wire::Timestamp(Unit::Microseconds);
+        assert_eq!(literal(&micros, "[500000]"), "{\"1970-01-01 00:00:00.5\"}");
+        assert_eq!(
+            literal(&Wire::IsoTimestamp, "[\"1970-01-01T01:00+01:00\"]"),
+            "{\"1970-01-01 00:00:00+00\"}"
+        );
+    }
+
+    const DATE_SENT: (i32, i32) = super::super::DATE_INFINITY_SENT;
+}

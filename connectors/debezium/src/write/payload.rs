@@ -42,28 +42,14 @@ pub(super) fn push_value(
             let value = array.as_primitive::<Float64Type>().value(row);
             push_float(out, value, format_args!("{value:?}"));
         }
-        Form::Decimal(scale) => {
-            let value = array.as_primitive::<Decimal128Type>().value(row);
-            if value == NUMERIC_NAN {
-                return Err(beyond(name, "NaN is written where decimals are texts alone"));
-            }
-            push_base64(out, &Decimal::from_i128(value, scale).to_bytes().0);
-        }
-        Form::Digits(scale) => match array.as_primitive::<Decimal128Type>().value(row) {
-            NUMERIC_NAN => out.push_str("\"NAN\""),
-            value => push(out, format_args!("\"{}\"", Decimal::from_i128(value, scale).to_text())),
-        },
+        Form::Decimal(_) | Form::Digits(_) => push_decimal(out, form, array, row, name)?,
         Form::ScaledDecimal => push_scaled(out, array.as_string::<i32>().value(row), name)?,
         Form::Bits(length) => push_bits(out, array.as_string::<i32>().value(row), length, name)?,
         Form::Text => push_text(out, array.as_string::<i32>().value(row)),
         Form::Bytes => push_base64(out, array.as_binary::<i32>().value(row)),
         Form::Date => push(out, date(array.as_primitive::<Date32Type>().value(row), name)?),
         Form::Time => {
-            let value = array.as_primitive::<Time64MicrosecondType>().value(row);
-            if !(0..=MICROS_PER_DAY).contains(&value) {
-                return Err(beyond(name, "times are written from 00:00 to 24:00"));
-            }
-            push(out, value);
+            push(out, time(array.as_primitive::<Time64MicrosecondType>().value(row), name)?);
         }
         Form::Timestamp => {
             let value = array.as_primitive::<TimestampMicrosecondType>().value(row);
@@ -112,6 +98,28 @@ fn push_float(out: &mut String, value: f64, digits: impl Display) {
     }
 }
 
+fn push_decimal(
+    out: &mut String,
+    form: Form,
+    array: &ArrayRef,
+    row: usize,
+    name: &str,
+) -> Result<()> {
+    let value = array.as_primitive::<Decimal128Type>().value(row);
+    match form {
+        Form::Digits(_) if value == NUMERIC_NAN => out.push_str("\"NAN\""),
+        Form::Digits(scale) => {
+            push(out, format_args!("\"{}\"", Decimal::from_i128(value, scale).to_text()));
+        }
+        _ if value == NUMERIC_NAN => {
+            return Err(beyond(name, "NaN is written where decimals are texts alone"));
+        }
+        // The bytes are of the unscaled number.
+        _ => push_base64(out, &Decimal::from_i128(value, 0).to_bytes().0),
+    }
+    Ok(())
+}
+
 fn push_scaled(out: &mut String, digits: &str, name: &str) -> Result<()> {
     let decimal = Decimal::parse(digits).ok().filter(|decimal| decimal.to_text() == digits);
     let Some((bytes, scale)) = decimal.map(|decimal| decimal.to_bytes()) else {
@@ -144,6 +152,13 @@ fn date(days: i32, name: &str) -> Result<i32> {
         _ if DATE_RANGE.contains(&days) => Ok(days),
         _ => Err(beyond(name, "dates are written from 4713 BC to 5874897")),
     }
+}
+
+fn time(micros: i64, name: &str) -> Result<i64> {
+    if (0..=MICROS_PER_DAY).contains(&micros) {
+        return Ok(micros);
+    }
+    Err(beyond(name, "times are written from 00:00 to 24:00"))
 }
 
 fn timestamp(micros: i64, name: &str) -> Result<i64> {

@@ -16,7 +16,7 @@ use syncline_core::{
 
 /// One row's seeds: what happened, its transaction, a seed a column, and what texts and bytes hold.
 #[derive(Debug, Clone)]
-pub struct Seed {
+pub(crate) struct Seed {
     op: u8,
     commit: u8,
     cells: Vec<u64>,
@@ -25,7 +25,7 @@ pub struct Seed {
 
 const COLUMNS: usize = 22;
 
-pub fn seeds() -> impl Strategy<Value = Vec<Seed>> {
+pub(crate) fn seeds() -> impl Strategy<Value = Vec<Seed>> {
     let text =
         prop_oneof!["[a-zé \"\\\\\n\u{1}{},]{0,12}", Just(String::new()), Just("NULL".into())];
     let cells = prop::collection::vec(any::<u64>(), COLUMNS);
@@ -44,7 +44,7 @@ struct Row<'a> {
     op: Op,
 }
 
-pub fn schema() -> Arc<TableSchema> {
+pub(crate) fn schema() -> Arc<TableSchema> {
     let micros = TimeUnit::Microsecond;
     let columns = [
         ("id", DataType::Int32, "integer"),
@@ -138,7 +138,7 @@ fn rows<'s>(seeds: &'s [Seed]) -> Vec<Row<'s>> {
 }
 
 /// The batch of these seeds; NaN decimals only where they can be written.
-pub fn batch(seeds: &[Seed], with_nan: bool) -> ChangeBatch {
+pub(crate) fn batch(seeds: &[Seed], with_nan: bool) -> ChangeBatch {
     let (rows, schema) = (rows(seeds), schema());
     let mask = |row: &Row<'_>| {
         let mut mask = ColumnMask::all(COLUMNS);

@@ -20,19 +20,19 @@ struct File<'a> {
 }
 
 /// A record of `records/`.
-pub struct Kept {
+pub(crate) struct Kept {
     key: Option<String>,
     value: Option<String>,
 }
 
 impl Kept {
-    pub fn read(name: &str) -> Self {
+    pub(crate) fn read(name: &str) -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/format/records");
         let text = std::fs::read_to_string(folder.join(format!("{name}.json"))).expect(name);
         Self::of(&text)
     }
 
-    pub fn of(text: &str) -> Self {
+    pub(crate) fn of(text: &str) -> Self {
         let file: File<'_> = serde_json::from_str(text).unwrap();
         let given = |raw: &serde_json::value::RawValue| {
             Some(raw.get().to_owned()).filter(|text| text != "null")
@@ -41,29 +41,29 @@ impl Kept {
     }
 
     /// With a piece of its text replaced, which has to be there.
-    pub fn with(mut self, from: &str, to: &str) -> Self {
+    pub(crate) fn with(mut self, from: &str, to: &str) -> Self {
         let value = self.value.take().unwrap();
         assert!(value.contains(from), "{from} is in the record");
         self.value = Some(value.replace(from, to));
         self
     }
 
-    pub fn without_key(self) -> Self {
+    pub(crate) fn without_key(self) -> Self {
         Self { key: None, ..self }
     }
 
-    pub fn record(&self) -> Record<'_> {
+    pub(crate) fn record(&self) -> Record<'_> {
         Record {
             key: self.key.as_deref().map(str::as_bytes),
             value: self.value.as_deref().map(str::as_bytes),
         }
     }
 
-    pub fn event(&self) -> syncline_core::Result<Event<'_>> {
+    pub(crate) fn event(&self) -> syncline_core::Result<Event<'_>> {
         Reader::new().read(self.record())
     }
 
-    pub fn row(&self) -> RowChange<'_> {
+    pub(crate) fn row(&self) -> RowChange<'_> {
         match self.event().unwrap() {
             Event::Row(change) => change,
             other => panic!("a row, not {other:?}"),
@@ -71,19 +71,19 @@ impl Kept {
     }
 }
 
-pub fn table() -> TableName {
+pub(crate) fn table() -> TableName {
     TableName::table(&SystemName::new("sis"), "public", "students")
 }
 
 /// The batch of one record.
-pub fn batch(kept: &Kept, settings: Settings) -> syncline_core::Result<ChangeBatch> {
+pub(crate) fn batch(kept: &Kept, settings: Settings) -> syncline_core::Result<ChangeBatch> {
     let mut builder = TableBuilder::new(table(), settings);
     builder.append(&kept.row())?;
     Ok(builder.finish()?.unwrap())
 }
 
 /// A line a row: operation, commit/ordinal, then the values; `·` is absent.
-pub fn lines(batch: &ChangeBatch) -> Vec<String> {
+pub(crate) fn lines(batch: &ChangeBatch) -> Vec<String> {
     let options = FormatOptions::new().with_null("NULL");
     // The formatter knows no zone by name.
     let naive: Vec<ArrayRef> = batch.columns().columns().iter().map(without_zone).collect();
@@ -115,7 +115,7 @@ fn without_zone(column: &ArrayRef) -> ArrayRef {
 }
 
 /// Name, Arrow type and native type of each column.
-pub fn columns(batch: &ChangeBatch) -> Vec<String> {
+pub(crate) fn columns(batch: &ChangeBatch) -> Vec<String> {
     let column =
         |it: &syncline_core::Column| format!("{} {} ({})", it.name, it.data_type, it.native_type);
     batch.schema().columns().iter().map(column).collect()
