@@ -54,7 +54,8 @@
 //! after, which consumers write, the placeholder stands for an absent text or bytes, and any other
 //! absent column is refused. Decimals are exact bytes, or texts ([`Writer::decimals_as_text`]), which
 //! alone can say NaN. Parameters `syncline.type` and `syncline.column` keep a column's own type,
-//! number, default and generation. What is written is read back as the same batch.
+//! number, default and generation. What is written is read back as the same batch, but for an update of
+//! a key: it is written as Debezium does, as a delete, its tombstone and an insert.
 //!
 //! # Limits
 //! - **Images before of PostgreSQL** are filled in by its connector where the server sent nothing, and
@@ -87,4 +88,4 @@ pub use read::{
     TableBuilder, TransactionMark, TransactionPlace, Truncated,
 };
 pub use settings::{BinaryMode, DecimalMode, Images, Settings, TimePrecision};
-pub use write::{Writer, Written};
+pub use write::{HEADER_NEW_KEY, HEADER_OLD_KEY, Writer, Written};

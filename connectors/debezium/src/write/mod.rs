@@ -8,4 +8,4 @@ mod payload;
 mod row;
 mod writer;
 
-pub use writer::{Writer, Written};
+pub use writer::{HEADER_NEW_KEY, HEADER_OLD_KEY, Writer, Written};

@@ -35,6 +35,9 @@ impl Rows<'_> {
         if key.is_empty() {
             return Ok(false);
         }
+        if let Some(&column) = key.iter().find(|&&column| !self.batch.presence().has(row, column)) {
+            return Err(beyond(self.name(column), "it is absent, and belongs to the key"));
+        }
         self.push_columns(out, row, Side::Before, key.iter().copied())?;
         Ok(true)
     }

@@ -8,6 +8,12 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use syncline_core::{ChangeBatch, Op, Result, TableSchema, Transaction};
 
+/// The header of a delete whose row went to another key: that key, as a record has it.
+pub const HEADER_NEW_KEY: &str = "__debezium.newkey";
+
+/// The header of an insert whose row came from another key: that key, as a record has it.
+pub const HEADER_OLD_KEY: &str = "__debezium.oldkey";
+
 /// A record to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Written {
@@ -15,6 +21,8 @@ pub struct Written {
     pub key: Option<Vec<u8>>,
     /// The value's bytes; `None` for a tombstone.
     pub value: Option<Vec<u8>>,
+    /// Names and values: [`HEADER_NEW_KEY`] and [`HEADER_OLD_KEY`] where a key changed.
+    pub headers: Vec<(&'static str, Vec<u8>)>,
 }
 
 /// Writes batches as Debezium would.
@@ -57,8 +65,9 @@ impl Writer {
         self
     }
 
-    /// The records of a batch, in its order; a delete is followed by its tombstone. `written_at` is
-    /// the envelopes' time, in ms since 1970 UTC.
+    /// The records of a batch, in its order; a delete is followed by its tombstone. An update that
+    /// changed the key is a delete, its tombstone and an insert, as Debezium does it. `written_at` is the
+    /// envelopes' time, in ms since 1970 UTC.
     ///
     /// # Errors
     /// `Config` when a column has a type that Debezium's format has not, `Rejected` when a value or
@@ -88,14 +97,65 @@ impl Writer {
                 continue;
             }
             let change = Change { row, op, before: before.take(), transaction: *transaction };
-            let key = self.key(rows, row)?;
-            let value = self.value(rows, &change, written_at)?;
-            records.push(Written { key: key.clone(), value: Some(value) });
-            if op == Op::Delete && key.is_some() {
-                records.push(Written { key, value: None });
+            match self.moved(rows, &change)? {
+                Some(keys) => records.extend(self.moved_row(rows, &change, keys, written_at)?),
+                None => records.extend(self.record(rows, &change, written_at)?),
             }
         }
         Ok(records)
+    }
+
+    /// A change as it is, and the tombstone after a delete.
+    fn record(
+        &self,
+        rows: &Rows<'_>,
+        change: &Change,
+        written_at: i64,
+    ) -> Result<impl Iterator<Item = Written> + use<>> {
+        let key = self.key(rows, change.row)?;
+        let value = Some(self.value(rows, change, written_at)?);
+        let tombstone = (change.op == Op::Delete && key.is_some()).then(|| Written {
+            key: key.clone(),
+            value: None,
+            headers: Vec::new(),
+        });
+        let first = Written { key, value, headers: Vec::new() };
+        Ok([Some(first), tombstone].into_iter().flatten())
+    }
+
+    /// The key before and the key after, where an update changed it.
+    fn moved(&self, rows: &Rows<'_>, change: &Change) -> Result<Option<[Vec<u8>; 2]>> {
+        let Some(before) = change.before else { return Ok(None) };
+        let keys = (self.key(rows, before)?, self.key(rows, change.row)?);
+        Ok(match keys {
+            (Some(old), Some(new)) if old != new => Some([old, new]),
+            _ => None,
+        })
+    }
+
+    /// A row that went to another key: the old one is deleted and the new one is inserted, as consumers
+    /// and compaction know rows by their key.
+    fn moved_row(
+        &self,
+        rows: &Rows<'_>,
+        change: &Change,
+        [old, new]: [Vec<u8>; 2],
+        written_at: i64,
+    ) -> Result<impl Iterator<Item = Written> + use<>> {
+        let row = change.before.unwrap_or(change.row);
+        let gone = Change { row, op: Op::Delete, before: None, ..*change };
+        let come = Change { op: Op::Insert, before: None, ..*change };
+        let mut records = [
+            self.record(rows, &gone, written_at)?.collect::<Vec<_>>(),
+            self.record(rows, &come, written_at)?.collect(),
+        ];
+        let headers = [(HEADER_NEW_KEY, new), (HEADER_OLD_KEY, old)];
+        for (records, header) in records.iter_mut().zip(headers) {
+            if let Some(first) = records.first_mut() {
+                first.headers.push(header);
+            }
+        }
+        Ok(records.into_iter().flatten())
     }
 
     fn key(&self, rows: &Rows<'_>, row: usize) -> Result<Option<Vec<u8>>> {
@@ -179,6 +239,7 @@ impl Writer {
 }
 
 /// One change of a batch.
+#[derive(Clone, Copy)]
 struct Change {
     row: usize,
     op: Op,

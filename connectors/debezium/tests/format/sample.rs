@@ -95,7 +95,8 @@ enum Cell {
 
 impl Row<'_> {
     fn cell(&self, column: usize) -> Cell {
-        let seed = self.seed.cells[column].rotate_left(u32::from(self.op == Op::Before));
+        let seed =
+            self.seed.cells[column].rotate_left(u32::from(self.op == Op::Before && column > 0));
         // Absent is told by texts and bytes alone in what consumers write.
         let may_lack = match self.op {
             Op::Delete | Op::Before => column > 0,

@@ -26,6 +26,12 @@ fn column(name: &str, data_type: DataType, native: &str) -> Column {
     }
 }
 
+/// The names of rows with these ids.
+fn ids(ops: &[Op], ids: Vec<i32>) -> ChangeBatch {
+    let values: StringArray = ops.iter().map(|_| Some("Zoë")).collect();
+    rows(table(), column("name", DataType::Utf8, "text"), Arc::new(values), ops, &[], ids)
+}
+
 /// Rows of a key and one more column; `absent` are the rows that don't speak of it.
 fn batch(
     name: TableName,
@@ -34,10 +40,23 @@ fn batch(
     ops: &[Op],
     absent: &[usize],
 ) -> ChangeBatch {
+    // The image before has the key of the row after it.
+    let id = |row: usize| row as i32 + i32::from(ops[row] == Op::Before);
+    rows(name, more, values, ops, absent, (0..ops.len()).map(id).collect())
+}
+
+fn rows(
+    name: TableName,
+    more: Column,
+    values: ArrayRef,
+    ops: &[Op],
+    absent: &[usize],
+    ids: Vec<i32>,
+) -> ChangeBatch {
     let rows = ops.len();
     let columns = vec![column("id", DataType::Int32, "integer"), more];
     let schema = Arc::new(TableSchema::new(name, 1, columns, vec![0]));
-    let ids = Arc::new((0..rows as i32).collect::<Int32Array>());
+    let ids = Arc::new(Int32Array::from(ids));
     let transaction = Transaction {
         epoch: 1,
         commit: u64::MAX,
@@ -145,6 +164,25 @@ fn described(schema: &Value, value: &Value) {
 }
 
 #[test]
+fn a_changed_key_is_a_delete_a_tombstone_and_an_insert() {
+    let batch = ids(&[Op::Before, Op::Update], (0..2).collect());
+    let written = Writer::new("uni").without_schema().write(&batch, 0).unwrap();
+    let text = |bytes: &Vec<u8>| String::from_utf8(bytes.clone()).unwrap();
+    let keys: Vec<String> = written.iter().filter_map(|it| it.key.as_ref()).map(text).collect();
+    assert_eq!(keys, ["{\"id\":0}", "{\"id\":0}", "{\"id\":1}"]);
+    let value = |at: usize| parsed(written[at].value.as_ref());
+    assert_eq!((&value(0)["op"], &value(2)["op"]), (&json!("d"), &json!("c")));
+    assert_eq!(written[1].value, None);
+    let headers =
+        |at: usize| written[at].headers.iter().map(|it| (it.0, text(&it.1))).collect::<Vec<_>>();
+    assert_eq!(headers(0), [("__debezium.newkey", "{\"id\":1}".to_owned())]);
+    assert_eq!(headers(1), []);
+    assert_eq!(headers(2), [("__debezium.oldkey", "{\"id\":0}".to_owned())]);
+    let ordinals = [0, 2].map(|at| value(at)["source"]["ordinal"].clone());
+    assert_eq!(ordinals, [json!(0), json!(1)], "each has its own place");
+}
+
+#[test]
 fn operations_are_named_and_a_delete_is_followed_by_a_tombstone() {
     let ops = [Op::Before, Op::Update, Op::Snapshot, Op::Delete];
     let written = Writer::new("uni").write(&names(&ops, &[]), 0).unwrap();
@@ -153,7 +191,7 @@ fn operations_are_named_and_a_delete_is_followed_by_a_tombstone() {
     let payloads = payloads(&written[..3]);
     let ops: Vec<&str> = payloads.iter().map(|it| it["op"].as_str().unwrap()).collect();
     assert_eq!(ops, ["u", "r", "d"]);
-    assert_eq!(payloads[0]["before"], json!({"id": 0, "name": "Zoë"}));
+    assert_eq!(payloads[0]["before"], json!({"id": 1, "name": "Zoë"}));
     assert_eq!((&payloads[2]["before"]["id"], &payloads[2]["after"]), (&json!(3), &Value::Null));
     assert_eq!(payloads[1]["source"]["snapshot"], "true");
 }
