@@ -1,8 +1,10 @@
 //! Each refusal, once: kind, message, detail and hint, without a row's value.
 
 use crate::show::{Kept, batch, table};
-use syncline_core::Error;
-use syncline_debezium::{BinaryMode, Settings, TableBuilder};
+use arrow_schema::{DataType, TimeUnit};
+use std::sync::Arc;
+use syncline_core::{Column, Error, TableSchema};
+use syncline_debezium::{BinaryMode, DecimalMode, Settings, TableBuilder, TimePrecision};
 
 fn told(error: &Error) -> String {
     let part =
@@ -270,5 +272,143 @@ fn rows_without_columns() {
         "config: a row of sis.public.students has a column that is not known\n\
         detail: expected the columns of its schema, found \"x\" beside them\n\
         hint: set value.converter.schemas.enable=true, or give all of the table's columns"
+    );
+}
+
+/// A table of one column, whose records have no schema.
+fn given(data_type: DataType, native: &str, settings: Settings, value: &str) -> String {
+    let column = Column {
+        name: "x".into(),
+        id: 0,
+        data_type,
+        native_type: native.into(),
+        nullable: true,
+        has_default: false,
+        generated: false,
+    };
+    let schema = Arc::new(TableSchema::new(table(), 1, vec![column], Vec::new()));
+    let kept = Kept::of(&format!(
+        "{{\"key\":null,\"value\":{{\"op\":\"c\",\"after\":{{\"x\":{value}}},\
+         \"source\":{{\"connector\":\"postgresql\",\"lsn\":1,\"ts_ms\":1}}}}}}"
+    ));
+    match TableBuilder::with_columns(schema, settings).append(&kept.row()) {
+        Ok(_) => "fine".into(),
+        Err(error) => told(&error),
+    }
+}
+
+#[test]
+fn settings_that_lose_something() {
+    let settings = |time, decimal| Settings { time, decimal, ..Settings::default() };
+    let double = settings(TimePrecision::Adaptive, DecimalMode::Double);
+    assert_eq!(
+        given(DataType::Decimal128(5, 2), "numeric(5,2)", double, "1.5"),
+        "config: column \"x\" is not sent exactly\n\
+         detail: it is sent as a floating-point number, and is a decimal\n\
+         hint: set decimal.handling.mode=precise"
+    );
+    let connect = || settings(TimePrecision::Connect, DecimalMode::Precise);
+    let timestamp = DataType::Timestamp(TimeUnit::Microsecond, None);
+    let fine = "timestamp(3) without time zone";
+    assert_eq!(given(timestamp.clone(), fine, connect(), "1"), "fine");
+    assert_eq!(
+        given(timestamp, "timestamp without time zone", connect(), "1"),
+        "config: column \"x\" is not sent exactly\n\
+         detail: it is sent as milliseconds, and is finer\n\
+         hint: set time.precision.mode=adaptive"
+    );
+}
+
+#[test]
+fn columns_that_can_not_be_told() {
+    assert_eq!(
+        given(DataType::Utf8, "date[]", Settings::default(), "[1]"),
+        "config: the elements of column \"x\" can't be told without a schema\n\
+         detail: they are of type date\n\
+         hint: set value.converter.schemas.enable=true"
+    );
+    assert_eq!(
+        given(DataType::UInt8, "oid", Settings::default(), "1"),
+        "config: column \"x\" has a type that no record has\n\
+         detail: its type is UInt8"
+    );
+}
+
+#[test]
+fn schemas_that_are_none() {
+    let with = |schema: &str| {
+        format!("{{\"schema\":{schema},\"payload\":{{\"op\":\"c\",\"after\":{{}}}}}}")
+    };
+    value(
+        &with("{\"type\":\"decimal\"}"),
+        "corrupt: the value's schema is not as Debezium writes it\n\
+         detail: expected a schema of Kafka Connect, found an object",
+    );
+    value(
+        &with("{\"type\":\"struct\"}"),
+        "corrupt: the value's schema is not as Debezium writes it\n\
+         detail: expected a field \"after\", found none",
+    );
+    refuses(
+        "\"type\":\"bytes\",\"name\":\"org.apache.kafka.connect.data.Decimal\"",
+        "\"AA==\"",
+        "corrupt: the schema of column \"x\" is not as Debezium writes it\n\
+         detail: expected a decimal's scale, found none",
+    );
+}
+
+#[test]
+fn parts_that_do_not_belong_together() {
+    let change = |key: &str, op: char, images: &str, more: &str| {
+        Kept::of(&format!(
+            "{{\"key\":{key},\"value\":{{\"op\":\"{op}\",{images},\"source\":{{\
+             \"connector\":\"mysql\",\"file\":\"b.1\",\"pos\":1,\"row\":0,\"ts_ms\":1}}{more}}}}}"
+        ))
+    };
+    let column = |name: &str| Column {
+        name: name.into(),
+        id: 0,
+        data_type: DataType::Int32,
+        native_type: "integer".into(),
+        nullable: true,
+        has_default: false,
+        generated: false,
+    };
+    let schema = Arc::new(TableSchema::new(table(), 1, vec![column("x")], Vec::new()));
+    let refusal = |kept: Kept| {
+        let mut builder = TableBuilder::with_columns(schema.clone(), Settings::default());
+        told(&builder.append(&kept.row()).unwrap_err())
+    };
+    assert_eq!(
+        refusal(change("{\"y\":1}", 'c', "\"after\":{\"x\":1}", "")),
+        "corrupt: the key is not as Debezium writes it\n\
+         detail: expected columns of the row alone, found \"y\""
+    );
+    assert_eq!(
+        refusal(change("null", 'u', "\"before\":{\"x\":1}", "")),
+        "corrupt: an update's envelope is not as Debezium writes it\n\
+         detail: expected an image after, found none"
+    );
+    assert_eq!(
+        refusal(change("null", 'd', "\"before\":null", "")),
+        "corrupt: a delete's record is not as Debezium writes it\n\
+         detail: expected a key or an image before, found neither"
+    );
+    assert_eq!(
+        refusal(change("null", 'c', "\"after\":[1]", "")),
+        "corrupt: a row's image is not as Debezium writes it\n\
+         detail: expected an object, found an array"
+    );
+    let place = change("null", 'c', "\"after\":{\"x\":1}", ",\"transaction\":{\"id\":\"1\"}");
+    assert_eq!(
+        told(&place.event().unwrap_err()),
+        "corrupt: the block transaction is not as Debezium writes it\n\
+         detail: expected id, total_order and data_collection_order, found others"
+    );
+    let kept = Kept::read("mongodb_create").without_key();
+    assert_eq!(
+        told(&batch(&kept, Settings::default()).unwrap_err()),
+        "corrupt: a document's record is not as Debezium writes it\n\
+         detail: expected a key, found none"
     );
 }
