@@ -29,6 +29,17 @@ pub struct Reader {
     /// By their text: of keys, and of the images in envelopes.
     schemas: HashMap<Box<str>, Arc<ConnectSchema>>,
     images: HashMap<Box<str>, Arc<ConnectSchema>>,
+    /// What the last row's value began with, up to its payload: nearly all of a record, and the same
+    /// in the next.
+    last: Option<(Box<[u8]>, Arc<ConnectSchema>)>,
+}
+
+/// The schema of a value's rows.
+enum Sent<'a> {
+    None,
+    /// Not yet looked at; the value's bytes, its schema and its payload.
+    Raw(&'a [u8], &'a RawValue, &'a RawValue),
+    Known(Arc<ConnectSchema>),
 }
 
 impl Reader {
@@ -44,7 +55,13 @@ impl Reader {
     /// `Corrupt` when it is none that Debezium writes.
     pub fn read<'a>(&mut self, record: Record<'a>) -> Result<Event<'a>> {
         let Some(bytes) = record.value else { return Ok(Event::Tombstone) };
-        let (schema, payload) = parts("the value", bytes)?;
+        let (schema, payload) = match self.known_beginning(bytes) {
+            Some((schema, payload)) => (Sent::Known(schema), payload),
+            None => match parts("the value", bytes)? {
+                (Some(schema), payload) => (Sent::Raw(bytes, schema, payload), payload),
+                (None, payload) => (Sent::None, payload),
+            },
+        };
         if Shape::of(payload) == Shape::Null {
             return Ok(Event::Tombstone);
         }
@@ -70,10 +87,10 @@ impl Reader {
         &mut self,
         op: Op,
         key: Option<&'a [u8]>,
-        schema: Option<&'a RawValue>,
+        schema: Sent<'a>,
         value: &Object<'a>,
     ) -> Result<Event<'a>> {
-        let schema = schema.map(|schema| self.image_schema(schema)).transpose()?;
+        let schema = self.sent(schema)?;
         let before = Image::new(value.get("before"), schema.clone());
         let after = Image::new(value.get("after"), schema.clone());
         if after.is_none() && matches!(op, Op::Insert | Op::Snapshot) {
@@ -91,6 +108,29 @@ impl Reader {
         let (schema, payload) = parts("the key", bytes)?;
         let schema = schema.map(|schema| self.schema("the key's schema", schema)).transpose()?;
         Ok(Image::new(Some(payload), schema))
+    }
+
+    /// Schema and payload of a value that begins as the last one did.
+    fn known_beginning<'a>(&self, bytes: &'a [u8]) -> Option<(Arc<ConnectSchema>, &'a RawValue)> {
+        let (beginning, schema) = self.last.as_ref()?;
+        let payload = bytes.strip_prefix(beginning.as_ref())?.strip_suffix(b"}")?;
+        Some((schema.clone(), json::parse(payload)?))
+    }
+
+    fn sent(&mut self, sent: Sent<'_>) -> Result<Option<Arc<ConnectSchema>>> {
+        let (bytes, raw, payload) = match sent {
+            Sent::None => return Ok(None),
+            Sent::Known(schema) => return Ok(Some(schema)),
+            Sent::Raw(bytes, raw, payload) => (bytes, raw, payload),
+        };
+        let schema = self.image_schema(raw)?;
+        let place = |part: &RawValue| part.get().as_ptr().addr() - bytes.as_ptr().addr();
+        // Before the payload there is nothing but the schema, where it comes first.
+        self.last = bytes
+            .get(..place(payload))
+            .filter(|_| place(raw) < place(payload))
+            .map(|beginning| (beginning.into(), schema.clone()));
+        Ok(Some(schema))
     }
 
     /// The schema of the rows in an envelope.

@@ -93,6 +93,7 @@ proptest! {
             }
         }
         take(Some(&key), Some(&value));
+        agrees(kept.record(), Record { key: Some(&key), value: Some(&value) });
     }
 
     #[test]
@@ -160,6 +161,15 @@ const RECORDS: [&str; 17] = [
     "transaction_end",
 ];
 
+/// A reader that has seen another record finds in this one what one that has not does.
+#[track_caller]
+fn agrees(seen: Record<'_>, record: Record<'_>) {
+    let mut reader = Reader::new();
+    reader.read(seen).unwrap();
+    let told = |event: syncline_core::Result<Event<'_>>| format!("{event:?}");
+    assert_eq!(told(reader.read(record)), told(Reader::new().read(record)));
+}
+
 /// Takes a record as far as it goes.
 fn take(key: Option<&[u8]>, value: Option<&[u8]>) {
     let Ok(Event::Row(change)) = Reader::new().read(Record { key, value }) else { return };
@@ -169,6 +179,22 @@ fn take(key: Option<&[u8]>, value: Option<&[u8]>) {
     }
     let mut builder = TableBuilder::with_columns(sample::schema(), Settings::default());
     let _ = builder.append(&change);
+}
+
+#[test]
+fn deep_values_and_schemas_do_not_overflow() {
+    for (open, close) in [("[", "]"), ("{\"a\":", "}"), ("{\"type\":\"array\",\"items\":", "}")] {
+        let deep = format!("{}1{}", open.repeat(200_000), close.repeat(200_000));
+        take(Some(deep.as_bytes()), Some(deep.as_bytes()));
+        let value = format!(
+            "{{\"schema\":{deep},\"payload\":{{\"op\":\"c\",\"after\":{{\"text\":{deep}}}}}}}"
+        );
+        take(None, Some(value.as_bytes()));
+        let source = "{\"connector\":\"postgresql\",\"lsn\":1,\"ts_ms\":1}";
+        let value =
+            format!("{{\"op\":\"c\",\"after\":{{\"numbers\":{deep}}},\"source\":{source}}}");
+        take(None, Some(value.as_bytes()));
+    }
 }
 
 #[test]
