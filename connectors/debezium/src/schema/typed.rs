@@ -142,14 +142,14 @@ fn of_time(schema: &ConnectSchema, source: &SourceType) -> Result<Option<Typed>>
         is::DATE | is::CONNECT_DATE => (Wire::Date, DataType::Date32, "date"),
         is::ISO_DATE => (Wire::IsoDate, DataType::Date32, "date"),
         is::STRUCTURED_DATE => (Wire::Structured(Structured::Date), DataType::Date32, "date"),
-        is::TIME => (Wire::Time(Milliseconds), TIME, "time"),
+        is::TIME => (Wire::Time(Milliseconds), TIME, "time(3)"),
         is::MICRO_TIME => (Wire::Time(Microseconds), TIME, "time"),
-        is::NANO_TIME => (Wire::Time(Nanoseconds), TIME, "time"),
+        is::NANO_TIME => (Wire::Time(Nanoseconds), TIME, "time(9)"),
         is::ISO_TIME => (Wire::IsoTime, TIME, "time"),
         is::STRUCTURED_TIME => (Wire::Structured(Structured::Time), TIME, "time"),
-        is::TIMESTAMP => (Wire::Timestamp(Milliseconds), TIMESTAMP, "timestamp"),
+        is::TIMESTAMP => (Wire::Timestamp(Milliseconds), TIMESTAMP, "timestamp(3)"),
         is::MICRO_TIMESTAMP => (Wire::Timestamp(Microseconds), TIMESTAMP, "timestamp"),
-        is::NANO_TIMESTAMP => (Wire::Timestamp(Nanoseconds), TIMESTAMP, "timestamp"),
+        is::NANO_TIMESTAMP => (Wire::Timestamp(Nanoseconds), TIMESTAMP, "timestamp(9)"),
         is::ISO_TIMESTAMP => (Wire::IsoTimestamp, TIMESTAMP, "timestamp"),
         is::STRUCTURED_TIMESTAMP => {
             (Wire::Structured(Structured::Timestamp), TIMESTAMP, "timestamp")
@@ -159,11 +159,11 @@ fn of_time(schema: &ConnectSchema, source: &SourceType) -> Result<Option<Typed>>
         is::ZONED_TIME => (Wire::Text, DataType::Utf8, "time with time zone"),
         is::CONNECT_TIME => {
             at_most_milliseconds(&schema.field, source)?;
-            (Wire::Time(Milliseconds), TIME, "time")
+            (Wire::Time(Milliseconds), TIME, "time(3)")
         }
         is::CONNECT_TIMESTAMP => {
             at_most_milliseconds(&schema.field, source)?;
-            (Wire::Timestamp(Milliseconds), TIMESTAMP, "timestamp")
+            (Wire::Timestamp(Milliseconds), TIMESTAMP, "timestamp(3)")
         }
         is::INTERVAL => (Wire::Interval, INTERVAL, "interval"),
         is::STRUCTURED_DURATION => (Wire::Structured(Structured::Duration), INTERVAL, "interval"),

@@ -323,4 +323,15 @@ mod tests {
         assert_eq!(read(Structured::Timestamp), Ok(Value::Integer(90_000_000_005)));
         assert_eq!(read(Structured::Zoned), Ok(Value::Integer(86_400_000_005)));
     }
+    #[test]
+    fn spans_keep_months_days_and_time_apart() {
+        let span = "{\"years\":1,\"months\":-2,\"days\":3,\"hours\":0,\"minutes\":1,\"seconds\":2,\
+                    \"nanos\":5}";
+        let expected = IntervalMonthDayNano::new(10, 3, 62_000_000_005);
+        assert_eq!(
+            read(&Wire::Structured(Structured::Duration), span),
+            Ok(Value::Interval(expected))
+        );
+        assert!(read(&Wire::Duration(Unit::Microseconds), "9223372036854775807").is_err());
+    }
 }

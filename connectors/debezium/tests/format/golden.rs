@@ -2,7 +2,7 @@
 
 use crate::show::{Kept, batch, columns, lines};
 use syncline_core::Op;
-use syncline_debezium::{Coordinates, Event, Settings, Snapshot, TransactionMark};
+use syncline_debezium::{Coordinates, Event, Settings, Snapshot, TableBuilder, TransactionMark};
 
 #[track_caller]
 fn shows(name: &str, expected: &[&str]) {
@@ -181,4 +181,27 @@ fn a_row_knows_its_transaction_and_its_place() {
             origin: None,
         }
     );
+}
+
+#[test]
+fn a_record_without_its_schema_says_the_same() {
+    let names = [
+        "postgresql_create",
+        "postgresql_update",
+        "postgresql_delete",
+        "mysql_update",
+        "mysql_delete",
+        "sqlserver_update",
+        "mongodb_create",
+        "mongodb_delete",
+    ];
+    for name in names {
+        let whole = batch(&Kept::read(name), Settings::default()).unwrap();
+        let bare = Kept::read(name).without_schema();
+        let mut builder = TableBuilder::with_columns(whole.schema().clone(), Settings::default());
+        builder.append(&bare.row()).unwrap();
+        let read = builder.finish().unwrap().unwrap();
+        assert_eq!(lines(&read), lines(&whole), "{name}");
+        assert_eq!(read.columns(), whole.columns(), "{name}");
+    }
 }

@@ -52,6 +52,17 @@ impl Kept {
         Self { key: None, ..self }
     }
 
+    /// Key and value as a converter with `schemas.enable=false` writes them.
+    pub(crate) fn without_schema(self) -> Self {
+        #[derive(serde::Deserialize)]
+        struct Parts {
+            payload: Box<serde_json::value::RawValue>,
+        }
+        let payload =
+            |text: String| serde_json::from_str::<Parts>(&text).unwrap().payload.get().to_owned();
+        Self { key: self.key.map(payload), value: self.value.map(payload) }
+    }
+
     pub(crate) fn record(&self) -> Record<'_> {
         Record {
             key: self.key.as_deref().map(str::as_bytes),
