@@ -24,6 +24,11 @@ impl<'a> Image<'a> {
         raw.filter(|raw| Shape::of(raw) != Shape::Null).map(|raw| Self { raw, schema })
     }
 
+    /// Its length in bytes.
+    pub(super) fn len(&self) -> usize {
+        self.raw.get().len()
+    }
+
     /// Whether it is a document in a text.
     pub(super) fn is_document(&self) -> bool {
         Shape::of(self.raw) == Shape::Text

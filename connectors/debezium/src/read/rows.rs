@@ -27,6 +27,8 @@ pub(super) struct Rows {
     ordinals: Vec<u32>,
     runs: Vec<TransactionRun>,
     masks: Vec<ColumnMask>,
+    /// Bytes of JSON that went into it.
+    pub(super) bytes: usize,
 }
 
 impl Rows {
@@ -42,7 +44,7 @@ impl Rows {
         };
         let columns = schema.columns().iter().map(builder).collect::<Result<_>>()?;
         let (ops, ordinals, runs, masks) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Ok(Self { schema, columns, ops, ordinals, runs, masks })
+        Ok(Self { schema, columns, ops, ordinals, runs, masks, bytes: 0 })
     }
 
     /// Adds a row of as many values as there are columns.
@@ -69,6 +71,7 @@ impl Rows {
 
     /// The rows so far; empty again after it.
     pub(super) fn finish(&mut self) -> Result<ChangeBatch> {
+        self.bytes = 0;
         let columns = self.columns.iter_mut().map(ColumnBuilder::finish).collect();
         let presence = Presence::from_rows(self.columns.len(), std::mem::take(&mut self.masks));
         ChangeBatch::try_new(

@@ -69,6 +69,8 @@ impl TableBuilder {
         for row in &rows {
             batch.push(row);
         }
+        let images = [&change.before, &change.after].into_iter().flatten();
+        batch.bytes += images.map(Image::len).sum::<usize>();
         if let Some(last) = rows.last() {
             let Transaction { epoch, commit, .. } = last.transaction;
             let next = last.ordinal.saturating_add(1);
@@ -81,6 +83,13 @@ impl TableBuilder {
     #[must_use]
     pub fn len(&self) -> usize {
         self.layout.as_ref().map_or(0, |(_, rows)| rows.len())
+    }
+
+    /// Bytes of JSON that the waiting rows were sent as: about what they hold in memory, for whoever
+    /// bounds it.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.layout.as_ref().map_or(0, |(_, rows)| rows.bytes)
     }
 
     /// Whether none waits.

@@ -50,7 +50,9 @@ fn rows_of_one_transaction_are_counted_and_told_apart_from_the_next() {
     for sequence in [FIRST, FIRST, SECOND] {
         append(&mut builder, &row(sequence));
     }
+    assert_eq!((builder.len(), builder.bytes()), (3, 3 * "{'id':1,'name':'a'}".len()));
     let batch = builder.finish().unwrap().unwrap();
+    assert_eq!((builder.len(), builder.bytes()), (0, 0));
     assert_eq!(lines(&batch), ["Insert 5/0: 1 | a", "Insert 5/1: 1 | a", "Insert 7/0: 1 | a"]);
     assert_eq!(batch.transactions().len(), 2);
     append(&mut builder, &row(SECOND));
