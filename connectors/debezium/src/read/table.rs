@@ -223,12 +223,15 @@ impl<'a> ReadImages<'_, 'a> {
         }
     }
 
+    /// Whether all of an image before can be believed. Where there is no key, PostgreSQL sends changes
+    /// only with `REPLICA IDENTITY FULL`.
     fn is_whole(&self) -> bool {
         match self.builder.settings.images {
             Images::Whole => true,
             Images::KeyOnly => false,
             Images::ByConnector => {
-                !matches!(self.change.source.coordinates, Coordinates::PostgreSql { .. })
+                self.layout.schema.key().is_empty()
+                    || !matches!(self.change.source.coordinates, Coordinates::PostgreSql { .. })
             }
         }
     }

@@ -185,3 +185,13 @@ fn a_delete_without_a_key_says_the_row() {
     let batch = batch(&kept, Settings::default()).unwrap();
     assert_eq!((batch.op(0), batch.presence().is_all()), (Op::Delete, true));
 }
+
+#[test]
+fn an_update_without_a_key_says_both_rows() {
+    let kept = Kept::read("postgresql_update")
+        .with("\"before\": null", "\"before\": {\"id\": 7, \"name\": \"Zoë\"}");
+    let whole = batch(&kept, Settings::default()).unwrap();
+    assert_eq!(whole.ops().as_ref(), [Op::Update as u8], "its key is the same");
+    let whole = batch(&kept.without_key(), Settings::default()).unwrap();
+    assert_eq!(whole.ops().as_ref(), [Op::Before as u8, Op::Update as u8]);
+}
