@@ -81,7 +81,7 @@ pub enum DecimalMode {
 /// empty text where a column can't be NULL. Nothing in the record tells such an image from a whole one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Images {
-    /// The key's alone for PostgreSQL, all for the others.
+    /// The key's alone for PostgreSQL, where the table has one; all for the others.
     ByConnector,
     /// All: tables with `REPLICA IDENTITY FULL`.
     Whole,
