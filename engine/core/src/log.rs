@@ -81,7 +81,8 @@ impl fmt::Display for ReaderName {
     }
 }
 
-/// A place in a topic: the number of entries before it.
+/// A place in a topic. Entries ascend, from 0 on; a log that several processes may reach can leave places out,
+/// where something was written that does not count.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
 )]
@@ -149,8 +150,9 @@ pub trait ChangeLog: Send + Sync {
     /// Appends entries in order. Waits while more than the allowed bytes are not yet durable.
     ///
     /// # Errors
-    /// `Unavailable`, here or from `durable`, while there is no room: nothing of these entries is
-    /// in the log. As entries accepted behind lost ones would leave a gap, all that was accepted
+    /// `Unavailable`, here or from `durable`, while there is no room or nobody answers: nothing of these
+    /// entries is in the log; or, where the outcome is [`Outcome::Unknown`](crate::Outcome), maybe the
+    /// first of them, which its tail tells. As entries accepted behind lost ones would leave a gap, all that was accepted
     /// is lost with them, and appending fails until every failed `durable` was awaited or dropped;
     /// then the writer goes on from [`ChangeLog::tail`].
     async fn append(&self, topic: &Topic, entries: Vec<Entry>) -> Result<Appended>;
