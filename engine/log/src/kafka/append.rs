@@ -35,6 +35,8 @@ pub(super) struct Writing {
 struct Session {
     producer: Producer,
     pending: mpsc::UnboundedSender<Pending>,
+    /// Whether a record could not be sent: one behind it would take its place.
+    is_over: bool,
 }
 
 impl std::fmt::Debug for Session {
@@ -101,6 +103,10 @@ pub(super) async fn append(
     if let Some(error) = writing.untold.upgrade() {
         return Err(again(&error));
     }
+    if writing.session.as_ref().is_some_and(|session| session.is_over) {
+        let error = Error::new(Kind::Unavailable, format!("can't append to {} now", topic.name));
+        return Err(error.detail("a record before could not be sent, and is being given up"));
+    }
     settle(shared, topic, &mut writing).await?;
     if staged.is_empty() {
         let next = writing.tail.next;
@@ -149,10 +155,11 @@ fn send(
     if writing.session.is_none() {
         let (pending, receiver) = mpsc::unbounded_channel();
         tokio::spawn(acknowledge(Arc::downgrade(shared), topic.clone(), receiver));
-        writing.session = Some(Session { producer: shared.clients.producer()?, pending });
+        let producer = shared.clients.producer()?;
+        writing.session = Some(Session { producer, pending, is_over: false });
     }
     let Writing { tail, end, session, .. } = writing;
-    let Some(session) = session.as_ref() else { return Ok(Vec::new()) };
+    let Some(session) = session.as_mut() else { return Ok(Vec::new()) };
     let mut sent = Vec::with_capacity(staged.len());
     for Staged { entry, schema, bytes } in staged {
         let with = tail_with(*tail, *end, &entry);
@@ -167,8 +174,12 @@ fn send(
             }
         };
         let memory_bytes = memory_bytes(&entry, bytes.len());
+        session.is_over = delivery.is_err();
         sent.push(Sent { entry, at: *end, delivery, memory_bytes });
         (*tail, *end) = (with, *end + 1);
+        if session.is_over {
+            break;
+        }
     }
     Ok(sent)
 }
