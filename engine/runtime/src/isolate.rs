@@ -1,6 +1,6 @@
 //! When the target refuses a batch: find the rows it refuses, write all others.
 //!
-//! The rows are put back into the order their source made them in; pieces of that sequence are tried, and
+//! The rows are put back into the order they were told in; pieces of that sequence are tried, and
 //! halves of the pieces, until single rows are left. A row that is refused stays aside for the rest of the pass; later
 //! changes of its key are laid over it. What is left is tried again once something was written after
 //! it: a later row may have been the cause's cure.
@@ -11,7 +11,7 @@ use crate::rejoin::overlay;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use syncline_core::{
-    ChangeBatch, Error, KeyTexts, Kind, Result, Sink, TargetChange, Transaction, Written, key_text,
+    ChangeBatch, Error, KeyTexts, Kind, Position, Result, Sink, TargetChange, Written, key_text,
 };
 
 /// Rows that one mapping writes.
@@ -102,7 +102,7 @@ struct Isolation<'a> {
     wave: &'a [MappedRows],
     /// Moves with every piece: whoever waits for the lane sees that it works.
     mark: &'a Marker,
-    /// In source order.
+    /// In the order they were told in.
     rows: Vec<Place>,
     /// Refused so far by key.
     refused: HashMap<usize, Waiting>,
@@ -133,7 +133,7 @@ impl<'a> Isolation<'a> {
             mark,
             sink,
             wave,
-            rows: in_source_order(wave),
+            rows: in_order(wave),
             refused: HashMap::new(),
             refused_max,
             met: 0,
@@ -278,19 +278,26 @@ fn halves(range: Range<usize>) -> (Range<usize>, Range<usize>) {
     (range.start..middle, middle..range.end)
 }
 
-/// All rows by transaction and ordinal; rows of equal place keep their order.
-fn in_source_order(wave: &[MappedRows]) -> Vec<Place> {
-    let mut rows: Vec<(Transaction, u32, Place)> = Vec::new();
+/// All rows: those of different tables by transaction and ordinal, those of one table as they are.
+///
+/// Places say little there: an entity's rows have those of many sources, which have no order among each
+/// other, and what is copied again has a later one than what was streamed after it began. So a row counts
+/// as told no earlier than any before it in its batch.
+fn in_order(wave: &[MappedRows]) -> Vec<Place> {
+    let mut rows: Vec<(Position, Place)> = Vec::new();
     let mut keys: HashMap<(usize, String), usize> = HashMap::new();
     for (batch, mapped) in wave.iter().enumerate() {
         let ordinals = mapped.rows.ordinals().iter();
         let texts = KeyTexts::new(&mapped.rows);
-        for (row, (of, ordinal)) in mapped.rows.row_transactions().zip(ordinals).enumerate() {
+        let mut reached = Position::default();
+        for (row, (of, &ordinal)) in mapped.rows.row_transactions().zip(ordinals).enumerate() {
             let next = keys.len();
             let key = *keys.entry((mapped.mapping, texts.get(row))).or_insert(next);
-            rows.push((*of, *ordinal, Place { batch, row, key }));
+            reached = reached.max(Position { epoch: of.epoch, commit: of.commit, ordinal });
+            rows.push((reached, Place { batch, row, key }));
         }
     }
-    rows.sort_by_key(|(of, ordinal, _)| (of.epoch, of.commit, *ordinal));
-    rows.into_iter().map(|(_, _, place)| place).collect()
+    // Stable: rows that count as told at the same time stay as they are.
+    rows.sort_by_key(|(reached, _)| *reached);
+    rows.into_iter().map(|(_, place)| place).collect()
 }

@@ -1,21 +1,24 @@
 //! What parked rows cost, and what a person does to them.
 
 use crate::support::{Change, Target, rows, until};
-use crate::{I, Running, U, quick, start, start_with};
+use crate::{D, I, Running, U, quick, start, start_with};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use syncline_core::{Body, Boundary, Entry, Position};
+use syncline_core::{Body, Boundary, ChangeBatch, Entry, Position};
 use syncline_runtime::{LoopState, Settings};
 
 impl Running {
     /// One transaction of one entry.
     fn commit_together(&self, changes: &[Change]) {
+        let commit = self.transactions.lock().unwrap().len() as u64 + 1;
+        self.commit_batch(rows(&self.source, commit, 0, changes));
+    }
+
+    fn commit_batch(&self, rows: ChangeBatch) {
         let mut transactions = self.transactions.lock().unwrap();
-        let commit = transactions.len() as u64 + 1;
-        let position = Position { epoch: 1, commit, ordinal: 0 };
+        let position = Position { epoch: 1, commit: transactions.len() as u64 + 1, ordinal: 0 };
         let boundary = Some(Boundary { position, committed_at: 1_000_000 });
-        let body = Body::Rows(rows(&self.source, commit, 0, changes));
-        transactions.push(vec![Entry { body, boundary }]);
+        transactions.push(vec![Entry { body: Body::Rows(rows), boundary }]);
     }
 }
 
@@ -59,6 +62,23 @@ async fn a_row_that_is_refused_again_and_again_does_not_take_others_apart() {
     until("the others", || lms.names() == names).await;
     assert_eq!(lms.writes.load(Ordering::Relaxed), 4, "the others, then the parked row");
     assert_eq!(attempts(&lms), [0]);
+    running.stop().await;
+}
+
+/// Rows of an entity have the places of many sources: what was told last counts, whatever its place.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_refused_row_puts_no_others_out_of_their_order() {
+    let lms = Target::default();
+    lms.refused.lock().unwrap().push("Eve".into());
+    let running = start(&[("lms", lms.clone())], false, vec![]);
+    let told = [
+        rows(&running.source, 90, 0, &[(I, 1, Some("before")), (I, 2, Some("Eve"))]),
+        rows(&running.source, 40, 7, &[(U, 1, Some("after"))]),
+        rows(&running.source, 70, 3, &[(I, 3, Some("Ana")), (D, 3, None), (I, 4, Some("Bo"))]),
+    ];
+    running.commit_batch(ChangeBatch::concat(&told).unwrap());
+    until("all but the refused row", || parked(&lms) == 1).await;
+    assert_eq!(lms.names(), ["after", "Bo"]);
     running.stop().await;
 }
 
