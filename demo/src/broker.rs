@@ -23,6 +23,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 
+/// Names the variable with the address of a broker that tests and trials may use.
+pub const KAFKA_VARIABLE: &str = "SYNCLINE_KAFKA";
 /// Names the folder with the jars of a broker.
 pub const JARS_VARIABLE: &str = "SYNCLINE_KAFKA_JARS";
 /// Without it the broker says nothing.

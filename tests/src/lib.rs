@@ -2,12 +2,14 @@
 //! and databases of its own.
 
 mod build;
+mod log;
 mod reference;
 mod scene;
 mod status;
 mod wait;
 
 pub use build::program;
+pub use log::Log;
 pub use reference::copy_reference;
 pub use scene::{Outcome, Scene};
 pub use status::{ask, check_health, is_streaming};

@@ -1,14 +1,18 @@
 //! The reference project, in a folder of its own.
 
+use crate::Log;
 use anyhow::Result;
 use std::path::Path;
 
-/// Copies `mappings/university` into a folder that is made for it.
+/// Copies `mappings/university` into a folder that is made for it, with a log of its own.
 ///
 /// # Errors
 /// When a file can't be read or written.
 pub fn copy_reference(to: &Path) -> Result<()> {
-    copy_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../mappings/university"), to)
+    copy_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../mappings/university"), to)?;
+    let settings = to.join("syncline.toml");
+    let text = std::fs::read_to_string(&settings)? + &Log::of_test().section();
+    Ok(std::fs::write(settings, text)?)
 }
 
 fn copy_folder(from: &Path, to: &Path) -> Result<()> {

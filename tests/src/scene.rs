@@ -7,7 +7,7 @@
 //! ```
 
 use crate::status::{ask, check_health, is_streaming};
-use crate::{program, until};
+use crate::{Log, program, until};
 use anyhow::{Context, Result};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -33,6 +33,8 @@ pub struct Scene {
     pub cluster: Cluster,
     /// The program, with the variables it needs.
     pub program: Program,
+    /// Where its log is.
+    pub log: Log,
     directory: TempDir,
     systems: Vec<&'static str>,
 }
@@ -71,7 +73,8 @@ impl Scene {
             server.batch_execute(&format!("CREATE DATABASE {database}")).await?;
         }
         let (program, directory) = (program()?, tempfile::tempdir()?);
-        let scene = Self { cluster, program, directory, systems: systems.to_vec() };
+        let (log, systems) = (Log::of_test(), systems.to_vec());
+        let scene = Self { cluster, program, log, directory, systems };
         scene.write("syncline.toml", &scene.settings())?;
         Ok(scene)
     }
@@ -85,6 +88,12 @@ impl Scene {
     /// The settings that a new scene has.
     #[must_use]
     pub fn settings(&self) -> String {
+        self.settings_without_log() + &self.log.section()
+    }
+
+    /// The same without those of the log.
+    #[must_use]
+    pub fn settings_without_log(&self) -> String {
         let (host, port) = (self.cluster.host(), self.cluster.port());
         let system = |name: &str| {
             format!(

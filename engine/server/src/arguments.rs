@@ -116,7 +116,8 @@ pub(crate) enum Command {
     Doctor,
     /// See it run: private PostgreSQL servers, a small university, live traffic.
     #[command(after_help = "Examples:\n  syncline demo\n  \
-        syncline demo --once --scale 0.1     a tenth of the rows; ends after proving every target")]
+        syncline demo --once --scale 0.1     a tenth of the rows; ends after proving every target\n  \
+        syncline demo --log kafka            with its log at a private Apache Kafka broker")]
     Demo(Demo),
 }
 
@@ -256,6 +257,18 @@ pub(crate) struct Demo {
     /// The university's size: 1 is 100,000 people.
     #[arg(long, default_value_t = 1.0, value_name = "FACTOR")]
     pub(crate) scale: f64,
+    /// Where changes rest on their way.
+    #[arg(long, value_enum, default_value_t = DemoLog::Embedded, value_name = "KIND")]
+    pub(crate) log: DemoLog,
+}
+
+/// Where the demo's changes rest on their way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DemoLog {
+    /// In a directory.
+    Embedded,
+    /// At a private Apache Kafka broker.
+    Kafka,
 }
 
 #[cfg(test)]

@@ -61,7 +61,7 @@ impl Engine {
         let served = Served {
             watching: watching.clone(),
             registry,
-            checkpoints: state.log.clone(),
+            checkpoints: state.checkpoints.clone(),
             resolves: resolves.into_iter().collect(),
             weighing,
         };

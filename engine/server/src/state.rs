@@ -6,19 +6,26 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
-use syncline_log::EmbeddedLog;
+use syncline_core::{ChangeLog, Checkpoints};
 
 /// The file that is locked; it holds the number of the process that has the directory.
 const LOCK_FILE: &str = "lock";
 
 /// The state directory, this process's alone until dropped.
-#[derive(Debug)]
 pub(crate) struct State {
     /// The directory.
     pub(crate) directory: PathBuf,
-    /// The log in it.
-    pub(crate) log: Arc<EmbeddedLog>,
+    /// The log, in it or elsewhere.
+    pub(crate) log: Arc<dyn ChangeLog>,
+    /// Kept with the log.
+    pub(crate) checkpoints: Arc<dyn Checkpoints>,
     _lock: File,
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State").field("directory", &self.directory).finish_non_exhaustive()
+    }
 }
 
 impl State {
@@ -26,8 +33,8 @@ impl State {
     pub(crate) fn open(project: &Project) -> Outcome<Self> {
         let directory = project.state();
         let lock = lock(&directory)?;
-        let log = EmbeddedLog::open(&directory.join("log"), project.settings.log.clone())?;
-        Ok(Self { directory, log: Arc::new(log), _lock: lock })
+        let (log, checkpoints) = project.open_log()?;
+        Ok(Self { directory, log, checkpoints, _lock: lock })
     }
 }
 

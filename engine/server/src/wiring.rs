@@ -71,7 +71,7 @@ pub(crate) fn wire(project: &Project) -> Outcome<Wired> {
     };
     let pipeline = Pipeline::new(
         state.log.clone(),
-        state.log.clone(),
+        state.checkpoints.clone(),
         Arc::new(SystemClock),
         project.settings.runtime.clone(),
         plan,

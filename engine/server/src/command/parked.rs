@@ -94,7 +94,7 @@ async fn in_state(project: &Project) -> Outcome<Vec<SetAside>> {
     let readers = entities
         .iter()
         .flat_map(|entity| topics.iter().map(|topic| ReaderName::resolve(entity, topic)));
-    before_entities(state.log.as_ref(), &readers.collect::<Vec<_>>())
+    before_entities(state.checkpoints.as_ref(), &readers.collect::<Vec<_>>())
 }
 
 async fn replay(context: &Context, project: &Project, rows: &ParkedRows) -> Outcome<Exit> {

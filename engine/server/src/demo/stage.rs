@@ -4,17 +4,18 @@ use super::prove::prove;
 use super::questions::{Questions, sentence};
 use super::reference::PROJECT;
 use super::view::View;
-use crate::arguments::Demo;
+use crate::arguments::{Demo, DemoLog};
 use crate::command::inspect_all;
 use crate::engine::Engine;
 use crate::output::Output;
 use crate::problem::{Exit, Failure, Outcome, Problem};
-use crate::project::Project;
+use crate::project::{Project, SETTINGS_FILE};
 use crate::signals::Signals;
 use std::path::Path;
 use std::time::Duration;
-use syncline_demo::{Cluster, ClusterOptions, Size, Traffic, TrafficOptions, University};
+use syncline_demo::{Broker, Cluster, ClusterOptions, Size, Traffic, TrafficOptions, University};
 use tempfile::TempDir;
+use tokio::task::JoinError;
 use tokio::time::{Instant, sleep_until};
 
 /// How long traffic flows with `--once` after the first copies are done.
@@ -26,6 +27,7 @@ struct Stage {
     project: Project,
     _sources: Cluster,
     _targets: Cluster,
+    _broker: Option<Broker>,
     _directory: TempDir,
 }
 
@@ -100,6 +102,13 @@ async fn until_streaming_for(engine: &Engine, time: Duration) -> Outcome<()> {
 async fn set(output: Output, demo: &Demo) -> Outcome<Stage> {
     output.progress("starting private PostgreSQL servers");
     let (sources, targets) = start_servers().await?;
+    let broker = match demo.log {
+        DemoLog::Embedded => None,
+        DemoLog::Kafka => {
+            output.progress("starting a private Apache Kafka broker");
+            Some(started(tokio::task::spawn_blocking(Broker::start).await)?)
+        }
+    };
     let size = Size::scaled(demo.scale);
     output.progress(&format!(
         "filling the university: {} people, {} courses, {} enrolments",
@@ -112,25 +121,39 @@ async fn set(output: Output, demo: &Demo) -> Outcome<Stage> {
     output.progress(&format!("filled in {:.1} s", began.elapsed().as_secs_f64()));
     let directory = tempfile::tempdir()
         .map_err(|error| Failure::io("can't make a temporary directory", &error))?;
-    write_project(directory.path())?;
+    write_project(directory.path(), broker.as_ref())?;
     let project = Project::open_with(directory.path(), university.environment())?;
     let lock = inspect_all(&project).await?;
     project.write_lock(&lock)?;
-    Ok(Stage { university, project, _sources: sources, _targets: targets, _directory: directory })
+    Ok(Stage {
+        university,
+        project,
+        _sources: sources,
+        _targets: targets,
+        _broker: broker,
+        _directory: directory,
+    })
 }
 
 async fn start_servers() -> Outcome<(Cluster, Cluster)> {
     let start = || tokio::task::spawn_blocking(|| Cluster::start(ClusterOptions::default()));
     let (sources, targets) = tokio::join!(start(), start());
-    let started = |joined: Result<anyhow::Result<Cluster>, tokio::task::JoinError>| {
-        joined.map_err(anyhow::Error::from).flatten().map_err(failed)
-    };
     Ok((started(sources)?, started(targets)?))
 }
 
-fn write_project(directory: &Path) -> Outcome<()> {
+/// What a thread of its own started.
+fn started<T>(joined: Result<anyhow::Result<T>, JoinError>) -> Outcome<T> {
+    joined.map_err(anyhow::Error::from).flatten().map_err(failed)
+}
+
+fn write_project(directory: &Path, broker: Option<&Broker>) -> Outcome<()> {
+    let of_broker = |broker: &Broker| {
+        format!("\n[log]\nkind = \"kafka\"\nbrokers = \"{}\"\n", broker.address())
+    };
     for (path, text) in PROJECT {
         let full = directory.join(path);
+        let log = broker.filter(|_| *path == SETTINGS_FILE).map(of_broker).unwrap_or_default();
+        let text = (*text).to_owned() + &log;
         let failed = |error: std::io::Error| Failure::io(format!("can't write {path}"), &error);
         std::fs::create_dir_all(full.parent().unwrap_or(directory)).map_err(failed)?;
         std::fs::write(&full, text).map_err(failed)?;

@@ -7,10 +7,9 @@ use super::values::ByteSize;
 use crate::decisions;
 use crate::problem::Problem;
 
-/// Reads `[log]`.
-pub(super) fn log_settings(section: Option<&Section<'_>>) -> syncline_log::Settings {
+/// Reads `[log]` where it is embedded.
+pub(super) fn embedded_settings(section: &Section<'_>) -> syncline_log::Settings {
     let mut settings = syncline_log::Settings::default();
-    let Some(section) = section else { return settings };
     let bytes = |key| positive::<ByteSize>(section, key).map(|size| size.0);
     let memory = |key| positive::<ByteSize>(section, key).map(ByteSize::in_memory);
     set(&mut settings.segment_bytes, bytes("segment_bytes"));
@@ -20,7 +19,6 @@ pub(super) fn log_settings(section: Option<&Section<'_>>) -> syncline_log::Setti
     set(&mut settings.read_bytes, memory("read_bytes"));
     set(&mut settings.retain_bytes, section.optional::<ByteSize>("retain_bytes").map(|it| it.0));
     set(&mut settings.retain_for, section.optional("retain_for"));
-    section.finish();
     settings
 }
 

@@ -9,8 +9,10 @@ mod expressions;
 mod fields;
 mod files;
 mod groups;
+mod kafka;
 mod limits;
 mod lock;
+mod log;
 mod open;
 mod rules;
 #[cfg(test)]

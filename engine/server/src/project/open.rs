@@ -4,6 +4,7 @@ use super::claims::unknown_sources;
 use super::entity::Entity;
 use super::files::{Files, TextFile, read_text};
 use super::lock::{self, Lock};
+use super::log::Log;
 use super::settings::{self, Settings};
 use super::systems::{Postgres, System};
 use super::values::Surroundings;
@@ -11,7 +12,8 @@ use crate::problem::{Exit, Failure, Outcome, Problem, did_you_mean};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use syncline_core::{SystemName, TableSchema};
+use syncline_core::{ChangeLog, Checkpoints, SystemName, TableSchema};
+use syncline_log::{EmbeddedLog, KafkaLog};
 use syncline_mappings::{Catalog, Entity as MappedEntity, Options, SqlFile};
 
 /// A project as its files say it.
@@ -70,6 +72,22 @@ impl Project {
     /// Where the log and the checkpoints rest.
     pub(crate) fn state(&self) -> PathBuf {
         self.from.directory.join(&self.settings.state)
+    }
+
+    /// The log, every text looked up. Blocks where it is at Kafka brokers.
+    pub(crate) fn open_log(&self) -> Outcome<(Arc<dyn ChangeLog>, Arc<dyn Checkpoints>)> {
+        Ok(match &self.settings.log {
+            Log::Embedded(settings) => {
+                let log = EmbeddedLog::open(&self.state().join("log"), settings.clone())?;
+                let log = Arc::new(log);
+                (log.clone(), log)
+            }
+            Log::Kafka(kafka) => {
+                let settings = kafka.resolve(&self.from).map_err(Failure::config)?;
+                let log = Arc::new(KafkaLog::open(settings)?);
+                (log.clone(), log)
+            }
+        })
     }
 
     /// The settings of a PostgreSQL system, every text looked up.

@@ -1,7 +1,8 @@
 //! `syncline.toml`: what the project is called, where its state rests, and its systems.
 
 use super::document::{Document, Section, Value, Wrong};
-use super::limits::{decisions_settings, gate_settings, log_settings, runtime_settings};
+use super::limits::{decisions_settings, gate_settings, runtime_settings};
+use super::log::Log;
 use super::systems::System;
 use crate::decisions;
 use crate::problem::{Place, Problem};
@@ -26,8 +27,8 @@ pub(crate) struct Settings {
     pub(crate) state: PathBuf,
     /// Where `/status`, `/metrics` and `/health` are served.
     pub(crate) listen: SocketAddr,
-    /// The log's limits.
-    pub(crate) log: syncline_log::Settings,
+    /// Where changes rest on their way.
+    pub(crate) log: Log,
     /// The loops' limits.
     pub(crate) runtime: syncline_runtime::Settings,
     /// The systems by name.
@@ -63,7 +64,11 @@ impl Settings {
             section.finish();
             address
         });
-        let log = log_settings(root.section("log").as_ref());
+        let named = project.as_ref().and_then(|(name, _)| name.as_deref()).unwrap_or_default();
+        let log = match root.section("log") {
+            Some(section) => Log::from_section(&section, named),
+            None => Some(Log::default()),
+        };
         let mut runtime = runtime_settings(root.section("runtime").as_ref());
         runtime.gates = gate_settings(root.section("gates").as_ref());
         let decisions = decisions_settings(root.section("decisions").as_ref());
@@ -75,7 +80,7 @@ impl Settings {
             time_zone,
             state: state.unwrap_or_else(default_state),
             listen: listen.unwrap_or(default_listen().0),
-            log,
+            log: log?,
             runtime,
             systems,
             decisions,

@@ -3,18 +3,21 @@
 use super::document::Document;
 use super::entity::Entity;
 use super::lock::Lock;
+use super::log::Log;
 use super::settings::Settings;
 use super::systems::{Postgres, System};
 use super::values::Surroundings;
 use super::{Project, between, render_drift};
-use crate::problem::Failure;
+use crate::problem::{Failure, Problem};
 use crate::render;
 use arrow_schema::{DataType, Field, Fields, IntervalUnit, TimeUnit};
 use std::fs;
+use std::path::PathBuf;
 use std::sync::Arc;
 use syncline_core::{
-    CatalogTable, Column, ForeignKey, Identity, SystemName, TableName, TableSchema,
+    CatalogTable, Column, ForeignKey, Identity, Secret, SystemName, TableName, TableSchema,
 };
+use syncline_log::{Compression, KafkaSettings, Sasl, Security, Tls};
 
 const GOOD: &str = r#"[project]
 name = "university"
@@ -84,6 +87,78 @@ batch_rows = 10
 [extra]
 "#
     ));
+}
+
+#[test]
+fn a_log_at_brokers_is_told_what_it_lacks() {
+    insta::assert_snapshot!(told(&format!(
+        r#"{GOOD}
+[log]
+kind = "kafka"
+prefix = 7
+tls_roots = "ca.pem"
+compression = "lz5"
+replicas = 0
+segment_bytes = "1GiB"
+
+[log.sasl]
+mechanism = "SCRAM-SHA-1"
+user = "syncline"
+"#
+    )));
+    insta::assert_snapshot!(told(&format!("{GOOD}\n[log]\nkind = \"kafak\"\n")));
+}
+
+/// The log's settings at brokers, with these variables.
+fn kafka(log: &str, named: &[(&str, &str)]) -> Result<KafkaSettings, Vec<Problem>> {
+    let text = format!("{GOOD}\n[log]\nkind = \"kafka\"\n{log}");
+    let Ok(Settings { log: Log::Kafka(kafka), .. }) = Settings::parse(&text) else {
+        unreachable!("{text}")
+    };
+    kafka.resolve(&variables(named))
+}
+
+#[test]
+fn a_log_at_brokers_is_looked_up_when_it_is_used() {
+    let plain = kafka("brokers = [\"a:9092\", \"b:9092\"]", &[]).expect("all is there");
+    assert_eq!(plain.brokers, ["a:9092", "b:9092"]);
+    assert_eq!((plain.prefix.as_str(), plain.security), ("university", Security::default()));
+
+    let secured = r#"brokers = { env = "BROKERS" }
+prefix = "uni"
+tls = "verify-full"
+tls_roots = "ca.pem"
+tls_certificate = "own.pem"
+tls_key = "own.key"
+replicas = 3
+replicas_in_sync_min = 2
+compression = "zstd"
+
+[log.sasl]
+mechanism = "SCRAM-SHA-512"
+user = "syncline"
+password = { env = "PASSWORD" }
+"#;
+    let problems = kafka(secured, &[]).expect_err("two are missing");
+    insta::assert_snapshot!(render::problems(&problems));
+    let named = [("BROKERS", "a:9092, b:9092,"), ("PASSWORD", "hunter2")];
+    let found = kafka(secured, &named).expect("all is there");
+    assert_eq!(
+        (found.prefix.as_str(), found.brokers),
+        ("uni", vec!["a:9092".into(), "b:9092".into()])
+    );
+    let at = |name: &str| PathBuf::from("/nowhere").join(name);
+    let tls = Tls { roots: Some(at("ca.pem")), certificate: Some((at("own.pem"), at("own.key"))) };
+    assert_eq!(found.security.tls, Some(tls));
+    let password = Secret::new("hunter2");
+    let user = "syncline".into();
+    assert_eq!(found.security.sasl, Some(Sasl::Scram512 { user, password }));
+    assert_eq!((found.replicas, found.replicas_in_sync_min), (Some(3), Some(2)));
+    assert_eq!(found.compression, Compression::Zstd);
+
+    let token = "brokers = \"a:9092\"\n[log.sasl]\nmechanism = \"OAUTHBEARER\"\ntoken_url = \"https://id/token\"\nclient = \"c\"\nsecret = \"s\"\n";
+    let found = kafka(token, &[]).expect("all is there").security.sasl;
+    assert!(matches!(found, Some(Sasl::OAuth { client, scope: None, .. }) if client == "c"));
 }
 
 #[test]

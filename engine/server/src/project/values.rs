@@ -174,6 +174,13 @@ impl Value for u64 {
     }
 }
 
+impl Value for u16 {
+    fn read(value: &DeValue<'_>, place: &Place) -> Result<Self, Wrong> {
+        let number = u64::read(value, place)?;
+        Self::try_from(number).map_err(|_| Wrong::expected("a smaller number"))
+    }
+}
+
 impl Value for u32 {
     fn read(value: &DeValue<'_>, place: &Place) -> Result<Self, Wrong> {
         let number = u64::read(value, place)?;

@@ -1,0 +1,48 @@
+//! Where the log of the projects rests: embedded, or at a broker.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use syncline_demo::KAFKA_VARIABLE;
+
+/// The log of one project.
+#[derive(Debug, Clone)]
+pub struct Log {
+    /// Where the brokers are, and what the topics begin with.
+    kafka: Option<(String, String)>,
+}
+
+impl Log {
+    /// For a project of its own: at the broker of [`KAFKA_VARIABLE`] where there is one, else embedded.
+    #[must_use]
+    pub fn of_test() -> Self {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let brokers = std::env::var(KAFKA_VARIABLE).ok();
+        let prefix = || {
+            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+            format!("test-{}-{number}", std::process::id())
+        };
+        Self { kafka: brokers.map(|brokers| (brokers, prefix())) }
+    }
+
+    /// The section of `syncline.toml`; nothing where the log is embedded.
+    #[must_use]
+    pub fn section(&self) -> String {
+        self.kafka.as_ref().map_or_else(String::new, |(brokers, prefix)| {
+            format!("\n[log]\nkind = \"kafka\"\nbrokers = \"{brokers}\"\nprefix = \"{prefix}\"\n")
+        })
+    }
+
+    /// The same with limits that only the embedded log has.
+    #[must_use]
+    pub fn section_with(&self, embedded: &str) -> String {
+        match self.kafka {
+            Some(_) => self.section(),
+            None => format!("\n[log]\n{embedded}\n"),
+        }
+    }
+
+    /// Whether it is at a broker.
+    #[must_use]
+    pub fn is_kafka(&self) -> bool {
+        self.kafka.is_some()
+    }
+}
