@@ -8,23 +8,30 @@ use syncline_benches::project::{self, System};
 use syncline_demo::{Cluster, Running};
 use tokio_postgres::Client;
 
-/// The two contenders.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The contenders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Contender {
     /// PostgreSQL's own subscription.
     Native,
     /// Ours.
     Syncline,
+    /// Ours, with its log at a Kafka broker.
+    Kafka,
 }
 
 impl Contender {
-    pub(crate) const ALL: [Self; 2] = [Self::Native, Self::Syncline];
+    /// Who runs; Kafka only where it is asked for.
+    pub(crate) fn all(with_kafka: bool) -> Vec<Self> {
+        let kafka = with_kafka.then_some(Self::Kafka);
+        [Self::Native, Self::Syncline].into_iter().chain(kafka).collect()
+    }
 
-    /// Its database at the target.
+    /// Its database at the target, and its slot at the source.
     pub(crate) fn database(self) -> &'static str {
         match self {
             Self::Native => "native",
             Self::Syncline => "syncline",
+            Self::Kafka => "kafka",
         }
     }
 }
@@ -45,15 +52,17 @@ pub(crate) async fn subscribe(source: &Cluster, native: &Client) -> Result<()> {
     native.batch_execute(&subscribe).await.context("can't subscribe")
 }
 
-/// Starts Syncline on tables that go over as they are.
+/// Starts Syncline on tables that go over as they are, its log at these brokers or else embedded.
 pub(crate) fn start_syncline(
-    source: &Cluster,
-    target: &Cluster,
+    contender: Contender,
+    (source, target): (&Cluster, &Cluster),
     project: &Path,
+    brokers: Option<&str>,
 ) -> Result<Running> {
+    let database = contender.database();
     let systems = [
-        System { name: "source", cluster: source, database: "source" },
-        System { name: "target", cluster: target, database: Contender::Syncline.database() },
+        System { name: "source", cluster: source, database: "source", slot: Some(database) },
+        System { name: "target", cluster: target, database, slot: None },
     ];
     let columns = "id, external_id, given_name, family_name, email, department, score, updated_at,
                    note";
@@ -65,7 +74,7 @@ pub(crate) fn start_syncline(
     };
     let files =
         [("people/people.sql", copy("people", columns)), ("people/marks.sql", copy("marks", "id"))];
-    project::start(project, &systems, &files)
+    project::start(project, &systems, &files, brokers)
 }
 
 /// The apply worker of the subscription.

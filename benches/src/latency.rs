@@ -39,21 +39,24 @@ pub(crate) struct Delays {
     pub(crate) histogram: Histogram<u64>,
 }
 
-/// Measures one contender after the other, the other one stopped.
+/// Measures one contender after the other, the others stopped.
 pub(crate) async fn measure(stage: &mut Stage, pace: Pace) -> Result<Vec<Delays>> {
     let mut all = Vec::new();
-    for contender in Contender::ALL {
-        let other =
-            if contender == Contender::Native { Contender::Syncline } else { Contender::Native };
-        let other_process = stage.process(other).await?;
-        pause(other_process)?;
+    for contender in stage.contenders.clone() {
+        let mut others = Vec::new();
+        for other in stage.contenders.clone().into_iter().filter(|other| *other != contender) {
+            others.push(stage.process(other).await?);
+        }
+        for &other in &others {
+            pause(other)?;
+        }
         let delays = measure_one(stage, contender, pace).await;
-        resume(other_process)?;
+        for &other in &others {
+            resume(other)?;
+        }
         all.push(delays?);
         let mark = stage.mark().await?;
-        for contender in Contender::ALL {
-            stage.wait_for(contender, mark).await?;
-        }
+        stage.wait_for_all(mark).await?;
         stage.compare("paced inserts").await?;
     }
     Ok(all)

@@ -5,9 +5,11 @@
 //!  source server ──┬── slot, apply worker ──▶ database "native"   ┐ target
 //!   table people   └── slot, syncline run ──▶ database "syncline" ┘ server
 //! ```
-//! Both contenders are stopped in their tracks (SIGSTOP) while changes are written, and let go one
+//! With `--kafka` a third takes part: ours, with its log at a Kafka broker on this machine.
+//!
+//! All contenders are stopped in their tracks (SIGSTOP) while changes are written, and let go one
 //! after the other: each has the whole of it waiting in the write-ahead log, its connections open
-//! and nothing to start. The clock runs until the last change is visible at the target. Then both
+//! and nothing to start. The clock runs until the last change is visible at the target. Then all
 //! targets must hold what the source holds.
 
 mod contender;
@@ -36,6 +38,9 @@ struct Arguments {
     /// How long the paced writer writes, in seconds; 0 leaves it out.
     #[arg(long, default_value_t = 20)]
     paced_seconds: u32,
+    /// Measure ours with its log at a Kafka broker too.
+    #[arg(long)]
+    kafka: bool,
     /// Only workloads whose name has this text.
     #[arg(long, default_value = "")]
     only: String,
@@ -47,7 +52,7 @@ struct Arguments {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let mut stage = stage::Stage::build().await?;
+    let mut stage = stage::Stage::build(arguments.kafka).await?;
     let mut results = report::Results::default();
     for run in 0..arguments.runs {
         for workload in workload::all(arguments.rows) {
@@ -64,6 +69,6 @@ async fn main() -> Result<()> {
             results.add_delays(delays)?;
         }
     }
-    results.peak_memory = stage.peak_memory()?;
+    results.add_memory(&stage.peak_memory()?);
     results.finish(arguments.json.as_deref())
 }

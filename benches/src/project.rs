@@ -17,18 +17,29 @@ pub struct System<'a> {
     pub cluster: &'a Cluster,
     /// Its database.
     pub database: &'a str,
+    /// The replication slot and the publication; what the project makes of its name where there is none.
+    pub slot: Option<&'a str>,
 }
 
-/// Writes a project and starts Syncline on it. Files are given by their path in it and their text.
+/// Writes a project and starts Syncline on it, its log at these brokers or else embedded. Files are given
+/// by their path in it and their text.
 ///
 /// # Errors
 /// When a file can't be written, or the project is refused.
-pub fn start(project: &Path, systems: &[System<'_>], files: &[(&str, String)]) -> Result<Running> {
+pub fn start(
+    project: &Path,
+    systems: &[System<'_>],
+    files: &[(&str, String)],
+    brokers: Option<&str>,
+) -> Result<Running> {
     let systems: String = systems.iter().map(System::section).collect();
+    let log = brokers.map_or_else(String::new, |brokers| {
+        format!("\n[log]\nkind = \"kafka\"\nbrokers = \"{brokers}\"\n")
+    });
     // Whole tables go here, and nobody is there to be asked.
     let settings = format!(
         "[project]\nname = \"measured\"\n\n[http]\nlisten = \"127.0.0.1:0\"\n\n\
-         [gates]\ndeletes_percent = 100\n{systems}"
+         [gates]\ndeletes_percent = 100\n{systems}{log}"
     );
     std::fs::create_dir_all(project)?;
     std::fs::write(project.join("syncline.toml"), settings)?;
@@ -47,10 +58,13 @@ pub fn start(project: &Path, systems: &[System<'_>], files: &[(&str, String)]) -
 
 impl System<'_> {
     fn section(&self) -> String {
-        let Self { name, cluster, database } = self;
+        let Self { name, cluster, database, slot } = self;
+        let slot = slot.map_or_else(String::new, |slot| {
+            format!("slot = \"{slot}\"\npublication = \"{slot}\"\n")
+        });
         format!(
             "\n[systems.{name}]\nconnector = \"postgres\"\nhost = \"{}\"\nport = {}\n\
-             database = \"{database}\"\nuser = \"{}\"\n",
+             database = \"{database}\"\nuser = \"{}\"\n{slot}",
             cluster.host(),
             cluster.port(),
             cluster.superuser()

@@ -5,6 +5,7 @@ use crate::latency::Delays;
 use crate::stage::Measured;
 use anyhow::Result;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 use syncline_benches::workload::Workload;
@@ -14,8 +15,8 @@ use syncline_benches::workload::Workload;
 pub(crate) struct Results {
     workloads: Vec<Line>,
     delays: Vec<DelayLine>,
-    /// The most memory that Syncline ever had, in bytes.
-    pub(crate) peak_memory: u64,
+    /// The most memory that each of ours ever had, in bytes.
+    peak_memory: BTreeMap<&'static str, u64>,
 }
 
 /// One workload, all its runs.
@@ -23,8 +24,8 @@ pub(crate) struct Results {
 struct Line {
     workload: String,
     rows: u32,
-    native: Side,
-    syncline: Side,
+    #[serde(flatten)]
+    sides: BTreeMap<&'static str, Side>,
 }
 
 /// One contender on one workload, a value a run.
@@ -47,30 +48,28 @@ struct DelayLine {
 
 impl Results {
     /// Adds one run of a workload, and says so.
-    pub(crate) fn add(&mut self, workload: &Workload, measured: &[Measured; 2]) -> Result<()> {
+    pub(crate) fn add(&mut self, workload: &Workload, measured: &[Measured]) -> Result<()> {
         let name = workload.name();
         let place = self.workloads.iter().position(|line| line.workload == name);
         let line = match place.and_then(|place| self.workloads.get_mut(place)) {
             Some(line) => line,
             None => {
-                self.workloads.push(Line {
-                    workload: name,
-                    rows: workload.rows,
-                    native: Side::default(),
-                    syncline: Side::default(),
-                });
+                let (rows, sides) = (workload.rows, BTreeMap::new());
+                self.workloads.push(Line { workload: name, rows, sides });
                 self.workloads.last_mut().expect("pushed just now")
             }
         };
         for measured in measured {
-            let side = match measured.contender {
-                Contender::Native => &mut line.native,
-                Contender::Syncline => &mut line.syncline,
-            };
+            let side = line.sides.entry(measured.contender.database()).or_default();
             side.add(workload.rows, measured);
         }
         let last = |side: &Side| side.rows_per_second.last().copied().unwrap_or(0.0);
         say(&line.row(last))
+    }
+
+    /// Adds the most memory that each of ours ever had, in bytes.
+    pub(crate) fn add_memory(&mut self, peaks: &[(Contender, u64)]) {
+        self.peak_memory = peaks.iter().map(|(it, bytes)| (it.database(), *bytes)).collect();
     }
 
     /// Adds the delays of one contender, and says so.
@@ -106,7 +105,9 @@ impl Results {
         for line in &self.workloads {
             say(&line.row(|side| median(&side.rows_per_second)))?;
         }
-        say(&format!("syncline's peak memory: {} MiB", self.peak_memory >> 20))?;
+        for (contender, bytes) in &self.peak_memory {
+            say(&format!("{contender}'s peak memory: {} MiB", bytes >> 20))?;
+        }
         if let Some(file) = json {
             std::fs::write(file, serde_json::to_string_pretty(self)?)?;
         }
@@ -116,17 +117,25 @@ impl Results {
 
 impl Line {
     fn row(&self, of: impl Fn(&Side) -> f64) -> String {
-        let (native, syncline) = (of(&self.native), of(&self.syncline));
-        format!(
-            "{:<28} native {:>9.0} rows/s   syncline {:>9.0} rows/s   {:>5.2} times   \
+        let side = |contender: Contender| self.sides.get(contender.database());
+        let rate = |contender| side(contender).map_or(0.0, &of);
+        let cost = |contender| side(contender).map_or(0.0, |it| median(&it.processor_us_per_row));
+        let (native, syncline) = (rate(Contender::Native), rate(Contender::Syncline));
+        let mut row = format!(
+            "{:<28} native {native:>9.0} rows/s   syncline {syncline:>9.0} rows/s   {:>5.2} times   \
              {:.2} against {:.2} µs of its process a row",
             self.workload,
-            native,
-            syncline,
             syncline / native,
-            median(&self.native.processor_us_per_row),
-            median(&self.syncline.processor_us_per_row),
-        )
+            cost(Contender::Native),
+            cost(Contender::Syncline),
+        );
+        if side(Contender::Kafka).is_some() {
+            let kafka = rate(Contender::Kafka);
+            let (of_embedded, cost) = (kafka / syncline, cost(Contender::Kafka));
+            row +=
+                &format!("   on Kafka {kafka:>9.0} rows/s, {of_embedded:.2} of that, {cost:.2} µs");
+        }
+        row
     }
 }
 

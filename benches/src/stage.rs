@@ -1,12 +1,13 @@
-//! Two servers, two contenders, and the clock.
+//! Two servers, the contenders, and the clock.
 
 use crate::contender::{self, Contender};
 use anyhow::{Context, Result, bail, ensure};
 use nix::unistd::Pid;
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 use syncline_benches::project::{self, database, pause, processor_time, resume, tuned};
 use syncline_benches::workload::{TABLES, Workload};
-use syncline_demo::{Cluster, Running};
+use syncline_demo::{Broker, Cluster, Running};
 use tempfile::TempDir;
 use tokio_postgres::Client;
 
@@ -26,18 +27,22 @@ pub(crate) struct Measured {
 /// Everything that is measured on.
 pub(crate) struct Stage {
     // Order: Syncline ends before its servers, and these before their directories go.
-    syncline: Running,
+    running: HashMap<Contender, Running>,
+    pub(crate) contenders: Vec<Contender>,
     writer: Client,
-    targets: [Client; 2],
+    targets: HashMap<Contender, Client>,
     marks: i64,
+    _broker: Option<Broker>,
     _source: Cluster,
     _target: Cluster,
     _directory: TempDir,
 }
 
 impl Stage {
-    /// Starts both servers and both contenders.
-    pub(crate) async fn build() -> Result<Self> {
+    /// Starts both servers and all contenders.
+    pub(crate) async fn build(with_kafka: bool) -> Result<Self> {
+        let contenders = Contender::all(with_kafka);
+        let broker = with_kafka.then(Broker::start).transpose()?;
         let (source, target) = (Cluster::start(tuned())?, Cluster::start(tuned())?);
         let directory = tempfile::tempdir()?;
         let writer = database(&source, "source", &[TABLES]).await?;
@@ -45,24 +50,35 @@ impl Stage {
         writer
             .batch_execute("SET synchronous_commit = off; CREATE PUBLICATION native FOR ALL TABLES")
             .await?;
-        let native = database(&target, Contender::Native.database(), &[TABLES]).await?;
-        let ours = database(&target, Contender::Syncline.database(), &[TABLES]).await?;
-        contender::subscribe(&source, &native).await?;
-        let syncline =
-            contender::start_syncline(&source, &target, &directory.path().join("project"))?;
+        let (mut targets, mut running) = (HashMap::new(), HashMap::new());
+        for &contender in &contenders {
+            let client = database(&target, contender.database(), &[TABLES]).await?;
+            if contender == Contender::Native {
+                contender::subscribe(&source, &client).await?;
+            } else {
+                let brokers = broker.as_ref().filter(|_| contender == Contender::Kafka);
+                let brokers = brokers.map(Broker::address);
+                let project = directory.path().join(contender.database());
+                let servers = (&source, &target);
+                let started =
+                    contender::start_syncline(contender, servers, &project, brokers.as_deref())?;
+                running.insert(contender, started);
+            }
+            targets.insert(contender, client);
+        }
         let mut stage = Self {
-            syncline,
+            running,
+            contenders,
             writer,
-            targets: [native, ours],
+            targets,
             marks: 0,
+            _broker: broker,
             _source: source,
             _target: target,
             _directory: directory,
         };
         let mark = stage.mark().await?;
-        for contender in Contender::ALL {
-            stage.wait_for(contender, mark).await?;
-        }
+        stage.wait_for_all(mark).await?;
         Ok(stage)
     }
 
@@ -72,10 +88,12 @@ impl Stage {
         &mut self,
         workload: &Workload,
         run: usize,
-    ) -> Result<[Measured; 2]> {
-        let processes =
-            [self.process(Contender::Native).await?, self.process(Contender::Syncline).await?];
-        for process in processes {
+    ) -> Result<Vec<Measured>> {
+        let mut processes = Vec::new();
+        for contender in self.contenders.clone() {
+            processes.push(self.process(contender).await?);
+        }
+        for &process in &processes {
             pause(process)?;
         }
         let written = self.write(workload).await;
@@ -87,23 +105,23 @@ impl Stage {
                 return Err(error);
             }
         };
-        let mut order = [0, 1];
+        let mut order: Vec<usize> = (0..processes.len()).collect();
         if run % 2 == 1 {
             order.reverse();
         }
-        let mut measured = [None, None];
+        let mut measured = Vec::new();
         for place in order {
-            let contender = Contender::ALL[place];
-            measured[place] = Some(self.time(contender, processes[place], mark).await?);
+            measured.push(self.time(self.contenders[place], processes[place], mark).await?);
         }
         self.compare(&workload.name()).await?;
         self.tidy().await?;
-        Ok(measured.map(|measured| measured.expect("both were timed")))
+        Ok(measured)
     }
 
-    /// The most memory that Syncline ever had, in bytes.
-    pub(crate) fn peak_memory(&self) -> Result<u64> {
-        self.syncline.peak_memory()
+    /// The most memory that each of ours ever had, in bytes.
+    pub(crate) fn peak_memory(&self) -> Result<Vec<(Contender, u64)>> {
+        let ours = self.contenders.iter().filter_map(|it| Some((*it, self.running.get(it)?)));
+        ours.map(|(contender, running)| Ok((contender, running.peak_memory()?))).collect()
     }
 
     /// The writer's connection, to write with by other means.
@@ -113,21 +131,18 @@ impl Stage {
 
     /// A contender's target.
     pub(crate) fn target(&self, contender: Contender) -> &Client {
-        match contender {
-            Contender::Native => &self.targets[0],
-            Contender::Syncline => &self.targets[1],
-        }
+        &self.targets[&contender]
     }
 
     /// A contender's process.
     pub(crate) async fn process(&mut self, contender: Contender) -> Result<Pid> {
-        match contender {
-            Contender::Native => contender::apply_worker(&self.targets[0])
+        match self.running.get_mut(&contender) {
+            None => contender::apply_worker(self.target(contender))
                 .await?
                 .context("the subscription's worker is not running"),
-            Contender::Syncline => {
-                self.syncline.check()?;
-                project::process(&self.syncline)
+            Some(running) => {
+                running.check()?;
+                project::process(running)
             }
         }
     }
@@ -139,6 +154,14 @@ impl Stage {
         Ok(self.marks)
     }
 
+    /// Waits until a mark is visible at all targets.
+    pub(crate) async fn wait_for_all(&mut self, mark: i64) -> Result<()> {
+        for contender in self.contenders.clone() {
+            self.wait_for(contender, mark).await?;
+        }
+        Ok(())
+    }
+
     /// Waits until a mark is visible at a target.
     pub(crate) async fn wait_for(&mut self, contender: Contender, mark: i64) -> Result<()> {
         let started = Instant::now();
@@ -148,7 +171,7 @@ impl Stage {
             if self.target(contender).query_opt(&visible, &[&mark]).await?.is_some() {
                 return Ok(());
             }
-            self.syncline.check()?;
+            self.running.values_mut().try_for_each(Running::check)?;
             if started.elapsed() > DEADLINE {
                 bail!("{contender} did not bring mark {mark} in {} s", DEADLINE.as_secs());
             }
@@ -161,7 +184,7 @@ impl Stage {
         let content = "SELECT count(*)::text || ' rows, ' ||
             coalesce(md5(string_agg(md5(people::text), '' ORDER BY id)), '-') FROM people";
         let expected: String = self.writer.query_one(content, &[]).await?.get(0);
-        for contender in Contender::ALL {
+        for &contender in &self.contenders {
             let found: String = self.target(contender).query_one(content, &[]).await?.get(0);
             ensure!(found == expected, "{what}: {contender} has {found}, not {expected}");
         }
@@ -186,12 +209,12 @@ impl Stage {
         Ok(Measured { contender, elapsed, processor })
     }
 
-    /// The same ground for the next workload, and for both.
+    /// The same ground for the next workload, and for all.
     async fn tidy(&self) -> Result<()> {
-        for client in [&self.writer, &self.targets[0], &self.targets[1]] {
+        for client in self.targets.values().chain([&self.writer]) {
             client.batch_execute("VACUUM ANALYZE people").await?;
         }
-        for client in [&self.writer, &self.targets[0]] {
+        for client in [&self.writer, self.target(Contender::Native)] {
             client.batch_execute("CHECKPOINT").await?;
         }
         Ok(())

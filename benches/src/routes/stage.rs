@@ -314,7 +314,7 @@ fn straight(source: &Cluster, target: &Cluster, project: &Path) -> Result<Runnin
         ("people/people.sql", copy("one", "people", COLUMNS)),
         ("people/staff.sql", copy("two", "staff", "id, email, department")),
     ];
-    start(project, &systems(source, target, ["one", "two"], "direct"), &files)
+    start(project, &systems(source, target, ["one", "two"], "direct"), &files, None)
 }
 
 /// Both tables to one entity, and from there to one table.
@@ -339,7 +339,7 @@ fn through_entity(source: &Cluster, target: &Cluster, project: &Path) -> Result<
             ),
         ),
     ];
-    start(project, &systems(source, target, ["three", "four"], "entity"), &files)
+    start(project, &systems(source, target, ["three", "four"], "entity"), &files, None)
 }
 
 fn systems<'a>(
@@ -349,8 +349,8 @@ fn systems<'a>(
     database: &'a str,
 ) -> [System<'a>; 3] {
     [
-        System { name: one, cluster: source, database: "source" },
-        System { name: two, cluster: source, database: "source" },
-        System { name: "target", cluster: target, database },
+        System { name: one, cluster: source, database: "source", slot: None },
+        System { name: two, cluster: source, database: "source", slot: None },
+        System { name: "target", cluster: target, database, slot: None },
     ]
 }
