@@ -111,10 +111,15 @@ pub(crate) struct Again {
     pub(crate) in_doubt: bool,
     /// What was told then may be that the entity exists.
     pub(crate) may_have_been: bool,
+    /// What was told then may be another golden row: more was known of the key by then than one word.
+    pub(crate) may_have_differed: bool,
 }
 
 /// The operation that takes the old golden row to the new one; none where they are the same, and nothing
 /// has to be told again.
+///
+/// A row that is only told again is as good as copied. Not so where it differs from what may have been told:
+/// then targets may hold a row that by now they must not.
 pub(crate) fn operation(
     old: &mut Judged<'_, '_, '_>,
     new: &mut Judged<'_, '_, '_>,
@@ -124,13 +129,18 @@ pub(crate) fn operation(
     match (old.exists.exists, new.exists.exists) {
         (false, false) => again.may_have_been.then_some(Op::Delete),
         (true, false) => Some(Op::Delete),
-        (_, true) if again.is_copied || again.in_doubt => Some(Op::Snapshot),
-        (false, true) => Some(Op::Insert),
+        (_, true) if again.in_doubt => {
+            Some(if again.may_have_differed { Op::Update } else { Op::Snapshot })
+        }
+        (false, true) => Some(if again.is_copied { Op::Snapshot } else { Op::Insert }),
         (true, true) => {
             let rules = new.rules;
             let fields = units.iter().flat_map(|&unit| &rules.units[unit].fields);
             let mut differs = fields.map(|&field| old.field(field) != new.field(field));
-            differs.any(|differs| differs).then_some(Op::Update)
+            if differs.any(|differs| differs) {
+                return Some(Op::Update);
+            }
+            again.is_copied.then_some(Op::Snapshot)
         }
     }
 }

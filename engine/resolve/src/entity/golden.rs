@@ -6,7 +6,7 @@ use crate::cells::{Cells, CellsBuilder, array};
 use crate::policy::{Compiled, Plain, Plan};
 use arrow_array::ArrayRef;
 use syncline_core::{
-    ChangeBatch, Column, Error, Kind, Op, Presence, Result, Transaction, TransactionRun,
+    ChangeBatch, Column, ColumnMask, Error, Kind, Op, Presence, Result, Transaction, TransactionRun,
 };
 
 /// Golden rows on their way.
@@ -21,6 +21,8 @@ pub(crate) struct GoldenRows<'k> {
     given: Option<Given<'k>>,
     /// While all rows are as given, the place of each in the batch.
     as_given: Vec<u32>,
+    /// Rows of which nothing but the key is told, ascending.
+    keys_alone: Vec<usize>,
 }
 
 /// A batch whose rows may be golden rows as they are.
@@ -43,6 +45,7 @@ impl<'k> GoldenRows<'k> {
             columns: columns.map(|column| CellsBuilder::new(&column.data_type)).collect(),
             given: None,
             as_given: Vec::new(),
+            keys_alone: Vec::new(),
         }
     }
 
@@ -62,18 +65,23 @@ impl<'k> GoldenRows<'k> {
     }
 
     /// Adds the row of a key: as it is now, or as it was where it is gone.
+    ///
+    /// Where it is gone and it is not known what was told last, nothing but its key is told: another image
+    /// than the last could let a mapping think that its target never had the row.
     pub(crate) fn push(
         &mut self,
         rules: &Compiled,
-        key: &'k [u8],
-        op: Op,
-        at: (Transaction, u32),
-        judged: &mut Judged<'_, '_, '_>,
+        (key, op, at): (&'k [u8], Op, (Transaction, u32)),
+        shown: &mut Judged<'_, '_, '_>,
+        is_known: bool,
     ) {
         self.begin_cells();
+        if op == Op::Delete && !is_known {
+            self.keys_alone.push(self.keys.len());
+        }
         self.push_place(key, op, at);
         for (cells, &field) in self.columns.iter_mut().zip(&rules.fields) {
-            cells.push(judged.field(field));
+            cells.push(shown.field(field));
         }
     }
 
@@ -148,7 +156,7 @@ impl<'k> GoldenRows<'k> {
                 self.columns_with_key(rules)?
             }
         };
-        let presence = Presence::all(columns.len());
+        let presence = self.presence(rules);
         let (ops, ordinals) = (self.ops.into(), self.ordinals.into());
         let (schema, runs) = (rules.rules.schema.clone(), std::mem::take(&mut self.runs));
         ChangeBatch::try_new(schema, columns, ops, ordinals, runs, presence).map(Some).map_err(
@@ -156,6 +164,22 @@ impl<'k> GoldenRows<'k> {
                 Error::new(Kind::Internal, "golden rows could not be put together").caused_by(error)
             },
         )
+    }
+
+    fn presence(&self, rules: &Compiled) -> Presence {
+        let (schema, rows) = (&rules.rules.schema, self.keys.len());
+        let columns = schema.columns().len();
+        if self.keys_alone.is_empty() {
+            return Presence::all(columns);
+        }
+        let mut key = ColumnMask::none(columns);
+        schema.key().iter().for_each(|&column| key.set(column));
+        let mut alone = self.keys_alone.iter().copied().peekable();
+        let mask = |row| match alone.next_if_eq(&row) {
+            Some(_) => key.clone(),
+            None => ColumnMask::all(columns),
+        };
+        Presence::from_rows(columns, (0..rows).map(mask))
     }
 
     /// The columns of the key from the keys, the others as they were put together.

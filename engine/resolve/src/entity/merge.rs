@@ -149,7 +149,8 @@ impl Entity {
         if units.is_empty() && !touched.existence && !is_copied && !in_doubt {
             return Ok(None);
         }
-        let again = Again { is_copied, in_doubt, may_have_been };
+        let may_have_differed = in_doubt && (of.before.is_some() || of.rows.len() > 1);
+        let again = Again { is_copied, in_doubt, may_have_been, may_have_differed };
         Ok(Some(Weighed { of, old, new: claims, units, again }))
     }
 
@@ -183,9 +184,10 @@ impl Entity {
         }
         if let Some(op) = op {
             let last = *rows.last().expect("a key has a row") as usize;
-            let shown = if new.exists.exists { &mut new } else { &mut old };
             let at = merging.at(last);
-            merging.golden.push(&self.rules, key, op, at, shown);
+            let is_known = !again.in_doubt && self.former_rules().is_none();
+            let shown = if new.exists.exists { &mut new } else { &mut old };
+            merging.golden.push(&self.rules, (key, op, at), shown, is_known);
         }
         for turn in turned {
             merging.conflicts.push(self.told(key, turn, &mut new)?);

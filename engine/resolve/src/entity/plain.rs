@@ -50,10 +50,11 @@ impl<'m> PlainKeys<'m> {
             return (!existed).then_some(silent);
         }
         let differs = self.compare(plan, rules, existed)?;
-        let op = match (is_copied, existed) {
-            (true, _) => Some(Op::Snapshot),
+        let op = match (existed, is_copied) {
+            (true, _) if differs => Some(Op::Update),
+            (_, true) => Some(Op::Snapshot),
             (false, false) => Some(Op::Insert),
-            (false, true) => differs.then_some(Op::Update),
+            (true, false) => None,
         };
         if op.is_some() {
             self.fill(plan, rules)?;

@@ -43,8 +43,9 @@ impl Entity {
                 let op = self.decide_again(key, &mut old, &mut new, &mut outcome.conflicts)?;
                 if let Some(op) = op {
                     let at = (at, golden.next_ordinal());
+                    // These rules may have told of it already, before a crash.
                     let shown = if new.exists.exists { &mut new } else { &mut old };
-                    golden.push(&self.rules, key, op, at, shown);
+                    golden.push(&self.rules, (key, op, at), shown, false);
                 }
             }
             outcome.golden = golden.finish(&self.rules)?;
@@ -126,7 +127,7 @@ impl Entity {
             if let Some(op) = op {
                 let at = (at, golden.next_ordinal());
                 let shown = if new.exists.exists { &mut new } else { &mut old };
-                golden.push(&self.rules, key, op, at, shown);
+                golden.push(&self.rules, (key, op, at), shown, true);
             }
         }
         Ok((Resolved { golden: golden.finish(&self.rules)?, conflicts }, next))

@@ -3,6 +3,7 @@
 
 mod collect;
 mod decisions;
+mod doubt;
 mod expressions;
 mod failures;
 mod fixture;
