@@ -35,6 +35,8 @@ appender.out.name = out
 appender.out.layout.type = PatternLayout
 appender.out.layout.pattern = %d{HH:mm:ss.SSS} %p %m (%c)%n
 ";
+/// How often ports are looked for.
+const TRIES: u32 = 5;
 const START_DEADLINE: Duration = Duration::from_secs(120);
 const STOP_DEADLINE: Duration = Duration::from_secs(40);
 
@@ -62,8 +64,24 @@ impl Broker {
     /// The same.
     pub fn start_with(settings: &[(&str, &str)]) -> Result<Self> {
         let jars = jars()?;
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match Self::start_on(&jars, free_ports()?, settings) {
+                // Between our look and its start somebody else may have taken a port.
+                Err(error) if tries < TRIES && error.to_string().contains("in use") => {}
+                started => return started,
+            }
+        }
+    }
+
+    fn start_on(
+        jars: &Path,
+        (port, controller): (u16, u16),
+        settings: &[(&str, &str)],
+    ) -> Result<Self> {
+        let jars = jars.to_owned();
         let directory = tempfile::Builder::new().prefix("syncline-kafka-").tempdir()?;
-        let (port, controller) = (free_port()?, free_port()?);
         let mut broker = Self { jars, directory, port, server: None };
         let text = properties(broker.directory.path(), port, controller, settings);
         std::fs::write(broker.path("server.properties"), text)?;
@@ -267,6 +285,10 @@ fn jars() -> Result<PathBuf> {
     Ok(folder)
 }
 
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+/// Two ports that nobody has.
+fn free_ports() -> Result<(u16, u16)> {
+    let listen = || TcpListener::bind(("127.0.0.1", 0));
+    // Both are held until both are known, so that they differ.
+    let (one, other) = (listen()?, listen()?);
+    Ok((one.local_addr()?.port(), other.local_addr()?.port()))
 }

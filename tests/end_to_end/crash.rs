@@ -7,9 +7,10 @@ use rand::{Rng, SeedableRng};
 use std::path::Path;
 use std::time::Duration;
 use syncline_demo::{
-    Cluster, ClusterOptions, Program, Running, Size, Traffic, TrafficOptions, University, verify,
+    Broker, Cluster, ClusterOptions, Program, Running, Size, Traffic, TrafficOptions, University,
+    verify,
 };
-use syncline_tests::{ask, check_health, copy_reference, is_streaming, program, until};
+use syncline_tests::{Log, ask, check_health, copy_reference_with, is_streaming, program, until};
 
 /// Kills, unless the variable says otherwise.
 const CRASHES: u32 = 55;
@@ -21,41 +22,73 @@ const COPY_MAX: Duration = Duration::from_secs(60);
 /// killed in.
 const SLOW_COPY: &str = "snapshot_connections = 1\nsnapshot_chunk_rows = 1000\n";
 
+/// Where and how often it is killed.
+pub(crate) struct Trial {
+    /// The university's size, and how many rows its targets have at least.
+    pub(crate) scale: f64,
+    pub(crate) rows_min: u64,
+    pub(crate) kills: u32,
+    pub(crate) log: Log,
+    /// Killed too, now and then.
+    pub(crate) broker: Option<Broker>,
+}
+
 #[tokio::test]
 async fn after_any_number_of_kills_every_target_holds_what_the_mappings_say() -> Result<()> {
-    let cluster = Cluster::start(ClusterOptions::default())?;
-    let university = University::build(&cluster, &cluster, Size::scaled(0.1)).await?;
-    let directory = tempfile::tempdir()?;
-    let project = directory.path().join("university");
-    copy_project(&project)?;
-    let program = program()?.with(university.environment());
-    let locked = program.command(&project).arg("lock").output()?;
-    ensure!(locked.status.success(), "{}", String::from_utf8_lossy(&locked.stderr));
+    let (kills, log) = (crashes(), Log::of_test());
+    Trial { scale: 0.1, rows_min: 50_000, kills, log, broker: None }.survive().await
+}
 
-    let options = TrafficOptions { seed: SEED, rows_per_second: 500, ..TrafficOptions::default() };
-    let traffic = Traffic::start(&university, options).await?;
-    let mut chance = StdRng::seed_from_u64(SEED);
-    let mut streaming = 0;
-    for number in 0..crashes() {
-        let mut running = program.run(&project)?;
-        // The first ones die young, in the middle of the first copy. Later ones die young too, but for one in
-        // five, which has time to come to the changes, however busy the machine is.
-        let longest = if number < 20 { 600 } else { 2500 };
-        let life = Duration::from_millis(chance.random_range(100..longest));
-        if number >= 20 && number % 5 == 0 {
-            until("changes are read", COPY_MAX, async || {
-                running.check()?;
-                is_streaming(&project)
-            })
-            .await?;
+impl Trial {
+    /// Kills the process, and the broker, again and again, and compares at last row by row.
+    pub(crate) async fn survive(mut self) -> Result<()> {
+        let cluster = Cluster::start(ClusterOptions::default())?;
+        let university = University::build(&cluster, &cluster, Size::scaled(self.scale)).await?;
+        let directory = tempfile::tempdir()?;
+        let project = directory.path().join("university");
+        copy_project(&project, &self.log)?;
+        let program = program()?.with(university.environment());
+        let locked = program.command(&project).arg("lock").output()?;
+        ensure!(locked.status.success(), "{}", String::from_utf8_lossy(&locked.stderr));
+
+        let options =
+            TrafficOptions { seed: SEED, rows_per_second: 500, ..TrafficOptions::default() };
+        let traffic = Traffic::start(&university, options).await?;
+        let mut chance = StdRng::seed_from_u64(SEED);
+        let mut streaming = 0;
+        for number in 0..self.kills {
+            let mut running = program.run(&project)?;
+            // The first ones die young, in the middle of the first copy. Later ones die young too, but for one in
+            // five, which has time to come to the changes, however busy the machine is.
+            let is_young = number * 11 < self.kills * 4;
+            let longest = if is_young { 600 } else { 2500 };
+            let life = Duration::from_millis(chance.random_range(100..longest));
+            if let Some(broker) = self.broker.as_mut().filter(|_| number % 4 == 3) {
+                // Without a broker nothing begins.
+                until("it runs", COPY_MAX, async || {
+                    running.check()?;
+                    Ok(ask(&project, "/status").is_ok())
+                })
+                .await?;
+                broker.kill()?;
+                broker.resume()?;
+            }
+            if !is_young && number % 5 == 0 {
+                until("changes are read", COPY_MAX, async || {
+                    running.check()?;
+                    is_streaming(&project)
+                })
+                .await?;
+            }
+            streaming += u32::from(lives(running, &project, life).await?);
         }
-        streaming += u32::from(lives(running, &project, life).await?);
+        let report = traffic.stop().await?;
+        ensure!(report.rows > 1000, "there was traffic: {report:?}");
+        // Both kinds of life were cut short: in the first copy, and among changes.
+        let kills = self.kills;
+        ensure!(streaming > 0 && streaming < kills, "{streaming} of {kills} were streaming");
+        settle((&program, &project), &university, self.rows_min).await
     }
-    let report = traffic.stop().await?;
-    ensure!(report.rows > 1000, "there was traffic: {report:?}");
-    // Both kinds of life were cut short: in the first copy, and among changes.
-    ensure!(streaming > 0 && streaming < crashes(), "{streaming} of {} were streaming", crashes());
-    settle(&program, &project, &university).await
 }
 
 fn crashes() -> u32 {
@@ -72,7 +105,11 @@ async fn lives(mut running: Running, project: &Path, life: Duration) -> Result<b
 }
 
 /// Runs undisturbed until everything is at its target, and compares row by row.
-async fn settle(program: &Program, project: &Path, university: &University) -> Result<()> {
+async fn settle(
+    (program, project): (&Program, &Path),
+    university: &University,
+    rows_min: u64,
+) -> Result<()> {
     let mut running = program.run(project)?;
     let mut last = None;
     let settled =
@@ -90,15 +127,15 @@ async fn settle(program: &Program, project: &Path, university: &University) -> R
     let status = || ask(project, "/status").unwrap_or_else(|error| error.to_string());
     settled.with_context(|| format!("{found}\n{}\n{}", status(), running.last_words()))?;
     let report = last.context("was asked once")?;
-    ensure!(report.rows() > 50_000, "{report}");
+    ensure!(report.rows() > rows_min, "{report}");
     // Parked rows are the few that the targets truly refuse, not a way to be right.
     ensure!(report.parked() * 100 < report.rows(), "{report}");
     Ok(())
 }
 
 /// The reference project, with a slow first copy.
-fn copy_project(to: &Path) -> Result<()> {
-    copy_reference(to)?;
+fn copy_project(to: &Path, log: &Log) -> Result<()> {
+    copy_reference_with(to, log)?;
     let settings = to.join("syncline.toml");
     let text = std::fs::read_to_string(&settings)?;
     let slowed: Vec<String> =

@@ -9,6 +9,7 @@ mod crash;
 mod decisions;
 mod expressions;
 mod gates;
+mod kafka;
 mod parked;
 mod shutdown;
 mod tables;

@@ -10,7 +10,7 @@ mod wait;
 
 pub use build::program;
 pub use log::Log;
-pub use reference::copy_reference;
+pub use reference::{copy_reference, copy_reference_with};
 pub use scene::{Outcome, Scene};
 pub use status::{ask, check_health, is_streaming};
 pub use wait::until;

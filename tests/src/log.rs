@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use syncline_demo::KAFKA_VARIABLE;
 
 /// The log of one project.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Log {
     /// Where the brokers are, and what the topics begin with.
     kafka: Option<(String, String)>,
@@ -21,6 +21,18 @@ impl Log {
             format!("test-{}-{number}", std::process::id())
         };
         Self { kafka: brokers.map(|brokers| (brokers, prefix())) }
+    }
+
+    /// In the state directory.
+    #[must_use]
+    pub fn embedded() -> Self {
+        Self::default()
+    }
+
+    /// At a broker, for a project that is alone there.
+    #[must_use]
+    pub fn at(brokers: &str) -> Self {
+        Self { kafka: Some((brokers.to_owned(), "test".to_owned())) }
     }
 
     /// The section of `syncline.toml`; nothing where the log is embedded.

@@ -9,9 +9,17 @@ use std::path::Path;
 /// # Errors
 /// When a file can't be read or written.
 pub fn copy_reference(to: &Path) -> Result<()> {
+    copy_reference_with(to, &Log::of_test())
+}
+
+/// The same with this log.
+///
+/// # Errors
+/// When a file can't be read or written.
+pub fn copy_reference_with(to: &Path, log: &Log) -> Result<()> {
     copy_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../mappings/university"), to)?;
     let settings = to.join("syncline.toml");
-    let text = std::fs::read_to_string(&settings)? + &Log::of_test().section();
+    let text = std::fs::read_to_string(&settings)? + &log.section();
     Ok(std::fs::write(settings, text)?)
 }
 

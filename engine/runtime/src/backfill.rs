@@ -83,7 +83,7 @@ impl Backfills {
     }
 
     fn load(&self, system: &SystemName) -> Result<Request> {
-        let Some(bytes) = self.checkpoints.load(&name(system))? else {
+        let Some(bytes) = self.checkpoints.load(&note_name(system))? else {
             return Ok(Request::default());
         };
         serde_json::from_slice(&bytes).map_err(|error| {
@@ -96,7 +96,7 @@ impl Backfills {
         let bytes = serde_json::to_vec(request).map_err(|error| {
             Error::new(Kind::Internal, "a request to copy again is no JSON").caused_by(error)
         })?;
-        self.checkpoints.save(&name(system), &bytes)
+        self.checkpoints.save(&note_name(system), &bytes)
     }
 
     fn lock(&self) -> MutexGuard<'_, ()> {
@@ -105,7 +105,7 @@ impl Backfills {
 }
 
 /// The name under which a request is kept.
-fn name(system: &SystemName) -> String {
+pub(crate) fn note_name(system: &SystemName) -> String {
     format!("backfill/{system}")
 }
 

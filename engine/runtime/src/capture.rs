@@ -41,7 +41,7 @@ pub(crate) struct Capture {
 }
 
 /// The name under which a source's note is kept.
-fn checkpoint_name(system: &SystemName) -> String {
+pub(crate) fn checkpoint_name(system: &SystemName) -> String {
     format!("capture/{system}")
 }
 

@@ -23,6 +23,7 @@ mod collect;
 mod histogram;
 mod isolate;
 mod marks;
+mod moving;
 mod notes;
 mod parking;
 mod pipeline;
@@ -39,6 +40,7 @@ mod supervise;
 
 pub use backfill::Backfills;
 pub use clock::Clock;
+pub use moving::Moved;
 pub use pipeline::{
     EntityPlan, MakeSink, MakeSource, Pipeline, Plan, SinkPlan, SourcePlan, parked_before_entity,
     run,

@@ -21,7 +21,7 @@ struct Note {
     attempts: u32,
 }
 
-fn name(reader: &ReaderName) -> String {
+pub(crate) fn name(reader: &ReaderName) -> String {
     format!("parked/{reader}")
 }
 

@@ -9,9 +9,10 @@ use crate::resolve::{Input, Resolve};
 use crate::route::{
     LanePlan, ResolvePlan, link, plan_lanes, plan_mappings, plan_resolves, readers_of,
 };
-use crate::status::LoopState;
+use crate::status::{LoopState, StateCell};
 use crate::supervise::{Attempt, supervised};
 use crate::{Backfills, Registry, Settings, Shutdown, ShutdownTrigger, notes, shutdown};
+use async_trait::async_trait;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use syncline_core::{
@@ -76,16 +77,16 @@ pub struct Plan {
 
 /// Everything that [`run`] needs.
 pub struct Pipeline {
-    log: Arc<dyn ChangeLog>,
-    checkpoints: Arc<dyn Checkpoints>,
+    pub(crate) log: Arc<dyn ChangeLog>,
+    pub(crate) checkpoints: Arc<dyn Checkpoints>,
     clock: Arc<dyn Clock>,
     settings: Settings,
     registry: Arc<Registry>,
     marks: Arc<Marks>,
     backfills: Arc<Backfills>,
-    sources: Vec<SourcePlan>,
+    pub(crate) sources: Vec<SourcePlan>,
     resolves: Vec<ResolvePlan>,
-    lanes: Vec<LanePlan>,
+    pub(crate) lanes: Vec<LanePlan>,
     mappings: Vec<Planned>,
     conflicts: Arc<dyn ConflictBook>,
     gates: Arc<dyn Gates>,
@@ -173,7 +174,7 @@ impl Pipeline {
     }
 
     /// All who are waited for by trimming, each with its topic.
-    fn all_readers(&self) -> BTreeMap<ReaderName, Topic> {
+    pub(crate) fn all_readers(&self) -> BTreeMap<ReaderName, Topic> {
         let resolves = self.inputs().map(|it| (it.reader.clone(), it.topic.clone()));
         let lanes = self.lanes.iter().map(|it| (it.reader.clone(), it.topic.clone()));
         let unread = self.unread().into_iter().map(|it| (ReaderName::unread(&it), it));
@@ -186,12 +187,18 @@ impl Pipeline {
 /// # Errors
 /// The first error that stopped a loop for good, once all loops have ended: either they were told
 /// to, or none was left running.
-pub async fn run(pipeline: Pipeline, mut told: Shutdown) -> Result<()> {
+pub async fn run(mut pipeline: Pipeline, mut told: Shutdown) -> Result<()> {
     let (end_loops, loops_end) = shutdown();
     let readers = Arc::new(Readers::open(pipeline.checkpoints.clone())?);
     // Order: before anything is captured or trimmed.
-    let Pipeline { log, mappings, backfills, .. } = &pipeline;
-    readers.prepare(log.as_ref(), &pipeline.all_readers(), mappings, backfills).await?;
+    let registering = Registering {
+        log: pipeline.log.clone(),
+        readers: readers.clone(),
+        all: pipeline.all_readers(),
+        mappings: std::mem::take(&mut pipeline.mappings),
+        backfills: pipeline.backfills.clone(),
+    };
+    supervised(Arc::new(registering), pipeline.settings.clone(), told.clone()).await?;
     let trimming = tokio::spawn(trim(
         pipeline.log.clone(),
         pipeline.topics(),
@@ -217,6 +224,31 @@ pub async fn run(pipeline: Pipeline, mut told: Shutdown) -> Result<()> {
     drain(&mut running, &end_loops, drain_timeout, &mut failures).await;
     trimming.abort();
     failures.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
+}
+
+/// Makes all readers known to the log, which may be away for a while.
+struct Registering {
+    log: Arc<dyn ChangeLog>,
+    readers: Arc<Readers>,
+    all: BTreeMap<ReaderName, Topic>,
+    mappings: Vec<Planned>,
+    backfills: Arc<Backfills>,
+}
+
+#[async_trait]
+impl Attempt for Registering {
+    fn name(&self) -> String {
+        "registering readers".to_owned()
+    }
+
+    fn states(&self) -> Vec<&StateCell> {
+        Vec::new()
+    }
+
+    async fn attempt(&self, _shutdown: &mut Shutdown) -> Result<()> {
+        let Self { log, readers, all, mappings, backfills } = self;
+        readers.prepare(log.as_ref(), all, mappings, backfills).await
+    }
 }
 
 /// How a loop ended: its name and outcome.

@@ -59,14 +59,21 @@ impl Readers {
     /// # Errors
     /// `Corrupt` when it can't be understood.
     pub(crate) fn open(checkpoints: Arc<dyn Checkpoints>) -> Result<Self> {
-        let note = match checkpoints.load(NAME)? {
-            None => Note::default(),
-            Some(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
-                Error::new(Kind::Corrupt, "the note of readers can't be understood")
-                    .caused_by(error)
-            })?,
-        };
+        let note = load(checkpoints.as_ref())?;
         Ok(Self { checkpoints, note: Mutex::new(note) })
+    }
+
+    /// Takes the note of another log's readers, which are at these places now: nothing before them is missed.
+    pub(crate) fn take_over(
+        &self,
+        from: &dyn Checkpoints,
+        places: &BTreeMap<ReaderName, Offset>,
+    ) -> Result<()> {
+        let former = load(from)?;
+        self.change(|note| {
+            *note = former;
+            note.readers = places.iter().map(|(it, at)| (it.clone(), Some(*at))).collect();
+        })
     }
 
     /// Registers the readers of a plan, forgets all others, and asks for what mappings have not seen.
@@ -172,6 +179,13 @@ impl Readers {
         *note = changed;
         Ok(())
     }
+}
+
+fn load(checkpoints: &dyn Checkpoints) -> Result<Note> {
+    let Some(bytes) = checkpoints.load(NAME)? else { return Ok(Note::default()) };
+    serde_json::from_slice(&bytes).map_err(|error| {
+        Error::new(Kind::Corrupt, "the note of readers can't be understood").caused_by(error)
+    })
 }
 
 /// The tables whose rows reach a mapping: the one it reads, or those that feed its entity.

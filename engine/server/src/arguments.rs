@@ -111,6 +111,9 @@ pub(crate) enum Command {
     /// Show where much of a table would go at once and waits, and let it pass.
     #[command(after_help = "Examples:\n  syncline gates list\n  syncline gates open 12")]
     Gates(GatesArguments),
+    /// Take what rests in the log to where syncline.toml now says that it is.
+    #[command(after_help = "Examples:\n  syncline log move")]
+    Log(LogArguments),
     /// Find what is wrong with the systems' set-up, and the statement that mends it.
     #[command(after_help = "Examples:\n  syncline doctor")]
     Doctor,
@@ -204,6 +207,23 @@ pub(crate) struct Backfill {
     /// With --all: of this system only.
     #[arg(long, value_name = "NAME", requires = "all")]
     pub(crate) system: Option<String>,
+}
+
+/// What `log` is told.
+#[derive(Debug, Args)]
+pub(crate) struct LogArguments {
+    /// What to do with it.
+    #[command(subcommand)]
+    pub(crate) action: LogAction,
+}
+
+/// What to do with the log.
+#[derive(Debug, Subcommand)]
+pub(crate) enum LogAction {
+    /// Move it from the state directory to Kafka: nothing is lost, and nothing is copied again.
+    #[command(after_help = "Examples:\n  \
+        syncline log move     once syncline.toml has [log] kind = \"kafka\", and nothing runs")]
+    Move,
 }
 
 /// What `parked` is told.

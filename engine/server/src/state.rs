@@ -4,10 +4,12 @@ use crate::problem::{Exit, Failure, Outcome, Problem};
 use crate::project::Project;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use syncline_core::{ChangeLog, Checkpoints};
 
+/// Where the embedded log is, in the directory.
+pub(crate) const EMBEDDED: &str = "log";
 /// The file that is locked; it holds the number of the process that has the directory.
 const LOCK_FILE: &str = "lock";
 
@@ -31,6 +33,15 @@ impl std::fmt::Debug for State {
 impl State {
     /// Takes the project's state; makes it if need be.
     pub(crate) fn open(project: &Project) -> Outcome<Self> {
+        let left = project.state().join(EMBEDDED);
+        if project.has_log_elsewhere() && left.exists() {
+            return Err(left_behind(&left));
+        }
+        Self::open_to_move(project)
+    }
+
+    /// The same where the embedded log may be left from before.
+    pub(crate) fn open_to_move(project: &Project) -> Outcome<Self> {
         let directory = project.state();
         let lock = lock(&directory)?;
         let (log, checkpoints) = project.open_log()?;
@@ -57,6 +68,13 @@ fn lock(directory: &PathBuf) -> Outcome<File> {
         .and_then(|()| file.write_all(process.as_bytes()))
         .map_err(failed)?;
     Ok(file)
+}
+
+fn left_behind(left: &Path) -> Failure {
+    Problem::new("the project's log was embedded until now, and was not moved")
+        .detail(format!("{} has what is not at its targets yet", left.display()))
+        .hint("`syncline log move` takes it along; without the directory, all tables are copied once more".to_owned())
+        .into()
 }
 
 fn in_use(file: &mut File) -> Failure {

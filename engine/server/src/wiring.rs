@@ -43,6 +43,14 @@ pub(crate) struct Wired {
 
 /// Checks the mappings, takes the project's state and puts all loops together.
 pub(crate) fn wire(project: &Project) -> Outcome<Wired> {
+    wire_on(project, State::open)
+}
+
+/// The same on a state that is taken another way.
+pub(crate) fn wire_on(
+    project: &Project,
+    take: impl FnOnce(&Project) -> Outcome<State>,
+) -> Outcome<Wired> {
     let lock = project.read_lock()?;
     let mappings = checked::all_well(project, &lock)?;
     if mappings.is_empty() {
@@ -51,7 +59,7 @@ pub(crate) fn wire(project: &Project) -> Outcome<Wired> {
             .into());
     }
     let sources = source_settings(project, &mappings)?;
-    let state = State::open(project)?;
+    let state = take(project)?;
     let rules = project.entity_rules(&mappings);
     let weighing = Weighing::open(project, &state, rules.clone())?;
     let (store, policies) = (Arc::new(Store::new(&state.directory)), Policies::of(&rules));

@@ -11,7 +11,10 @@ pub(super) fn of(
     settings: &KafkaSettings,
     said: Option<String>,
 ) -> Error {
-    let code = error.rdkafka_error_code();
+    let code = match error {
+        KafkaError::AdminOp(code) => Some(*code),
+        other => other.rdkafka_error_code(),
+    };
     let said = said.unwrap_or_default();
     let (kind, hint) = meaning(code, &said, settings);
     let facts = match code {
@@ -117,5 +120,12 @@ mod tests {
             assert!(error.hint_text().is_some_and(|text| text.contains(hint)), "{error:?}");
             assert!(error.detail_text().is_some_and(|text| text.contains(said)), "{error:?}");
         }
+    }
+
+    #[test]
+    fn what_an_administrator_is_refused_counts_like_anything_else() {
+        let settings = KafkaSettings::default();
+        let error = KafkaError::AdminOp(Code::BrokerTransportFailure);
+        assert_eq!(of("can't".to_owned(), &error, &settings, None).kind(), Kind::Unavailable);
     }
 }

@@ -32,8 +32,7 @@ fn of_what_is_gone_nothing_but_the_key_is_told() {
     assert_eq!((golden.len(), golden.op(0)), (1, Op::Delete));
     let present: Vec<bool> =
         (0..golden.schema().columns().len()).map(|it| golden.presence().has(0, it)).collect();
-    let key: Vec<bool> =
-        (0..present.len()).map(|it| golden.schema().key().contains(&it)).collect();
+    let key: Vec<bool> = (0..present.len()).map(|it| golden.schema().key().contains(&it)).collect();
     assert_eq!(present, key);
 
     // Without doubt the last image is told with it.

@@ -1,8 +1,8 @@
 //! From the command line to the command.
 
 use super::{
-    backfill, check, conflicts, doctor, explain, init, lock, parked, plan, preview, status, test,
-    why,
+    backfill, check, conflicts, doctor, explain, init, lock, log, parked, plan, preview, status,
+    test, why,
 };
 use crate::arguments::{Arguments, Command};
 use crate::demo;
@@ -46,6 +46,7 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome<Exit> {
         Command::Parked(parked) => parked::run(&context, parked.action).await,
         Command::Gates(gates) => super::gates::run(&context, gates.action).await,
         Command::Conflicts(conflicts) => conflicts::run(&context, conflicts.action).await,
+        Command::Log(log) => log::run(&context, &log.action).await,
         Command::Doctor => doctor::run(&context).await,
         Command::Demo(demo) => demo::run(context.output, &demo).await,
     }

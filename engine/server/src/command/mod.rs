@@ -10,6 +10,7 @@ mod explain_field;
 mod gates;
 mod init;
 mod lock;
+mod log;
 mod parked;
 mod plan;
 mod plan_rules;

@@ -9,6 +9,7 @@ use super::settings::{self, Settings};
 use super::systems::{Postgres, System};
 use super::values::Surroundings;
 use crate::problem::{Exit, Failure, Outcome, Problem, did_you_mean};
+use crate::state::EMBEDDED;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -74,11 +75,16 @@ impl Project {
         self.from.directory.join(&self.settings.state)
     }
 
+    /// Whether the log is not in the state directory.
+    pub(crate) fn has_log_elsewhere(&self) -> bool {
+        matches!(self.settings.log, Log::Kafka(_))
+    }
+
     /// The log, every text looked up. Blocks where it is at Kafka brokers.
     pub(crate) fn open_log(&self) -> Outcome<(Arc<dyn ChangeLog>, Arc<dyn Checkpoints>)> {
         Ok(match &self.settings.log {
             Log::Embedded(settings) => {
-                let log = EmbeddedLog::open(&self.state().join("log"), settings.clone())?;
+                let log = EmbeddedLog::open(&self.state().join(EMBEDDED), settings.clone())?;
                 let log = Arc::new(log);
                 (log.clone(), log)
             }
