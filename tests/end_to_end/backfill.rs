@@ -7,10 +7,9 @@ use syncline_demo::Running;
 use syncline_tests::{Scene, until};
 
 const DEADLINE: Duration = Duration::from_secs(60);
-/// A log that is trimmed as soon as all have read it: in small segments, where it has any of its own.
-fn short_log(scene: &Scene) -> String {
-    scene.log.section_with("segment_bytes = \"4KiB\"") + "\n[runtime]\ntrim_interval = \"100ms\"\n"
-}
+/// Small segments, trimmed as soon as all have read them.
+const SHORT_LOG: &str =
+    "\n[log]\nsegment_bytes = \"4KiB\"\n\n[runtime]\ntrim_interval = \"100ms\"\n";
 
 fn content(table: &str, columns: &str) -> String {
     format!("SELECT string_agg(({columns})::text, E'\\n' ORDER BY id) FROM {table}")
@@ -18,8 +17,8 @@ fn content(table: &str, columns: &str) -> String {
 
 /// A project that copies `people`, running, and its log trimmed since.
 async fn with_a_trimmed_log() -> Result<(Scene, Running)> {
-    let scene = Scene::new().await?;
-    scene.write("syncline.toml", &(scene.settings_without_log() + &short_log(&scene)))?;
+    let scene = Scene::with_embedded_log().await?;
+    scene.write("syncline.toml", &(scene.settings() + SHORT_LOG))?;
     scene.in_both("CREATE TABLE people (id integer PRIMARY KEY, a text, b text)").await?;
     let source = scene.source().await?;
     source
@@ -63,11 +62,10 @@ async fn a_new_mapping_gets_all_rows_though_the_log_was_trimmed_and_changes_go_o
         .batch_execute("CREATE TABLE elsewhere (id integer PRIMARY KEY, b text)")
         .await?;
     // One in a lane that is there, one in a new lane: another system, which is the same database.
-    let target = scene.settings_without_log();
+    let target = scene.settings();
     let (_, target) = target.split_once("[systems.target]").context("a target")?;
     let further = format!("\n[systems.further]{target}");
-    scene
-        .write("syncline.toml", &(scene.settings_without_log() + &further + &short_log(&scene)))?;
+    scene.write("syncline.toml", &(scene.settings() + &further + SHORT_LOG))?;
     for (system, table) in [("target", "others"), ("further", "elsewhere")] {
         let statement = format!(
             "INSERT INTO {system}.public.{table} (id, b)\nSELECT id, b FROM source.public.people;\n"
@@ -207,11 +205,10 @@ async fn a_capture_that_stopped_is_mended_while_the_others_go_on() -> Result<()>
     second.batch_execute("CREATE TABLE words (id integer PRIMARY KEY, word text)").await?;
     let words = "CREATE TABLE words (id integer PRIMARY KEY, word text)";
     scene.target().await?.batch_execute(words).await?;
-    let settings = scene.settings_without_log();
+    let settings = scene.settings();
     let (_, target) = settings.split_once("[systems.target]").context("a target")?;
     let further = format!("\n[systems.second]{}", target.replace("\"target\"", "\"second\""));
-    scene
-        .write("syncline.toml", &(scene.settings_without_log() + &further + &short_log(&scene)))?;
+    scene.write("syncline.toml", &(scene.settings() + &further + SHORT_LOG))?;
     let statement =
         "INSERT INTO target.public.words (id, word)\nSELECT id, word FROM second.public.words;\n";
     scene.write("words/to_target.sql", statement)?;

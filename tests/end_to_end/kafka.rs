@@ -31,9 +31,7 @@ fn rows_read(scene: &Scene) -> Result<u64> {
 /// Some of it is in the log and not at its target, some not even in the log.
 #[tokio::test]
 async fn a_log_that_moves_loses_nothing_and_copies_nothing_again() -> Result<()> {
-    let mut scene = Scene::new().await?;
-    scene.log = Log::embedded();
-    scene.write("syncline.toml", &scene.settings())?;
+    let mut scene = Scene::with_embedded_log().await?;
     scene.in_both("CREATE TABLE words (id integer PRIMARY KEY, word text)").await?;
     scene.map("words", "id, word")?;
     let (source, target) = (scene.source().await?, scene.target().await?);

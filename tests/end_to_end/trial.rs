@@ -8,7 +8,7 @@ const ROWS: i64 = 20_000;
 
 #[tokio::test]
 async fn made_up_rows_reach_a_table_and_a_discard_takes_all() -> Result<()> {
-    let scene = Scene::new().await?;
+    let scene = Scene::with_embedded_log().await?;
     let source = format!("[systems.made_up]\nconnector = \"generator\"\nrows = {ROWS}\nseed = 5\n");
     scene.write("syncline.toml", &format!("{}\n{source}", scene.settings()))?;
     scene.source().await?.batch_execute("CREATE TABLE copy (id bigint PRIMARY KEY)").await?;

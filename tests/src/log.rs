@@ -42,19 +42,4 @@ impl Log {
             format!("\n[log]\nkind = \"kafka\"\nbrokers = \"{brokers}\"\nprefix = \"{prefix}\"\n")
         })
     }
-
-    /// The same with limits that only the embedded log has.
-    #[must_use]
-    pub fn section_with(&self, embedded: &str) -> String {
-        match self.kafka {
-            Some(_) => self.section(),
-            None => format!("\n[log]\n{embedded}\n"),
-        }
-    }
-
-    /// Whether it is at a broker.
-    #[must_use]
-    pub fn is_kafka(&self) -> bool {
-        self.kafka.is_some()
-    }
 }

@@ -48,6 +48,16 @@ impl Scene {
         Self::with_settings(&[]).await
     }
 
+    /// The same, for a story of the embedded log and its files.
+    ///
+    /// # Errors
+    /// When the server can't be started.
+    pub async fn with_embedded_log() -> Result<Self> {
+        let scene = Self { log: Log::embedded(), ..Self::new().await? };
+        scene.write("syncline.toml", &scene.settings())?;
+        Ok(scene)
+    }
+
     /// The same, on a server with settings of its own.
     ///
     /// # Errors
@@ -88,12 +98,6 @@ impl Scene {
     /// The settings that a new scene has.
     #[must_use]
     pub fn settings(&self) -> String {
-        self.settings_without_log() + &self.log.section()
-    }
-
-    /// The same without those of the log.
-    #[must_use]
-    pub fn settings_without_log(&self) -> String {
         let (host, port) = (self.cluster.host(), self.cluster.port());
         let system = |name: &str| {
             format!(
@@ -102,7 +106,10 @@ impl Scene {
             )
         };
         let systems: String = self.systems.iter().map(|name| system(name)).collect();
-        format!("[project]\nname = \"scene\"\n\n[http]\nlisten = \"127.0.0.1:0\"\n{systems}")
+        format!(
+            "[project]\nname = \"scene\"\n\n[http]\nlisten = \"127.0.0.1:0\"\n{systems}{}",
+            self.log.section()
+        )
     }
 
     /// Connects to the database of a system.
