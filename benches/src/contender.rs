@@ -52,12 +52,12 @@ pub(crate) async fn subscribe(source: &Cluster, native: &Client) -> Result<()> {
     native.batch_execute(&subscribe).await.context("can't subscribe")
 }
 
-/// Starts Syncline on tables that go over as they are, its log at these brokers or else embedded.
+/// Starts Syncline on tables that go over as they are, with this section for its log.
 pub(crate) fn start_syncline(
     contender: Contender,
     (source, target): (&Cluster, &Cluster),
     project: &Path,
-    brokers: Option<&str>,
+    log: &str,
 ) -> Result<Running> {
     let database = contender.database();
     let systems = [
@@ -74,7 +74,7 @@ pub(crate) fn start_syncline(
     };
     let files =
         [("people/people.sql", copy("people", columns)), ("people/marks.sql", copy("marks", "id"))];
-    project::start(project, &systems, &files, brokers)
+    project::start(project, &systems, &files, log)
 }
 
 /// The apply worker of the subscription.

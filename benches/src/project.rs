@@ -21,8 +21,8 @@ pub struct System<'a> {
     pub slot: Option<&'a str>,
 }
 
-/// Writes a project and starts Syncline on it, its log at these brokers or else embedded. Files are given
-/// by their path in it and their text.
+/// Writes a project and starts Syncline on it. Files are given by their path in it and their text; `log` is
+/// the settings' section of that name, empty where the log is embedded.
 ///
 /// # Errors
 /// When a file can't be written, or the project is refused.
@@ -30,12 +30,9 @@ pub fn start(
     project: &Path,
     systems: &[System<'_>],
     files: &[(&str, String)],
-    brokers: Option<&str>,
+    log: &str,
 ) -> Result<Running> {
     let systems: String = systems.iter().map(System::section).collect();
-    let log = brokers.map_or_else(String::new, |brokers| {
-        format!("\n[log]\nkind = \"kafka\"\nbrokers = \"{brokers}\"\n")
-    });
     // Whole tables go here, and nobody is there to be asked.
     let settings = format!(
         "[project]\nname = \"measured\"\n\n[http]\nlisten = \"127.0.0.1:0\"\n\n\

@@ -56,12 +56,11 @@ impl Stage {
             if contender == Contender::Native {
                 contender::subscribe(&source, &client).await?;
             } else {
-                let brokers = broker.as_ref().filter(|_| contender == Contender::Kafka);
-                let brokers = brokers.map(Broker::address);
+                let at = broker.as_ref().filter(|_| contender == Contender::Kafka);
+                let log = at.map(Broker::log_section).unwrap_or_default();
                 let project = directory.path().join(contender.database());
                 let servers = (&source, &target);
-                let started =
-                    contender::start_syncline(contender, servers, &project, brokers.as_deref())?;
+                let started = contender::start_syncline(contender, servers, &project, &log)?;
                 running.insert(contender, started);
             }
             targets.insert(contender, client);

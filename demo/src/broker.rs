@@ -97,6 +97,12 @@ impl Broker {
         format!("127.0.0.1:{}", self.port)
     }
 
+    /// The section of a `syncline.toml` whose log is to be here, under the project's name.
+    #[must_use]
+    pub fn log_section(&self) -> String {
+        log_section(&self.address(), None)
+    }
+
     /// Its own directory.
     #[must_use]
     pub fn directory(&self) -> &Path {
@@ -237,6 +243,14 @@ impl Drop for Broker {
             tracing::warn!(%error, "a private Kafka broker was left running");
         }
     }
+}
+
+/// The section of a `syncline.toml` whose log is to be at these brokers, its topics named after the prefix or
+/// else the project.
+#[must_use]
+pub fn log_section(brokers: &str, prefix: Option<&str>) -> String {
+    let prefix = prefix.map_or_else(String::new, |prefix| format!("prefix = \"{prefix}\"\n"));
+    format!("\n[log]\nkind = \"kafka\"\nbrokers = \"{brokers}\"\n{prefix}")
 }
 
 fn properties(directory: &Path, port: u16, controller: u16, given: &[(&str, &str)]) -> String {

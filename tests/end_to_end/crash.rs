@@ -28,6 +28,8 @@ pub(crate) struct Trial {
     pub(crate) scale: f64,
     pub(crate) rows_min: u64,
     pub(crate) kills: u32,
+    /// How many die young, in the middle of the first copy.
+    pub(crate) young: u32,
     pub(crate) log: Log,
     /// Killed too, now and then.
     pub(crate) broker: Option<Broker>,
@@ -36,7 +38,7 @@ pub(crate) struct Trial {
 #[tokio::test]
 async fn after_any_number_of_kills_every_target_holds_what_the_mappings_say() -> Result<()> {
     let (kills, log) = (crashes(), Log::of_test());
-    Trial { scale: 0.1, rows_min: 50_000, kills, log, broker: None }.survive().await
+    Trial { scale: 0.1, rows_min: 50_000, kills, young: 20, log, broker: None }.survive().await
 }
 
 impl Trial {
@@ -58,9 +60,9 @@ impl Trial {
         let mut streaming = 0;
         for number in 0..self.kills {
             let mut running = program.run(&project)?;
-            // The first ones die young, in the middle of the first copy. Later ones die young too, but for one in
-            // five, which has time to come to the changes, however busy the machine is.
-            let is_young = number * 11 < self.kills * 4;
+            // Later ones die young too, but for one in five, which has time to come to the changes, however busy
+            // the machine is.
+            let is_young = number < self.young;
             let longest = if is_young { 600 } else { 2500 };
             let life = Duration::from_millis(chance.random_range(100..longest));
             if let Some(broker) = self.broker.as_mut().filter(|_| number % 4 == 3) {

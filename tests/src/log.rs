@@ -1,7 +1,7 @@
 //! Where the log of the projects rests: embedded, or at a broker.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use syncline_demo::KAFKA_VARIABLE;
+use syncline_demo::{KAFKA_VARIABLE, log_section};
 
 /// The log of one project.
 #[derive(Debug, Clone, Default)]
@@ -38,8 +38,8 @@ impl Log {
     /// The section of `syncline.toml`; nothing where the log is embedded.
     #[must_use]
     pub fn section(&self) -> String {
-        self.kafka.as_ref().map_or_else(String::new, |(brokers, prefix)| {
-            format!("\n[log]\nkind = \"kafka\"\nbrokers = \"{brokers}\"\nprefix = \"{prefix}\"\n")
-        })
+        self.kafka
+            .as_ref()
+            .map_or_else(String::new, |(brokers, prefix)| log_section(brokers, Some(prefix)))
     }
 }

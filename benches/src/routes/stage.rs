@@ -314,7 +314,7 @@ fn straight(source: &Cluster, target: &Cluster, project: &Path) -> Result<Runnin
         ("people/people.sql", copy("one", "people", COLUMNS)),
         ("people/staff.sql", copy("two", "staff", "id, email, department")),
     ];
-    start(project, &systems(source, target, ["one", "two"], "direct"), &files, None)
+    start(project, &systems(source, target, ["one", "two"], "direct"), &files, "")
 }
 
 /// Both tables to one entity, and from there to one table.
@@ -339,7 +339,7 @@ fn through_entity(source: &Cluster, target: &Cluster, project: &Path) -> Result<
             ),
         ),
     ];
-    start(project, &systems(source, target, ["three", "four"], "entity"), &files, None)
+    start(project, &systems(source, target, ["three", "four"], "entity"), &files, "")
 }
 
 fn systems<'a>(

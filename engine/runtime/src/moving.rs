@@ -8,8 +8,9 @@
 //! Offsets mean something in their own log only. A target that knows how far it is in the old one is asked,
 //! and begins in the new one where its reader is registered, as a reader that is new does.
 //!
-//! Order: a mark that moving has begun → entries → readers → notes → the mark goes. Cut off and begun again,
-//! all is moved once more, behind what the first time left: no reader is registered before that.
+//! Order: a mark that moving has begun → of each topic its entries, then its readers → notes → the mark goes.
+//! Cut off and begun again, all is moved once more, behind what the first time left, and readers that are
+//! registered by then move on to that.
 
 use crate::backfill;
 use crate::capture::checkpoint_name;
@@ -83,10 +84,11 @@ impl Pipeline {
         }
         readers.sort_unstable();
         let (mut at, mut entries) = (readers.first().map_or(tail.next, |(at, _)| *at), 0);
+        let mut placed = Vec::with_capacity(readers.len());
         for (until, reader) in readers {
             entries += self.copy(from, topic, at..until).await?;
             at = until;
-            places.insert(reader, self.log.tail(topic).await?.next);
+            placed.push((reader, self.log.tail(topic).await?.next));
         }
         entries += self.copy(from, topic, at..tail.next).await?;
         let now = self.log.tail(topic).await?;
@@ -95,11 +97,10 @@ impl Pipeline {
             let end = Entry { body, boundary: tail.boundary };
             self.log.append(topic, vec![end]).await?.durable.await?;
         }
-        for (reader, of) in self.all_readers().into_iter().filter(|(_, of)| of == topic) {
-            if let Some(place) = places.get(&reader) {
-                self.log.commit(&reader, &of, *place).await?;
-            }
+        for (reader, place) in &placed {
+            self.log.commit(reader, topic, *place).await?;
         }
+        places.extend(placed);
         Ok(entries)
     }
 

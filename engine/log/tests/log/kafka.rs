@@ -1,7 +1,7 @@
 //! The log on a real Kafka broker, which this binary starts for itself.
 
 use crate::topic;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 use syncline_core::conformance::{self, same_entry, sample_batch, sample_entry, sample_schema};
 use syncline_core::{
@@ -10,10 +10,15 @@ use syncline_core::{
 use syncline_demo::Broker;
 use syncline_log::{Compression, KafkaLog, KafkaSettings};
 
-/// The broker that tests share which leave it alone.
-fn shared() -> &'static Broker {
-    static BROKER: OnceLock<Broker> = OnceLock::new();
-    BROKER.get_or_init(|| Broker::start().unwrap())
+/// The broker that tests share which leave it alone; it ends with the last of them.
+fn shared() -> Arc<Broker> {
+    static BROKER: Mutex<Weak<Broker>> = Mutex::new(Weak::new());
+    let mut shared = BROKER.lock().unwrap_or_else(PoisonError::into_inner);
+    shared.upgrade().unwrap_or_else(|| {
+        let broker = Arc::new(Broker::start().unwrap());
+        *shared = Arc::downgrade(&broker);
+        broker
+    })
 }
 
 fn settings(broker: &Broker, prefix: &str) -> KafkaSettings {
@@ -51,26 +56,29 @@ fn assert_samples(records: &[Record], range: std::ops::Range<u64>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn keeps_the_contract() {
-    let settings = settings(shared(), "contract");
+    let broker = shared();
+    let settings = settings(&broker, "contract");
     conformance::durable_change_log(|| open(&settings)).await;
     conformance::durable_checkpoints(|| open(&settings));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn keeps_the_contract_with_hardly_any_memory() {
+    let broker = shared();
     let settings = KafkaSettings {
         cache_bytes: 0,
         unsynced_bytes: 50_000,
         fetch_bytes: 4_096,
         compression: Compression::Zstd,
-        ..settings(shared(), "small")
+        ..settings(&broker, "small")
     };
     conformance::durable_change_log(|| open(&settings)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_writer_that_was_overtaken_writes_nothing_that_counts() {
-    let settings = settings(shared(), "overtaken");
+    let broker = shared();
+    let settings = settings(&broker, "overtaken");
     let topic = topic("sis");
     let former = open(&settings);
     append(&former, &topic, 0..5).await;
@@ -96,7 +104,8 @@ async fn a_writer_that_was_overtaken_writes_nothing_that_counts() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_entry_too_long_for_a_record_is_cut_and_stays_in_order() {
-    let settings = KafkaSettings { message_bytes_max: 20_000, ..settings(shared(), "long") };
+    let broker = shared();
+    let settings = KafkaSettings { message_bytes_max: 20_000, ..settings(&broker, "long") };
     let (log, topic) = (open(&settings), topic("sis"));
     let batch = sample_batch(&sample_schema(0), 2_000, 1);
     let position = Position { epoch: 1, commit: 9, ordinal: 0 };
@@ -175,7 +184,7 @@ async fn a_topic_that_would_lose_entries_is_refused() {
         let name = format!("{prefix}.changes.sis");
         let made = NewTopic::new(&name, partitions, TopicReplication::Fixed(1)).set(key, value);
         admin.create_topics([&made], &AdminOptions::new()).await.unwrap();
-        let error = open(&settings(broker, prefix)).tail(&topic("sis")).await.unwrap_err();
+        let error = open(&settings(&broker, prefix)).tail(&topic("sis")).await.unwrap_err();
         assert_eq!(error.kind(), Kind::Config);
         assert!(error.to_string().contains(told), "{error}");
         assert!(error.hint_text().is_some());
@@ -184,7 +193,8 @@ async fn a_topic_that_would_lose_entries_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_topic_ends_where_it_begins() {
-    let log = Arc::new(open(&settings(shared(), "new")));
+    let broker = shared();
+    let log = Arc::new(open(&settings(&broker, "new")));
     assert_eq!(log.tail(&topic("sis")).await.unwrap(), Tail::default());
     assert_eq!(log.read(&topic("sis"), Offset(1), 1).await.unwrap_err().kind(), Kind::Corrupt);
 }

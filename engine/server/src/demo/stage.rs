@@ -147,12 +147,10 @@ fn started<T>(joined: Result<anyhow::Result<T>, JoinError>) -> Outcome<T> {
 }
 
 fn write_project(directory: &Path, broker: Option<&Broker>) -> Outcome<()> {
-    let of_broker = |broker: &Broker| {
-        format!("\n[log]\nkind = \"kafka\"\nbrokers = \"{}\"\n", broker.address())
-    };
     for (path, text) in PROJECT {
         let full = directory.join(path);
-        let log = broker.filter(|_| *path == SETTINGS_FILE).map(of_broker).unwrap_or_default();
+        let log =
+            broker.filter(|_| *path == SETTINGS_FILE).map(Broker::log_section).unwrap_or_default();
         let text = (*text).to_owned() + &log;
         let failed = |error: std::io::Error| Failure::io(format!("can't write {path}"), &error);
         std::fs::create_dir_all(full.parent().unwrap_or(directory)).map_err(failed)?;
