@@ -40,12 +40,25 @@ const TRIES: u32 = 5;
 const START_DEADLINE: Duration = Duration::from_secs(120);
 const STOP_DEADLINE: Duration = Duration::from_secs(40);
 
+/// What a broker has beyond the ordinary.
+#[derive(Debug, Clone, Default)]
+pub struct BrokerOptions {
+    /// Settings by name; they go before ours.
+    pub settings: Vec<(String, String)>,
+    /// Further listeners: a name in capitals, and a protocol such as `SASL_SSL`.
+    pub listeners: Vec<(&'static str, &'static str)>,
+    /// Users that log in by SCRAM: the mechanism, the name, the password.
+    pub users: Vec<(&'static str, &'static str, &'static str)>,
+}
+
 /// A running broker. Stops when dropped.
 #[derive(Debug)]
 pub struct Broker {
     jars: PathBuf,
     directory: TempDir,
     port: u16,
+    /// Of the further listeners, by name.
+    ports: Vec<(&'static str, u16)>,
     server: Option<Child>,
 }
 
@@ -55,19 +68,19 @@ impl Broker {
     /// # Errors
     /// When the jars are not there, or it won't start; the message has its last words.
     pub fn start() -> Result<Self> {
-        Self::start_with(&[])
+        Self::start_with(&BrokerOptions::default())
     }
 
-    /// The same with further settings by name; they go before ours.
+    /// The same with more than the ordinary.
     ///
     /// # Errors
     /// The same.
-    pub fn start_with(settings: &[(&str, &str)]) -> Result<Self> {
+    pub fn start_with(options: &BrokerOptions) -> Result<Self> {
         let jars = jars()?;
         let mut tries = 0;
         loop {
             tries += 1;
-            match Self::start_on(&jars, free_ports()?, settings) {
+            match Self::start_on(&jars, &free_ports(2 + options.listeners.len())?, options) {
                 // Between our look and its start somebody else may have taken a port.
                 Err(error) if tries < TRIES && error.to_string().contains("in use") => {}
                 started => return started,
@@ -75,26 +88,87 @@ impl Broker {
         }
     }
 
-    fn start_on(
-        jars: &Path,
-        (port, controller): (u16, u16),
-        settings: &[(&str, &str)],
-    ) -> Result<Self> {
+    fn start_on(jars: &Path, ports: &[u16], options: &BrokerOptions) -> Result<Self> {
+        let &[port, controller, ref others @ ..] = ports else { bail!("too few ports") };
         let jars = jars.to_owned();
         let directory = tempfile::Builder::new().prefix("syncline-kafka-").tempdir()?;
-        let mut broker = Self { jars, directory, port, server: None };
-        let text = properties(broker.directory.path(), port, controller, settings);
-        std::fs::write(broker.path("server.properties"), text)?;
+        let names = options.listeners.iter().map(|(name, _)| *name);
+        let ports = names.zip(others.iter().copied()).collect();
+        let mut broker = Self { jars, directory, port, ports, server: None };
+        std::fs::write(broker.path("server.properties"), broker.properties(controller, options))?;
         std::fs::write(broker.path("log4j2.properties"), LOGGING)?;
-        broker.format()?;
+        broker.format(options)?;
         broker.resume()?;
         Ok(broker)
+    }
+
+    fn properties(&self, controller: u16, options: &BrokerOptions) -> String {
+        let port = self.port;
+        let further = |host: &str| {
+            let each = self.ports.iter().map(|(name, port)| format!(",{name}://{host}:{port}"));
+            each.collect::<String>()
+        };
+        let protocols = options.listeners.iter().map(|(name, it)| format!(",{name}:{it}"));
+        let ours = [
+            ("process.roles", "broker,controller".to_owned()),
+            ("node.id", "1".to_owned()),
+            ("controller.quorum.voters", format!("1@127.0.0.1:{controller}")),
+            (
+                "listeners",
+                format!("PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}")
+                    + &further("127.0.0.1"),
+            ),
+            (
+                "advertised.listeners",
+                format!("PLAINTEXT://127.0.0.1:{port}") + &further("localhost"),
+            ),
+            ("controller.listener.names", "CONTROLLER".to_owned()),
+            (
+                "listener.security.protocol.map",
+                "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT".to_owned()
+                    + &protocols.collect::<String>(),
+            ),
+            ("inter.broker.listener.name", "PLAINTEXT".to_owned()),
+            ("log.dirs", self.path("data").display().to_string()),
+            ("auto.create.topics.enable", "false".to_owned()),
+            ("offsets.topic.replication.factor", "1".to_owned()),
+            ("offsets.topic.num.partitions", "4".to_owned()),
+            ("transaction.state.log.replication.factor", "1".to_owned()),
+            ("transaction.state.log.min.isr", "1".to_owned()),
+            ("share.coordinator.state.topic.replication.factor", "1".to_owned()),
+            ("share.coordinator.state.topic.min.isr", "1".to_owned()),
+            ("group.initial.rebalance.delay.ms", "0".to_owned()),
+            ("num.partitions", "1".to_owned()),
+        ];
+        let given = options.settings.iter().map(|(name, value)| (name.as_str(), value.clone()));
+        // The last line for a name wins.
+        let lines = ours.into_iter().chain(given).map(|(name, value)| format!("{name}={value}\n"));
+        lines.collect()
     }
 
     /// Where clients find it: `127.0.0.1:PORT`.
     #[must_use]
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Where clients find a further listener: `localhost:PORT`.
+    #[must_use]
+    pub fn listener(&self, name: &str) -> Option<String> {
+        let found = self.ports.iter().find(|(known, _)| *known == name);
+        found.map(|(_, port)| format!("localhost:{port}"))
+    }
+
+    /// Runs one of Kafka's own tools on it, such as `org.apache.kafka.tools.AclCommand`; gives what it says.
+    ///
+    /// # Errors
+    /// When it fails; the message has its last words.
+    pub fn run_tool(&self, class: &str, arguments: &[&str]) -> Result<String> {
+        let mut tool = self.java(class);
+        let output = tool.args(["--bootstrap-server", &self.address()]).args(arguments).output()?;
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        ensure!(output.status.success(), "{class} failed\n{said}");
+        Ok(said)
     }
 
     /// The section of a `syncline.toml` whose log is to be here, under the project's name.
@@ -169,11 +243,15 @@ impl Broker {
         wait_until(START_DEADLINE, || self.is_ready())
     }
 
-    fn format(&self) -> Result<()> {
+    fn format(&self, options: &BrokerOptions) -> Result<()> {
         let mut format = self.java("kafka.tools.StorageTool");
         let properties = self.path("server.properties");
         // Any 16 bytes, in base 64, will do: the cluster is this one alone.
         format.args(["format", "-t", "c3luY2xpbmUtcHJpdmF0ZQ", "-c"]).arg(properties);
+        for (mechanism, name, password) in &options.users {
+            let user = format!("{mechanism}=[name={name},password={password}]");
+            format.args(["--add-scram", &user]);
+        }
         let output = format.output().context("can't run java\n  hint: install Java 17 or newer")?;
         let said = [output.stdout, output.stderr].concat();
         ensure!(output.status.success(), "Kafka can't begin\n{}", String::from_utf8_lossy(&said));
@@ -253,34 +331,6 @@ pub fn log_section(brokers: &str, prefix: Option<&str>) -> String {
     format!("\n[log]\nkind = \"kafka\"\nbrokers = \"{brokers}\"\n{prefix}")
 }
 
-fn properties(directory: &Path, port: u16, controller: u16, given: &[(&str, &str)]) -> String {
-    let data = directory.join("data");
-    let listeners = format!("PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}");
-    let ours = [
-        ("process.roles", "broker,controller".to_owned()),
-        ("node.id", "1".to_owned()),
-        ("controller.quorum.voters", format!("1@127.0.0.1:{controller}")),
-        ("listeners", listeners),
-        ("advertised.listeners", format!("PLAINTEXT://127.0.0.1:{port}")),
-        ("controller.listener.names", "CONTROLLER".to_owned()),
-        ("listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT".to_owned()),
-        ("log.dirs", data.display().to_string()),
-        ("auto.create.topics.enable", "false".to_owned()),
-        ("offsets.topic.replication.factor", "1".to_owned()),
-        ("offsets.topic.num.partitions", "4".to_owned()),
-        ("transaction.state.log.replication.factor", "1".to_owned()),
-        ("transaction.state.log.min.isr", "1".to_owned()),
-        ("share.coordinator.state.topic.replication.factor", "1".to_owned()),
-        ("share.coordinator.state.topic.min.isr", "1".to_owned()),
-        ("group.initial.rebalance.delay.ms", "0".to_owned()),
-        ("num.partitions", "1".to_owned()),
-    ];
-    let given = given.iter().map(|(name, value)| (*name, (*value).to_owned()));
-    // The last line for a name wins.
-    let lines = ours.into_iter().chain(given).map(|(name, value)| format!("{name}={value}\n"));
-    lines.collect()
-}
-
 /// The folder with the jars.
 fn jars() -> Result<PathBuf> {
     let folder = match std::env::var_os(JARS_VARIABLE) {
@@ -299,10 +349,10 @@ fn jars() -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// Two ports that nobody has.
-fn free_ports() -> Result<(u16, u16)> {
+/// Ports that nobody has.
+fn free_ports(count: usize) -> Result<Vec<u16>> {
     let listen = || TcpListener::bind(("127.0.0.1", 0));
-    // Both are held until both are known, so that they differ.
-    let (one, other) = (listen()?, listen()?);
-    Ok((one.local_addr()?.port(), other.local_addr()?.port()))
+    // All are held until all are known, so that they differ.
+    let held = (0..count).map(|_| listen()).collect::<std::io::Result<Vec<_>>>()?;
+    held.iter().map(|it| Ok(it.local_addr()?.port())).collect()
 }

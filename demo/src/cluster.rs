@@ -213,6 +213,13 @@ impl Cluster {
         format!("host={} port={} user={SUPERUSER} dbname={database}", self.host(), self.port)
     }
 
+    /// The same as an address, for what knows no other form.
+    #[must_use]
+    pub fn address(&self, database: &str) -> String {
+        let host = self.host().replace('/', "%2F");
+        format!("postgres://{SUPERUSER}@{host}:{}/{database}", self.port)
+    }
+
     fn data(&self) -> PathBuf {
         self.root.join("data")
     }

@@ -12,7 +12,7 @@ mod program;
 mod university;
 
 pub use binaries::Binaries;
-pub use broker::{Broker, JARS_VARIABLE, KAFKA_VARIABLE, log_section};
+pub use broker::{Broker, BrokerOptions, JARS_VARIABLE, KAFKA_VARIABLE, log_section};
 pub use cluster::{Access, Cluster, ClusterOptions, Durability};
 pub use program::{Program, Running, processor_time};
 pub use university::{

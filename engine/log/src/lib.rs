@@ -12,5 +12,8 @@ mod memory;
 mod rules;
 
 pub use embedded::{EmbeddedLog, Settings};
-pub use kafka::{Compression, KafkaLog, KafkaSettings, Sasl, Security, Tls};
+pub use kafka::{
+    Compression, KafkaJournal, KafkaLease, KafkaLog, KafkaSettings, Sasl, Security, Standing, Tls,
+    worker_elsewhere, worker_name,
+};
 pub use memory::MemoryLog;

@@ -15,6 +15,7 @@ mod cells;
 mod claims;
 pub mod decisions;
 mod entity;
+mod journaled;
 mod mark;
 mod policy;
 mod rows;
@@ -26,6 +27,7 @@ pub use entity::{
     Measure, Preview, Previewing, Record, RecordKeys, RecordState, Said, Sample, Score,
     SharedEntity, Since, Standing, TimeTold, Why, WhyColumn, WhyExists, WhyUnit, WhyWord,
 };
+pub use journaled::JournaledRows;
 pub use mark::{Mark, Stamp};
 pub use rows::{MemoryRows, RowBuffer, Rows, Scanned};
 pub use rules::{ClaimingMapping, EntityRules, Existence, Fallback, Policy, Unit};

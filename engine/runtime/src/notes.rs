@@ -35,13 +35,32 @@ pub(crate) fn load(checkpoints: &dyn Checkpoints, reader: &ReaderName) -> Result
     notes.into_iter().map(parked).collect()
 }
 
+/// Notes rows that were set aside, and leaves those there that were taken back.
+pub(crate) fn add(
+    checkpoints: &dyn Checkpoints,
+    reader: &ReaderName,
+    parking: &Parking,
+) -> Result<()> {
+    let mut taken_back = load(checkpoints, reader)?;
+    taken_back.retain(|row| parking.get(&row.key).is_none());
+    write(checkpoints, reader, parking.rows().chain(&taken_back))
+}
+
 /// Replaces the note.
 pub(crate) fn save(
     checkpoints: &dyn Checkpoints,
     reader: &ReaderName,
     parking: &Parking,
 ) -> Result<()> {
-    let notes = parking.rows().map(note).collect::<Result<Vec<_>>>()?;
+    write(checkpoints, reader, parking.rows())
+}
+
+fn write<'a>(
+    checkpoints: &dyn Checkpoints,
+    reader: &ReaderName,
+    rows: impl Iterator<Item = &'a Parked>,
+) -> Result<()> {
+    let notes = rows.map(note).collect::<Result<Vec<_>>>()?;
     let bytes = serde_json::to_vec(&notes).map_err(unreadable)?;
     checkpoints.save(&name(reader), &bytes)
 }

@@ -8,8 +8,13 @@
 //! ```
 //!
 //! One loop an entity, since a topic has one writer. Order of effects: golden rows durable → conflicts
-//! noted → claims committed, and with them how far each topic was heard → parked rows noted → the log
-//! told. A crash between repeats golden rows, which is harmless, or conflicts, which are known by then.
+//! noted → rows set aside noted → claims committed, and with them how far each topic was heard → rows taken back
+//! noted → the log told. A crash between repeats golden rows, which is harmless, or conflicts, which are known by then;
+//! or it leaves a row set aside that was taken back, which its next change mends.
+//!
+//! Where workers share a project, a process that was thought dead may go on for a while. Claims can be committed
+//! by the last one alone that took them over. It takes the topic over next, by an entry that the other does not know
+//! of: what that one appends behind it does not count, and before it begins anew it asks for its claims.
 
 use crate::apply::{Mapped, Prepared, Preparing, Reach, Step};
 use crate::clock::Clock;
@@ -71,8 +76,9 @@ impl Attempt for Resolve {
 
     /// Resolves until told to stop, or until something fails.
     async fn attempt(&self, shutdown: &mut Shutdown) -> Result<()> {
+        // Order: whoever has the claims may have the topic.
         self.with_claims(|claims| claims.rollback()).await?;
-        self.close_open_transaction().await?;
+        self.take_topic().await?;
         let mut resolving = Resolving {
             resolve: self,
             parking: Vec::new(),
@@ -127,13 +133,12 @@ impl Resolve {
         Ok(Parking::new(rows, self.settings.parked_max))
     }
 
-    /// Rows that an earlier process appended of a transaction it did not finish come again.
-    async fn close_open_transaction(&self) -> Result<()> {
-        let tail = self.log.tail(&self.topic).await?;
-        if tail.open {
-            let entry = Entry { body: Body::Abandoned, boundary: tail.boundary };
-            self.log.append(&self.topic, vec![entry]).await?.durable.await?;
-        }
+    /// Rows that an earlier process appended of a transaction it did not finish come again. There is an entry also
+    /// where it left none: it moves the end of the topic on.
+    async fn take_topic(&self) -> Result<()> {
+        let boundary = self.log.tail(&self.topic).await?.boundary;
+        let entry = Entry { body: Body::Abandoned, boundary };
+        self.log.append(&self.topic, vec![entry]).await?.durable.await?;
         Ok(())
     }
 
@@ -400,11 +405,16 @@ impl Resolving<'_> {
     async fn commit(&mut self, input: usize, next: Offset) -> Result<()> {
         let Input { reader, topic, .. } = &self.resolve.inputs[input];
         let (log, heard) = (self.resolve.log.id(), topic.clone());
+        let checkpoints = self.resolve.checkpoints.as_ref();
+        let is_changed = self.parking[input].is_changed();
+        if is_changed {
+            // Order: rows that are set aside are noted before they count as heard, those taken back after it.
+            notes::add(checkpoints, reader, &self.parking[input])?;
+        }
         self.resolve.with_claims(move |claims| claims.commit(log, &heard, next)).await?;
-        let parking = &mut self.parking[input];
-        if parking.is_changed() {
-            notes::save(self.resolve.checkpoints.as_ref(), reader, parking)?;
-            parking.written();
+        if is_changed {
+            notes::save(checkpoints, reader, &self.parking[input])?;
+            self.parking[input].written();
         }
         self.resolve.log.commit(reader, topic, next).await?;
         self.next[input] = next;

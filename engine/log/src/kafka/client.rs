@@ -8,12 +8,16 @@ use rdkafka::admin::AdminClient;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, ConsumerContext, StreamConsumer};
 use rdkafka::error::KafkaError;
-use rdkafka::producer::FutureProducer;
+use rdkafka::producer::{FutureProducer, ProducerContext, ThreadedProducer};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use syncline_core::Result;
 
 /// Most that is in one request; as large as a record at least.
 const REQUEST_BYTES: usize = 1 << 20;
+
+/// Longest that a transaction may take; brokers allow a quarter of an hour where nothing else is said.
+const TRANSACTION_MAX: Duration = Duration::from_secs(600);
 
 /// What clients tell beside their answers: why brokers can't be reached.
 #[derive(Debug, Clone, Default)]
@@ -36,7 +40,11 @@ impl ClientContext for Context {
 
     fn error(&self, _: KafkaError, reason: &str) {
         tracing::debug!(reason, "librdkafka");
-        *lock(&self.last) = Some(reason.to_owned());
+        let mut last = lock(&self.last);
+        // That all are down says nothing where it is known why one is.
+        if last.is_none() || !reason.ends_with("brokers are down") {
+            *last = Some(reason.to_owned());
+        }
     }
 }
 
@@ -61,12 +69,17 @@ impl Clients {
 
     /// One session of a writer. What it can't deliver ends it: there is never a gap in what it writes.
     pub(super) fn producer(&self) -> Result<Producer> {
+        let mut config = self.producing();
+        config.set("enable.gapless.guarantee", "true");
+        self.create(&config, "a producer")
+    }
+
+    fn producing(&self) -> ClientConfig {
         let settings = &self.settings;
         let mut config = self.config();
         let queue_kbytes = (settings.unsynced_bytes + settings.message_bytes_max) / 512;
         config
             .set("enable.idempotence", "true")
-            .set("enable.gapless.guarantee", "true")
             .set("acks", "all")
             .set("compression.type", settings.compression.as_str())
             .set("linger.ms", settings.linger.as_millis().to_string())
@@ -74,7 +87,25 @@ impl Clients {
             .set("message.max.bytes", self.request_bytes().to_string())
             .set("batch.size", REQUEST_BYTES.to_string())
             .set("queue.buffering.max.kbytes", queue_kbytes.max(1024).to_string());
-        self.create(&config, "a producer")
+        config
+    }
+
+    /// A producer of transactions: of all with the same id the last one alone can commit.
+    pub(super) fn transactional<C: ProducerContext + 'static>(
+        &self,
+        id: &str,
+        context: impl FnOnce(Context) -> C,
+    ) -> Result<ThreadedProducer<C>> {
+        let settings = &self.settings;
+        let mut config = self.producing();
+        let longest = settings.delivery_timeout.min(TRANSACTION_MAX).as_millis().to_string();
+        config
+            .set("transactional.id", id)
+            .set("transaction.timeout.ms", TRANSACTION_MAX.as_millis().to_string())
+            .set("message.timeout.ms", longest)
+            .set("queue.buffering.max.messages", "1000000");
+        let created = config.create_with_context(context(self.context.clone()));
+        created.map_err(|error| self.error("can't set up a producer for Kafka", &error))
     }
 
     /// A consumer for whoever waits.
@@ -89,6 +120,26 @@ impl Clients {
         let mut config = self.consuming();
         config.set("enable.partition.eof", "true").set("fetch.wait.max.ms", "10");
         self.create(&config, "a consumer")
+    }
+
+    /// A member of a group that is told of each change in it.
+    pub(super) fn member<C: ConsumerContext + 'static>(
+        &self,
+        group: &str,
+        member: &str,
+        context: impl FnOnce(Context) -> C,
+    ) -> Result<BaseConsumer<C>> {
+        let session = self.settings.session_timeout;
+        let mut config = self.consuming();
+        config
+            .set("group.id", group)
+            .set("group.instance.id", member)
+            .set("partition.assignment.strategy", "cooperative-sticky")
+            .set("auto.offset.reset", "latest")
+            .set("session.timeout.ms", session.as_millis().to_string())
+            .set("heartbeat.interval.ms", (session / 12).as_millis().to_string());
+        let created = config.create_with_context(context(self.context.clone()));
+        created.map_err(|error| self.error("can't set up a worker at Kafka", &error))
     }
 
     pub(super) fn admin(&self) -> Result<Admin> {

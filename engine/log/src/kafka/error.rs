@@ -43,12 +43,17 @@ fn meaning(code: Option<Code>, said: &str, settings: &KafkaSettings) -> (Kind, O
         Some(Code::Authentication | Code::SaslAuthenticationFailed) => {
             (Kind::Config, Some("check user, password and mechanism in [log.sasl]".to_owned()))
         }
-        Some(
-            Code::TopicAuthorizationFailed
-            | Code::ClusterAuthorizationFailed
-            | Code::GroupAuthorizationFailed
-            | Code::TransactionalIdAuthorizationFailed,
-        ) => {
+        Some(Code::TransactionalIdAuthorizationFailed) => {
+            let hint = format!(
+                "let our user Describe and Write transactional ids that begin with {prefix:?}"
+            );
+            (Kind::Config, Some(hint))
+        }
+        Some(Code::GroupAuthorizationFailed) => {
+            let hint = format!("let our user Read and Describe groups that begin with {prefix:?}");
+            (Kind::Config, Some(hint))
+        }
+        Some(Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed) => {
             let hint = format!(
                 "let our user Create, Describe, DescribeConfigs, Read, Write and Delete topics whose names \
                  begin with {prefix:?} (and IdempotentWrite on the cluster, where brokers are older than 2.8)"
@@ -66,6 +71,10 @@ fn meaning(code: Option<Code>, said: &str, settings: &KafkaSettings) -> (Kind, O
             let hint = "it was there; was it deleted? what was in it has to be copied again: syncline backfill --all";
             (Kind::Unavailable, Some(hint.to_owned()))
         }
+        Some(Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch) => (
+            Kind::Fenced,
+            Some("another worker has taken over; this one waits for its turn".to_owned()),
+        ),
         Some(Code::InvalidReplicationFactor) => (
             Kind::Config,
             Some("set replicas in [log] to no more than there are brokers".to_owned()),
@@ -109,6 +118,8 @@ mod tests {
             (Code::OperationTimedOut, "SASL authentication error", Kind::Config, "[log.sasl]"),
             (Code::BrokerTransportFailure, "SSL handshake failed", Kind::Config, "certificates"),
             (Code::TopicAuthorizationFailed, "", Kind::Config, "begin with \"syncline\""),
+            (Code::TransactionalIdAuthorizationFailed, "", Kind::Config, "transactional ids"),
+            (Code::GroupAuthorizationFailed, "", Kind::Config, "groups that begin"),
             (Code::MessageSizeTooLarge, "", Kind::Config, "message_bytes_max"),
             (Code::UnknownTopicOrPartition, "", Kind::Unavailable, "deleted"),
             (Code::InvalidReplicationFactor, "", Kind::Config, "replicas"),

@@ -39,7 +39,7 @@ impl ChangeLog for KafkaLog {
 
     async fn read(&self, name: &TopicName, from: Offset, bytes_max: usize) -> Result<Vec<Record>> {
         let topic = self.shared.topic(name).await?;
-        let mut durable = topic.durable();
+        let (mut from, mut durable) = (from, topic.durable());
         loop {
             let found = topic.view().find(name, from, bytes_max)?;
             match found {
@@ -52,6 +52,8 @@ impl ChangeLog for KafkaLog {
                     if !records.is_empty() {
                         return Ok(records);
                     }
+                    // None of them counts.
+                    from = until;
                 }
                 Found::NotYet => {
                     let moved = durable.wait_for(|next| *next > from.0).await;
@@ -114,6 +116,13 @@ impl ChangeLog for KafkaLog {
 }
 
 impl KafkaLog {
+    /// Becomes true once it is known that another process has opened this log since. It writes nothing any
+    /// more then that counts.
+    #[must_use]
+    pub fn is_fenced(&self) -> tokio::sync::watch::Receiver<bool> {
+        self.shared.notes.is_fenced()
+    }
+
     fn current(&self, reader: &ReaderName, topic: &TopicName) -> Result<Option<Offset>> {
         let Some(text) = self.shared.notes.get(&progress_key(reader, topic)) else {
             return Ok(None);

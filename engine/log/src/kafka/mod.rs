@@ -3,6 +3,8 @@
 //! ```text
 //! <prefix>.changes.<system>, <prefix>.entity.<name>   a record an entry, in one partition
 //! <prefix>.notes                                      compacted: which log this is, schemas, readers, checkpoints
+//! <prefix>.work                                       nothing: who has its partition works
+//! <prefix>.claims.<entity>                            compacted: what was said of each key, written in transactions
 //! ```
 //!
 //! ```text
@@ -24,15 +26,20 @@ mod append;
 mod client;
 mod cursor;
 mod error;
+mod journal;
+mod lease;
 mod load;
 mod log;
 mod names;
 mod notes;
 mod open;
+mod owned;
 mod record;
 mod settings;
 mod topic;
 mod topics;
 
+pub use journal::KafkaJournal;
+pub use lease::{KafkaLease, Standing, worker_elsewhere, worker_name};
 pub use open::KafkaLog;
 pub use settings::{Compression, KafkaSettings, Sasl, Security, Tls};

@@ -16,6 +16,27 @@ pub(super) fn of(prefix: &str, topic: &Topic) -> Result<String> {
     check(format!("{prefix}.{topic}"))
 }
 
+/// The name of the topic of the claims on an entity.
+///
+/// # Errors
+/// The same.
+pub(super) fn claims(prefix: &str, entity: &str) -> Result<String> {
+    check(format!("{prefix}.claims.{entity}"))
+}
+
+/// The name of the topic by which workers share the work.
+///
+/// # Errors
+/// The same.
+pub(super) fn work(prefix: &str) -> Result<String> {
+    check(format!("{prefix}.work"))
+}
+
+/// The name of the group of workers.
+pub(super) fn workers(prefix: &str) -> String {
+    format!("{prefix}.workers")
+}
+
 /// The name of the topic of notes.
 ///
 /// # Errors

@@ -5,27 +5,47 @@
 //! schema/<digest>          the JSON of a schema
 //! reader/<topic>/<reader>  how far a reader is
 //! checkpoint/<name>        what others keep
+//! owner                    which process has the log
 //! ```
 //! Everything is read when the log is opened, and kept in memory; what is not there then is looked for again
 //! where somebody else may have written it.
+//!
+//! Whoever opens the log takes the notes over (see [`super::owned`]): a process that was thought dead writes none
+//! any more. Notes that wait for the brokers at the same time are one transaction.
 
-use super::client::{Admin, Clients, Producer, Reader};
+use super::append::again;
+use super::client::{Admin, Clients, Reader};
+use super::owned::Owned;
 use super::{load, names, topics};
 use crate::rules::lock;
 use rdkafka::message::Message;
-use rdkafka::producer::FutureRecord;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use syncline_core::{Error, Kind, Result};
+use tokio::sync::{oneshot, watch};
+
+/// The key of the note that says which process has the log.
+const OWNER: &[u8] = b"owner";
+
+/// Most notes that are written together.
+const TOGETHER_MAX: usize = 1000;
 
 /// Notes, durable.
 pub(super) struct Notes {
     clients: Arc<Clients>,
     name: String,
-    producer: Producer,
+    writer: mpsc::Sender<Waiting>,
+    is_fenced: watch::Receiver<bool>,
     table: Mutex<Table>,
     /// Reads what others wrote.
     reader: Mutex<Reader>,
+}
+
+/// A note that is to be written.
+struct Waiting {
+    key: String,
+    text: Option<Vec<u8>>,
+    told: oneshot::Sender<Result<()>>,
 }
 
 /// What is known. Of writes to one name the one that was sent last holds.
@@ -50,17 +70,28 @@ impl std::fmt::Debug for Notes {
 }
 
 impl Notes {
-    /// Reads all notes; makes their topic if need be. Blocks.
+    /// Takes the notes over and reads all of them; makes their topic if need be. Blocks.
     ///
     /// # Errors
     /// `Unavailable` where the brokers are away, `Config` where they refuse us.
-    pub(super) fn open(clients: &Arc<Clients>, admin: &Admin) -> Result<Self> {
+    pub(super) fn open(clients: &Arc<Clients>, admin: &Arc<Admin>) -> Result<Self> {
         let name = names::notes(&clients.settings.prefix)?;
-        topics::ensure(clients, admin, &name, topics::Use::Notes)?;
+        let what = "the notes of the log".to_owned();
+        let mut owned = Owned::new(clients, what, name.clone(), topics::Use::Notes, OWNER);
+        owned.take_over(admin)?;
+        let (writer, waiting) = mpsc::channel();
+        let (fenced, is_fenced) = watch::channel(false);
+        let admin = admin.clone();
+        let thread = std::thread::Builder::new().name("kafka-notes".to_owned());
+        let started = thread.spawn(move || write_notes(owned, &admin, &waiting, &fenced));
+        started.map_err(|error| {
+            Error::new(Kind::Unavailable, "can't start a thread").caused_by(error)
+        })?;
         let notes = Self {
             clients: clients.clone(),
             name,
-            producer: clients.producer()?,
+            writer,
+            is_fenced,
             table: Mutex::default(),
             reader: Mutex::new(clients.reader()?),
         };
@@ -100,32 +131,63 @@ impl Notes {
             .collect()
     }
 
+    /// Whether another process has opened the log since, as far as we know.
+    pub(super) fn is_fenced(&self) -> watch::Receiver<bool> {
+        self.is_fenced.clone()
+    }
+
     /// Writes a note, or takes it away; durable when it returns.
     ///
     /// # Errors
-    /// `Unavailable` where the brokers are away: the former note may stand, or this one.
+    /// `Unavailable` where the brokers are away: the former note may stand, or this one. `Fenced` where another
+    /// process has opened the log since: the former note stands.
     pub(super) async fn put(&self, key: &str, text: Option<&[u8]>) -> Result<()> {
-        let what = || format!("can't write a note to {}", self.name);
-        let (sent, sending) = {
+        let closed = || Error::new(Kind::Closed, "the log was closed");
+        let (told, hear) = oneshot::channel();
+        let waiting = Waiting { key: key.to_owned(), text: text.map(<[u8]>::to_vec), told };
+        let sent = {
             // Order: numbered under the lock that it is sent under.
             let mut table = lock(&self.table);
-            let mut record = FutureRecord::<str, [u8]>::to(&self.name).partition(0).key(key);
-            if let Some(text) = text {
-                record = record.payload(text);
-            }
-            let sending = self.producer.send_result(record);
-            let sending = sending.map_err(|(error, _)| self.clients.error(what(), &error))?;
+            self.writer.send(waiting).map_err(|_| closed())?;
             table.sent += 1;
-            (table.sent, sending)
+            table.sent
         };
-        match sending.await {
-            Ok(Ok(_)) => {}
-            Ok(Err((error, _))) => return Err(self.clients.error(what(), &error)),
-            Err(_) => return Err(Error::new(Kind::Closed, "the log was closed")),
-        }
+        hear.await.map_err(|_| closed())??;
         lock(&self.table).written(key, sent, text.map(Arc::from));
         Ok(())
     }
+}
+
+/// Writes what waits, until nobody is left to ask for it.
+fn write_notes(
+    mut owned: Owned,
+    admin: &Admin,
+    waiting: &mpsc::Receiver<Waiting>,
+    fenced: &watch::Sender<bool>,
+) {
+    while let Ok(first) = waiting.recv() {
+        let mut together = vec![first];
+        together.extend(waiting.try_iter().take(TOGETHER_MAX - 1));
+        let outcome = write_together(&mut owned, admin, &together);
+        fenced.send_replace(owned.is_fenced());
+        for Waiting { told, .. } in together {
+            let _ = told.send(outcome.as_ref().map_err(again).copied());
+        }
+    }
+}
+
+fn write_together(owned: &mut Owned, admin: &Admin, notes: &[Waiting]) -> Result<()> {
+    if !owned.has_session() {
+        owned.take_over(admin)?;
+    }
+    let written =
+        notes.iter().try_for_each(|note| owned.send(note.key.as_bytes(), note.text.as_deref()));
+    let outcome = written.and_then(|()| owned.commit().map(drop));
+    if outcome.is_err() {
+        // Where this fails too, the next ones take the notes over first.
+        let _ = owned.rollback(admin);
+    }
+    outcome
 }
 
 impl Table {

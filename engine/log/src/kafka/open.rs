@@ -27,7 +27,7 @@ pub struct KafkaLog {
 /// What the callers of one log share.
 pub(super) struct Shared {
     pub(super) clients: Arc<Clients>,
-    pub(super) admin: Admin,
+    pub(super) admin: Arc<Admin>,
     pub(super) notes: Arc<Notes>,
     pub(super) schemas: Schemas,
     pub(super) cursors: Cursors,
@@ -57,8 +57,8 @@ impl KafkaLog {
         settings.check()?;
         let room = settings.unsynced_bytes.min(Semaphore::MAX_PERMITS);
         let clients = Arc::new(Clients::new(settings));
-        let admin = clients.admin()?;
-        topics::greet(&clients, &admin)?;
+        let admin = Arc::new(clients.admin()?);
+        topics::greet(&clients)?;
         let notes = Arc::new(Notes::open(&clients, &admin)?);
         let id = identity(&notes)?;
         let shared = Shared {

@@ -31,6 +31,9 @@ pub struct KafkaSettings {
     pub fetch_bytes: usize,
     /// Longest that a question to the brokers may take.
     pub request_timeout: Duration,
+    /// How long a worker may not be heard of before another takes its place. Brokers allow from
+    /// `group.min.session.timeout.ms` on, which is 6 s where nothing else is said.
+    pub session_timeout: Duration,
     /// Longest that a record may be on its way before it counts as lost.
     pub delivery_timeout: Duration,
 }
@@ -50,6 +53,7 @@ impl Default for KafkaSettings {
             cache_bytes: 32 << 20,
             fetch_bytes: 4 << 20,
             request_timeout: Duration::from_secs(10),
+            session_timeout: Duration::from_secs(6),
             delivery_timeout: Duration::from_secs(60),
         }
     }

@@ -3,11 +3,15 @@
 use super::client::{Admin, Clients};
 use rdkafka::TopicPartitionList;
 use rdkafka::admin::{AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::topic_partition_list::Offset;
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use syncline_core::{Error, Kind, Result};
+
+/// For how long it is listened to why nobody answers.
+const TELLING: Duration = Duration::from_millis(500);
 
 /// What a topic is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +20,17 @@ pub(super) enum Use {
     Entries,
     /// The last note of each name.
     Notes,
+    /// The last row of each key.
+    Claims,
+    /// Nothing.
+    Work,
 }
+
+/// How long the brokers tell at least that a row of a journal was taken away.
+const GONE_TOLD: &str = "86400000";
+
+/// A copy that was whole so long ago may have missed nothing: half of [`GONE_TOLD`], as clocks differ.
+pub(super) const GONE_FOR: Duration = Duration::from_secs(43_200);
 
 impl Use {
     /// What a topic must be set to: its name, and the value.
@@ -29,6 +43,8 @@ impl Use {
                 ("retention.bytes", "-1"),
             ],
             Self::Notes => &[("cleanup.policy", "compact")],
+            Self::Work => &[],
+            Self::Claims => &[("cleanup.policy", "compact"), ("delete.retention.ms", GONE_TOLD)],
         }
     }
 }
@@ -131,10 +147,16 @@ pub(super) fn delete_before(
 ///
 /// # Errors
 /// `Unavailable` where they are away, `Config` where they refuse us.
-pub(super) fn greet(clients: &Clients, admin: &Admin) -> Result<()> {
-    let timeout: Duration = clients.settings.request_timeout;
-    let brokers = clients.settings.brokers.join(", ");
-    let failed =
-        |error: &KafkaError| clients.error(format!("no broker of {brokers} answers"), error);
-    admin.inner().fetch_metadata(None, timeout).map(drop).map_err(|error| failed(&error))
+pub(super) fn greet(clients: &Clients) -> Result<()> {
+    let reader = clients.reader()?;
+    let Err(error) = reader.fetch_metadata(None, clients.settings.request_timeout) else {
+        return Ok(());
+    };
+    // Why nobody answers is told by another way, and maybe a little later.
+    let began = Instant::now();
+    while began.elapsed() < TELLING {
+        drop(reader.poll(TELLING / 10));
+    }
+    Err(clients
+        .error(format!("no broker of {} answers", clients.settings.brokers.join(", ")), &error))
 }

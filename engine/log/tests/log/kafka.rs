@@ -11,7 +11,7 @@ use syncline_demo::Broker;
 use syncline_log::{Compression, KafkaLog, KafkaSettings};
 
 /// The broker that tests share which leave it alone; it ends with the last of them.
-fn shared() -> Arc<Broker> {
+pub(crate) fn shared() -> Arc<Broker> {
     static BROKER: Mutex<Weak<Broker>> = Mutex::new(Weak::new());
     let mut shared = BROKER.lock().unwrap_or_else(PoisonError::into_inner);
     shared.upgrade().unwrap_or_else(|| {
@@ -21,12 +21,12 @@ fn shared() -> Arc<Broker> {
     })
 }
 
-fn settings(broker: &Broker, prefix: &str) -> KafkaSettings {
+pub(crate) fn settings(broker: &Broker, prefix: &str) -> KafkaSettings {
     let brokers = vec![broker.address()];
     KafkaSettings { brokers, prefix: prefix.to_owned(), ..KafkaSettings::default() }
 }
 
-fn open(settings: &KafkaSettings) -> KafkaLog {
+pub(crate) fn open(settings: &KafkaSettings) -> KafkaLog {
     KafkaLog::open(settings.clone()).unwrap()
 }
 
@@ -86,7 +86,7 @@ async fn a_writer_that_was_overtaken_writes_nothing_that_counts() {
     assert_eq!(later.tail(&topic).await.unwrap().next, Offset(5));
     append(&later, &topic, 5..10).await;
     // The former one was thought dead, and goes on.
-    let late = former.append(&topic, vec![sample_entry(77), sample_entry(78)]).await.unwrap();
+    let late = former.append(&topic, vec![sample_entry(0), sample_entry(1)]).await.unwrap();
     let error = late.durable.await.err().unwrap();
     assert_eq!(error.kind(), Kind::Unavailable);
     assert!(error.to_string().contains("another process"), "{error}");
@@ -100,6 +100,27 @@ async fn a_writer_that_was_overtaken_writes_nothing_that_counts() {
     // Whoever comes new sees the same, and so does the one that was overtaken.
     assert_samples(&read_all(&open(&settings), &topic).await, 0..15);
     assert_samples(&read_all(&former, &topic).await, 0..15);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_at_the_end_goes_on_past_what_does_not_count() {
+    let broker = shared();
+    let settings = settings(&broker, "past");
+    let topic = topic("sis");
+    let former = open(&settings);
+    append(&former, &topic, 0..2).await;
+    append(&open(&settings), &topic, 2..5).await;
+    // It remembers nothing of before.
+    let later = open(&settings);
+    assert_eq!(later.tail(&topic).await.unwrap().next, Offset(5));
+    let late = former.append(&topic, vec![sample_entry(0), sample_entry(1)]).await.unwrap();
+    assert!(late.durable.await.is_err());
+    let lost = later.append(&topic, vec![sample_entry(5)]).await.unwrap();
+    assert!(lost.durable.await.is_err());
+    append(&later, &topic, 5..7).await;
+    let read = later.read(&topic, Offset(5), 1 << 20);
+    let read = tokio::time::timeout(Duration::from_secs(10), read).await.expect("it is read");
+    assert_samples(&read.unwrap(), 5..7);
 }
 
 #[tokio::test(flavor = "multi_thread")]

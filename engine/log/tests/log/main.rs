@@ -4,7 +4,10 @@
 mod conforms;
 mod crash;
 mod faults;
+mod guarded;
+mod journal;
 mod kafka;
+mod lease;
 mod model;
 
 use std::path::Path;

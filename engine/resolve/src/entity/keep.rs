@@ -65,6 +65,18 @@ pub(super) struct Note {
     pub(super) progress: BTreeMap<Topic, Offset>,
 }
 
+impl Note {
+    /// The note of a store; none where nothing was committed there.
+    fn read(noted: &[u8]) -> serde_json::Result<Option<Self>> {
+        if noted.is_empty() { Ok(None) } else { serde_json::from_slice(noted).map(Some) }
+    }
+}
+
+fn damaged(rules: &EntityRules, error: serde_json::Error) -> Error {
+    let name = rules.schema.name();
+    Error::new(Kind::Corrupt, format!("the claims of {name} can't be understood")).caused_by(error)
+}
+
 impl Entity {
     /// Takes over the claims that rest in a store; those of an empty store get the id. Where the rules
     /// are others than those that decided so far, all has to be decided again: see
@@ -88,17 +100,10 @@ impl Entity {
         new_id: u64,
         expressions: Arc<dyn Expressions>,
     ) -> Result<Self> {
-        let damaged = |error: serde_json::Error| {
-            let name = rules.schema.name();
-            Error::new(Kind::Corrupt, format!("the claims of {name} can't be understood"))
-                .caused_by(error)
-        };
-        let mut note = Note { id: new_id, log: None, progress: BTreeMap::new() };
+        let damaged = |error: serde_json::Error| damaged(&rules, error);
+        let begun = Note { id: new_id, log: None, progress: BTreeMap::new() };
+        let note = Note::read(&rows.note()).map_err(damaged)?.unwrap_or(begun);
         let (mut registry, mut former) = (Registry::default(), None);
-        let noted = rows.note();
-        if !noted.is_empty() {
-            note = serde_json::from_slice(&noted).map_err(damaged)?;
-        }
         let mut buffer = RowBuffer::default();
         rows.read(&[b""], &mut buffer)?;
         if let Some(head) = buffer.get(0) {
@@ -247,6 +252,13 @@ impl syncline_core::Claims for Entity {
 
     fn rollback(&mut self) -> Result<()> {
         (self.is_headed, self.is_redecided) = (false, false);
-        self.rows.rollback()
+        self.rows.rollback()?;
+        // Where it was in doubt whether a commit came about, it did perhaps.
+        if let Some(note) =
+            Note::read(&self.rows.note()).map_err(|it| damaged(&self.rules.rules, it))?
+        {
+            self.note = note;
+        }
+        Ok(())
     }
 }

@@ -20,6 +20,12 @@ impl SharedEntity {
         Self(Arc::new(Mutex::new(entity)))
     }
 
+    /// Whether there is no clone of it.
+    #[must_use]
+    pub fn is_alone(&self) -> bool {
+        Arc::strong_count(&self.0) == 1
+    }
+
     /// Does something with the entity, alone.
     pub fn with<T>(&self, work: impl FnOnce(&mut Entity) -> T) -> T {
         // A panic may have left it half-heard; whoever hears begins with a rollback then.

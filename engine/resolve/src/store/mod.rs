@@ -29,6 +29,7 @@
 //! were removed, durably, one after the other. So a crash leaves the older records with the one that says
 //! that the key is gone, or none of them. A rollback puts the key back into the index, as its file is still there.
 
+mod changed;
 mod compact;
 mod index;
 mod load;

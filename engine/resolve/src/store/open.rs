@@ -7,7 +7,7 @@ use super::recent::Recent;
 use super::rows::{File, RowStore, StoreSettings};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use syncline_core::{Error, Kind, Result};
+use syncline_core::{Cursor, Error, Kind, Result};
 use syncline_segment::{Disk, Frame, Segment, Writer, create_directory, recover};
 
 const EXTENSION: &str = "claims";
@@ -68,6 +68,7 @@ pub(super) fn open(
         writer,
         staged: Vec::new(),
         undo: Vec::new(),
+        since: Cursor::default(),
         has_orphans: loaded.has_orphans,
         note: loaded.note,
         compaction: None,

@@ -137,7 +137,7 @@ impl RowStore {
         }
     }
 
-    /// A cursor is a file's number and a place in it, where a frame begins.
+    /// See [`Rows::scan`](crate::Rows::scan).
     pub(super) fn scan_from(
         &mut self,
         from: Cursor,
@@ -145,11 +145,29 @@ impl RowStore {
         rows: &mut Scanned,
     ) -> Result<Option<Cursor>> {
         rows.clear();
+        let mut bytes = 0;
+        self.walk(from, |key, row| {
+            if let Some(row) = row {
+                rows.push(key, row);
+                bytes += key.len() + row.len();
+            }
+            Ok(bytes >= bytes_max)
+        })
+    }
+
+    /// Goes through the keys whose last record lies from a cursor on, in the order in which they were written:
+    /// each with its row, or none where it says that the key is gone. Where `visit` says that it is enough,
+    /// says where to go on. A cursor is a file's number and a place in it, where a frame begins.
+    pub(super) fn walk(
+        &mut self,
+        from: Cursor,
+        mut visit: impl FnMut(&[u8], Option<&[u8]>) -> Result<bool>,
+    ) -> Result<Option<Cursor>> {
         // What is staged is read from the file like all else.
         self.write_staged()?;
         let mut numbers: Vec<u64> = self.files.values().map(|file| file.number).collect();
         numbers.sort_unstable();
-        let mut bytes = 0;
+        let mut is_enough = false;
         for number in numbers.into_iter().filter(|&number| number >= from.0) {
             let at = if number == from.0 { from.1.max(BEGIN) } else { BEGIN };
             let place = Place::new(number, 0, 0);
@@ -160,7 +178,7 @@ impl RowStore {
             };
             for frame in file.segment.frames(at, until, READ_BYTES) {
                 let frame = frame?;
-                if bytes >= bytes_max {
+                if is_enough {
                     return Ok(Some(Cursor(number, frame.at)));
                 }
                 if frame.kind != ROWS {
@@ -172,10 +190,8 @@ impl RowStore {
                         file.segment.damage(offset(at), "a frame ends within a record")
                     })?;
                     let place = Place::new(number, offset(at), record::length(key, row));
-                    let is_last = self.index.is_at(Self::hash(key), place);
-                    if let Some(row) = row.filter(|_| is_last) {
-                        rows.push(key, row);
-                        bytes += key.len() + row.len();
+                    if self.index.is_at(Self::hash(key), place) {
+                        is_enough |= visit(key, row)?;
                     }
                 }
             }

@@ -84,6 +84,8 @@ pub struct RowStore {
     /// Records that are to be the next frame.
     pub(super) staged: Vec<u8>,
     pub(super) undo: Vec<Undo>,
+    /// Where the records since the last commit begin.
+    pub(super) since: Cursor,
     /// Whether frames without a commit may follow the last commit.
     pub(super) has_orphans: bool,
     pub(super) note: Vec<u8>,
@@ -305,6 +307,7 @@ impl Rows for RowStore {
         self.read.clear();
         self.has_orphans = false;
         self.note = note.to_vec();
+        self.note_committed();
         self.moved()
     }
 
@@ -315,6 +318,7 @@ impl Rows for RowStore {
             self.writer.flush()?;
             self.has_orphans = false;
         }
+        self.note_committed();
         Ok(())
     }
 

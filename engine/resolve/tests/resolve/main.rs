@@ -8,6 +8,7 @@ mod expressions;
 mod failures;
 mod fixture;
 mod history;
+mod journaled;
 mod keys;
 mod laws;
 mod preview;

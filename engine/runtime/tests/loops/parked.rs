@@ -99,6 +99,22 @@ async fn many_rows_come_back_soon_once_their_cause_is_gone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_could_not_be_noted_is_not_heard_yet() {
+    let lms = Target::default();
+    let running = start(&[("lms", lms.clone())], true, vec![]);
+    running.notes.refuses.store(3, Ordering::Relaxed);
+    running.commit(&[(I, 1, Some("bad")), (I, 2, Some("Bo"))]);
+    until("the other", || lms.names() == ["Bo"]).await;
+    let parked = || running.registry.status(0).lanes.values().map(|lane| lane.parked).sum::<u64>();
+    until("a parked row", || parked() == 1).await;
+    assert_eq!(running.notes.refuses.load(Ordering::Relaxed), 0);
+    running.commit(&[(U, 1, Some("good"))]);
+    until("the mended row", || lms.names() == ["good", "Bo"]).await;
+    until("nothing parked", || parked() == 0).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn more_refused_rows_than_may_be_parked_stop_the_lane_within_their_transaction() {
     let lms = Target::default();
     let settings = Settings { parked_max: 2, apply_bytes_max: 8 << 20, ..quick() };

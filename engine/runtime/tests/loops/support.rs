@@ -460,15 +460,25 @@ fn topic_table(reader: &ReaderName) -> &str {
 
 /// Notes in memory.
 #[derive(Default)]
-pub(crate) struct Notes(Mutex<HashMap<String, Vec<u8>>>);
+pub(crate) struct Notes {
+    held: Mutex<HashMap<String, Vec<u8>>>,
+    /// How many times rows that are set aside can't be noted.
+    pub(crate) refuses: AtomicUsize,
+}
 
 impl Checkpoints for Notes {
     fn load(&self, name: &str) -> Result<Option<Vec<u8>>> {
-        Ok(self.0.lock().unwrap().get(name).cloned())
+        Ok(self.held.lock().unwrap().get(name).cloned())
     }
 
     fn save(&self, name: &str, note: &[u8]) -> Result<()> {
-        self.0.lock().unwrap().insert(name.into(), note.to_vec());
+        let one_less = |left: usize| left.checked_sub(1);
+        let is_refused =
+            || self.refuses.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok();
+        if name.starts_with("parked/") && is_refused() {
+            return Err(Error::new(Kind::Unavailable, "notes can't be kept"));
+        }
+        self.held.lock().unwrap().insert(name.into(), note.to_vec());
         Ok(())
     }
 }
