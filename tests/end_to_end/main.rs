@@ -18,3 +18,4 @@ mod trial;
 mod types;
 mod university;
 mod why;
+mod workers;

@@ -23,13 +23,16 @@ pub fn ask(project: &Path, path: &str) -> Result<String> {
     Ok(body.to_owned())
 }
 
-/// Whether all first copies are done and changes stream. Not so while nothing answers.
+/// Whether all first copies are done and changes stream. Not so while nothing answers, or it stands by.
 ///
 /// # Errors
 /// When the answer is not what it should be.
 pub fn is_streaming(project: &Path) -> Result<bool> {
     let Ok(status) = ask(project, "/status") else { return Ok(false) };
     let status: serde_json::Value = serde_json::from_str(&status)?;
+    if status["standing_by"] == true {
+        return Ok(false);
+    }
     let captures = status["captures"].as_object().context("status has captures")?;
     Ok(!captures.is_empty() && captures.values().all(|capture| capture["streaming"] == true))
 }

@@ -51,7 +51,7 @@ impl Capture<'_> {
     ) -> Result<(Begin, Vec<Wanted>)> {
         let mut catalog = Connection::open(self.settings, Purpose::Query)?;
         let server = replication.identify_system()?;
-        let slot = slot::slot_state(&mut catalog, self.settings)?;
+        let slot = slot::take(&mut catalog, self.settings)?;
         let note = match &resume.checkpoint {
             Some(bytes) => Some(Note::from_bytes(self.system, bytes)?),
             None => None,

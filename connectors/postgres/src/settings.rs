@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use syncline_core::{ReaderName, Secret};
 
@@ -44,6 +46,10 @@ pub struct Settings {
     pub written_for: BTreeSet<ReaderName>,
     /// Most WAL, in bytes, the source may hold back for us before capture says so as a problem.
     pub wal_bytes_max: Option<u64>,
+    /// Says, where several processes share the work and one has it at a time, whether it is this one's now.
+    /// Then sessions of ours that still read the slot, or have the place of a reader, are ended: they are
+    /// those of a process that was thought dead. Without it they are waited for.
+    pub takes_over: Option<Arc<AtomicBool>>,
 }
 
 /// Whether and how to use TLS.
@@ -83,6 +89,12 @@ impl Settings {
             heartbeat: Duration::from_secs(10),
             written_for: BTreeSet::new(),
             wal_bytes_max: None,
+            takes_over: None,
         }
+    }
+
+    /// Whether sessions of other processes of ours are to be ended.
+    pub(crate) fn takes_over(&self) -> bool {
+        self.takes_over.as_ref().is_some_and(|it| it.load(Ordering::Relaxed))
     }
 }

@@ -101,7 +101,8 @@ impl Sink for PostgresSink {
         self.open = None;
         let mut session = Session::new(connect(&self.settings, OPTIONS).await?);
         let patience = self.settings.connect_timeout * PATIENCE;
-        progress::take_place(&mut session, reader, self.former, patience).await?;
+        let former = progress::Former { process: self.former, any: self.settings.takes_over() };
+        progress::take_place(&mut session, reader, former, patience).await?;
         self.former = Some(session.process().await?);
         progress::create(&mut session, &self.settings).await?;
         let mark = self.mark(&mut session, reader).await;

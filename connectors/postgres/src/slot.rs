@@ -1,6 +1,7 @@
 //! The slot: whether our place in the stream can still be had, and if not, what is lost and what
 //! mends it.
 
+use crate::connect::APPLICATION_NAME;
 use crate::note::Note;
 use crate::settings::Settings;
 use crate::wire::{Connection, Lsn, ServerIdentity, literal};
@@ -14,6 +15,8 @@ pub(crate) struct SlotState {
     pub(crate) of_this_database: bool,
     /// Who reads it now, in words.
     pub(crate) reader: Option<String>,
+    /// Its server process, where it calls itself as we do and logged in as we did.
+    pub(crate) reader_of_ours: Option<i32>,
     /// Whether the server dropped the log it needs.
     pub(crate) lost: bool,
     /// Everything before it may be gone.
@@ -28,9 +31,11 @@ pub(crate) fn slot_state(
     let rows = connection.query(&format!(
         "SELECT coalesce(s.plugin, ''), coalesce(s.database = current_database(), false), \
          s.active_pid, a.application_name, a.client_addr, \
-         coalesce(s.wal_status, '') = 'lost', coalesce(s.confirmed_flush_lsn, '0/0') \
+         coalesce(s.wal_status, '') = 'lost', coalesce(s.confirmed_flush_lsn, '0/0'), \
+         CASE WHEN a.application_name = {} AND a.usename = current_user THEN s.active_pid END \
          FROM pg_replication_slots s LEFT JOIN pg_stat_activity a ON a.pid = s.active_pid \
          WHERE s.slot_name = {}",
+        literal(APPLICATION_NAME),
         literal(&settings.slot)
     ))?;
     let Some(row) = rows.first() else { return Ok(None) };
@@ -45,7 +50,18 @@ pub(crate) fn slot_state(
         reader,
         lost: row.is_true(5),
         confirmed: row.parse(6)?,
+        reader_of_ours: row.get(7).map(|_| row.parse(7)).transpose()?,
     }))
+}
+
+/// The slot, taken from a process of ours that still reads it where the work is not its any more.
+pub(crate) fn take(connection: &mut Connection, settings: &Settings) -> Result<Option<SlotState>> {
+    let slot = slot_state(connection, settings)?;
+    let of_ours = slot.as_ref().and_then(|slot| slot.reader_of_ours);
+    let Some(process) = of_ours.filter(|_| settings.takes_over()) else { return Ok(slot) };
+    tracing::info!("slot {:?} is taken from server process {process}", settings.slot);
+    connection.query(&format!("SELECT pg_catalog.pg_terminate_backend({process}, 5000)"))?;
+    slot_state(connection, settings)
 }
 
 /// The error for a slot that someone else reads: it may be our own process that just died.
@@ -182,6 +198,7 @@ mod tests {
             plugin: "pgoutput".into(),
             of_this_database: true,
             reader: None,
+            reader_of_ours: None,
             lost: false,
             confirmed: Lsn(100),
         }

@@ -116,7 +116,7 @@ mod tests {
         let project = scene.project();
         let mappings = crate::checked::check(&project, &lock()).mappings;
         let state = tempfile::tempdir().unwrap();
-        let store = Arc::new(Store::new(state.path()));
+        let store = Arc::new(Store::in_directory(state.path()));
         let policies = Policies::of(&project.entity_rules(&mappings));
         let book = Book::new(store.clone(), policies);
         book.note("person", vec![raised("a")]).await.unwrap();

@@ -2,23 +2,25 @@
 
 use crate::decisions::Store;
 use crate::live::{
-    ADDRESS_FILE, Observer, Reading, Report, Served, Watching, caught_up, serve, take_up,
-    watch_asked,
+    Observer, Reading, Report, Served, Serving, Watching, caught_up, routes, take_up, watch_asked,
 };
 use crate::problem::{Exit, Failure, Outcome, Problem};
 use crate::project::Project;
 use crate::state::State;
-use crate::wiring::{Wired, wire};
+use crate::weighing::Weighing;
+use crate::wiring::{Wired, wire_on};
 use futures::future::join_all;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use syncline_core::{ReaderName, SystemName};
 use syncline_postgres::Settings;
 use syncline_resolve::decisions;
 use syncline_runtime::{ShutdownTrigger, run, shutdown};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::{interval, timeout};
 
 /// A running engine. Dropping it tells it to stop.
 pub(crate) struct Engine {
@@ -32,25 +34,28 @@ pub(crate) struct Engine {
     asking: JoinHandle<()>,
     sources: BTreeMap<SystemName, Settings>,
     decisions: Option<Arc<Store>>,
+    weighing: Weighing,
     // Dropped in this order: the address goes before the state is another's.
-    _address_file: AddressFile,
+    serving: Serving,
     state: State,
 }
 
-/// The file that tells `status` where to ask; gone with the engine.
-struct AddressFile(PathBuf);
-
-impl Drop for AddressFile {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
+/// How long claims may still be written to after all loops were told to end.
+const CLAIMS_END: Duration = Duration::from_secs(120);
 
 impl Engine {
     /// Starts the project's engine in the background.
     pub(crate) async fn start(project: &Project) -> Outcome<Self> {
+        Self::start_on(project, State::open).await
+    }
+
+    /// The same on a state that is taken another way.
+    pub(crate) async fn start_on(
+        project: &Project,
+        take: impl FnOnce(&Project) -> Outcome<State>,
+    ) -> Outcome<Self> {
         let Wired { pipeline, state, mappings, readers, sources, decisions, weighing } =
-            wire(project)?;
+            wire_on(project, take)?;
         let into_entities = mappings.iter().filter(|it| it.writes.system().is_none());
         let resolves: BTreeSet<ReaderName> = into_entities.map(|it| it.lane.clone()).collect();
         let (registry, backfills) = (pipeline.registry(), pipeline.backfills());
@@ -63,17 +68,15 @@ impl Engine {
             registry,
             checkpoints: state.checkpoints.clone(),
             resolves: resolves.into_iter().collect(),
-            weighing,
+            weighing: weighing.clone(),
         };
-        let address = serve(project.settings.listen, served).await?;
-        let file = state.directory.join(ADDRESS_FILE);
-        std::fs::write(&file, address.to_string())
-            .map_err(|error| Failure::io(format!("can't write {}", file.display()), &error))?;
+        let serving = Serving::begin(project.settings.listen, &state.directory, routes(served));
+        let serving = serving.await?;
         let (trigger, told) = shutdown();
         let running = Some(tokio::spawn(run(pipeline, told)));
         let asking = watch_asked(state.directory.clone(), backfills);
         Ok(Self {
-            address,
+            address: serving.address,
             watching,
             trigger,
             running,
@@ -81,7 +84,8 @@ impl Engine {
             asking,
             sources,
             decisions,
-            _address_file: AddressFile(file),
+            weighing,
+            serving,
             state,
         })
     }
@@ -122,6 +126,12 @@ impl Engine {
         }
     }
 
+    /// Becomes true once it is known that another process has opened the log since; none where no
+    /// other can.
+    pub(crate) fn is_fenced(&self) -> Option<watch::Receiver<bool>> {
+        self.state.kafka.as_ref().map(|log| log.is_fenced())
+    }
+
     /// Lets every loop finish what it does and waits, within the project's `drain_timeout`.
     pub(crate) async fn stop(self) -> Outcome<()> {
         self.asking.abort();
@@ -130,6 +140,36 @@ impl Engine {
             Some(running) => outcome(running.await),
             None => Ok(()),
         }
+    }
+
+    /// The same, so that another engine can begin in this process afterwards.
+    ///
+    /// # Errors
+    /// Where something goes on that would get in the way of it.
+    pub(crate) async fn clear_away(self) -> Outcome<()> {
+        let Self { asking, trigger, running, serving, weighing, .. } = self;
+        asking.abort();
+        trigger.trigger();
+        if let Some(running) = running
+            && let Err(failure) = outcome(running.await)
+        {
+            let problems = &failure.problems;
+            let said = problems.first().map(|it| it.message.as_str()).unwrap_or_default();
+            tracing::warn!("the engine ended: {said}");
+        }
+        serving.end().await;
+        // A thread may still wait for the brokers with claims in its hands.
+        let mut ticks = interval(Duration::from_millis(50));
+        let at_rest = async {
+            while !weighing.is_alone() {
+                ticks.tick().await;
+            }
+        };
+        timeout(CLAIMS_END, at_rest).await.map_err(|_| {
+            let wrong =
+                Problem::new("claims are still being written to, for a work that is not ours");
+            Failure::new(Exit::Unavailable, wrong.hint("start the process again".to_owned()))
+        })
     }
 }
 

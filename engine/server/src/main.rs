@@ -24,6 +24,7 @@ mod signals;
 mod state;
 mod weighing;
 mod wiring;
+mod worker;
 
 use arguments::Arguments;
 use clap::Parser as _;

@@ -48,6 +48,12 @@ const MAPPED_PARKED: Metric = gauge("syncline_mapping_parked_rows", "Rows of a m
 const DROPPED: Metric =
     counter("syncline_entity_dropped_keys_total", "Keys that were gone and are forgotten");
 
+/// The page of a worker that stands by while another has the project.
+pub(crate) const STANDING_BY: &str = "\
+# HELP syncline_standing_by 1 while another worker has the project\n\
+# TYPE syncline_standing_by gauge\n\
+syncline_standing_by 1\n";
+
 /// The whole page.
 pub(crate) fn render(status: &Status) -> String {
     let mut page = Page::default();

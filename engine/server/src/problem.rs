@@ -170,8 +170,14 @@ impl Problem {
 
 impl From<syncline_core::Error> for Problem {
     fn from(error: syncline_core::Error) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&syncline_core::Error> for Problem {
+    fn from(error: &syncline_core::Error) -> Self {
         // A detail is the facts worded for people; without one, what lies below has to do.
-        let detail = error.detail_text().map(str::to_owned).or_else(|| causes(&error));
+        let detail = error.detail_text().map(str::to_owned).or_else(|| causes(error));
         Self {
             severity: Severity::Error,
             message: error.to_string(),
@@ -231,6 +237,12 @@ impl Failure {
 
 impl From<syncline_core::Error> for Failure {
     fn from(error: syncline_core::Error) -> Self {
+        Self::new(error.kind().into(), error.into())
+    }
+}
+
+impl From<&syncline_core::Error> for Failure {
+    fn from(error: &syncline_core::Error) -> Self {
         Self::new(error.kind().into(), error.into())
     }
 }

@@ -6,14 +6,51 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use syncline_core::{ChangeLog, Checkpoints};
+use std::sync::atomic::AtomicBool;
+use syncline_core::{ChangeLog, Checkpoints, Journal};
+use syncline_log::{KafkaLog, worker_name};
 
 /// Where the embedded log is, in the directory.
 pub(crate) const EMBEDDED: &str = "log";
 /// The file that is locked; it holds the number of the process that has the directory.
 const LOCK_FILE: &str = "lock";
+/// The file that holds the name by which other workers know this one.
+const WORKER_FILE: &str = "worker";
 
 /// The state directory, this process's alone until dropped.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    /// Where it is.
+    pub(crate) path: PathBuf,
+    _lock: File,
+}
+
+impl Directory {
+    /// Takes the directory; makes it if need be.
+    pub(crate) fn take(project: &Project) -> Outcome<Arc<Self>> {
+        let path = project.state();
+        let lock = lock(&path)?;
+        Ok(Arc::new(Self { path, _lock: lock }))
+    }
+
+    /// The name of the worker that has this directory: the same at each start, and no other's.
+    pub(crate) fn worker(&self) -> Outcome<String> {
+        let path = self.path.join(WORKER_FILE);
+        let failed =
+            |error: std::io::Error| Failure::io(format!("can't use {}", path.display()), &error);
+        match std::fs::read_to_string(&path) {
+            Ok(name) if !name.trim().is_empty() => return Ok(name.trim().to_owned()),
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed(error)),
+        }
+        let name = worker_name();
+        std::fs::write(&path, &name).map_err(failed)?;
+        Ok(name)
+    }
+}
+
+/// The state directory and the log, open.
 pub(crate) struct State {
     /// The directory.
     pub(crate) directory: PathBuf,
@@ -21,7 +58,12 @@ pub(crate) struct State {
     pub(crate) log: Arc<dyn ChangeLog>,
     /// Kept with the log.
     pub(crate) checkpoints: Arc<dyn Checkpoints>,
-    _lock: File,
+    /// The log, where it is at Kafka brokers.
+    pub(crate) kafka: Option<Arc<KafkaLog>>,
+    /// Says, where several workers share the project, whether it is this one's now: then it takes the
+    /// place of whoever still reads or writes a system for it.
+    pub(crate) is_ours: Option<Arc<AtomicBool>>,
+    _held: Arc<Directory>,
 }
 
 impl std::fmt::Debug for State {
@@ -33,20 +75,53 @@ impl std::fmt::Debug for State {
 impl State {
     /// Takes the project's state; makes it if need be.
     pub(crate) fn open(project: &Project) -> Outcome<Self> {
-        let left = project.state().join(EMBEDDED);
-        if project.has_log_elsewhere() && left.exists() {
-            return Err(left_behind(&left));
-        }
+        check_moved(project)?;
         Self::open_to_move(project)
     }
 
     /// The same where the embedded log may be left from before.
     pub(crate) fn open_to_move(project: &Project) -> Outcome<Self> {
-        let directory = project.state();
-        let lock = lock(&directory)?;
-        let (log, checkpoints) = project.open_log()?;
-        Ok(Self { directory, log, checkpoints, _lock: lock })
+        let held = Directory::take(project)?;
+        if let Some(host) = project.worker_elsewhere(&held)? {
+            return Err(worked_on(&host));
+        }
+        Self::open_in(project, held, None)
     }
+
+    /// Opens the state for a worker that has the project now.
+    pub(crate) fn open_for_worker(
+        project: &Project,
+        held: Arc<Directory>,
+        is_ours: Arc<AtomicBool>,
+    ) -> Outcome<Self> {
+        check_moved(project)?;
+        Self::open_in(project, held, Some(is_ours))
+    }
+
+    fn open_in(
+        project: &Project,
+        held: Arc<Directory>,
+        is_ours: Option<Arc<AtomicBool>>,
+    ) -> Outcome<Self> {
+        let (log, checkpoints, kafka) = project.open_log()?;
+        let directory = held.path.clone();
+        Ok(Self { directory, log, checkpoints, kafka, is_ours, _held: held })
+    }
+
+    /// Where the claims on an entity are kept so that other workers can go on with them; none where they
+    /// rest in the directory alone.
+    pub(crate) fn journal(&self, entity: &str) -> Outcome<Option<Box<dyn Journal>>> {
+        let Some(kafka) = &self.kafka else { return Ok(None) };
+        Ok(Some(Box::new(kafka.journal(entity)?)))
+    }
+}
+
+fn check_moved(project: &Project) -> Outcome<()> {
+    let left = project.state().join(EMBEDDED);
+    if project.has_log_elsewhere() && left.exists() {
+        return Err(left_behind(&left));
+    }
+    Ok(())
 }
 
 fn lock(directory: &PathBuf) -> Outcome<File> {
@@ -89,6 +164,13 @@ fn in_use(file: &mut File) -> Failure {
     Failure::new(Exit::InUse, wrong)
 }
 
+fn worked_on(host: &str) -> Failure {
+    let wrong = Problem::new("the project is in use")
+        .detail(format!("a worker at {host} has it"))
+        .hint("run this there, or stop all workers first".to_owned());
+    Failure::new(Exit::InUse, wrong)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,5 +187,14 @@ mod tests {
         assert_eq!(detail, format!("process {} works on it", std::process::id()));
         drop(held);
         assert!(lock(&path).is_ok());
+    }
+
+    #[test]
+    fn a_worker_keeps_its_name() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("state");
+        let held = Directory { _lock: lock(&path).expect("nobody has it"), path };
+        let name = held.worker().expect("a name");
+        assert_eq!(held.worker().expect("a name"), name);
     }
 }

@@ -14,7 +14,7 @@ use syncline_core::{
 };
 use syncline_mappings::PolicyExpressions;
 use syncline_resolve::store::{RowStore, StoreSettings};
-use syncline_resolve::{Entity, EntityRules, Preview, SharedEntity, Why};
+use syncline_resolve::{Entity, EntityRules, JournaledRows, Preview, Rows, SharedEntity, Why};
 use syncline_runtime::Clock as _;
 use syncline_segment::RealDisk;
 
@@ -111,9 +111,13 @@ impl Weighing {
             let name = rules.schema.name().to_string();
             let directory = directory(&state.directory, &name);
             let rows = RowStore::open(Arc::new(RealDisk), &directory, StoreSettings::default())?;
+            let rows: Box<dyn Rows> = match state.journal(&name)? {
+                Some(journal) => Box::new(JournaledRows::open(rows, journal)?),
+                None => Box::new(rows),
+            };
             // Claims that are begun anew are told from those that went before them.
             let id = SystemClock.now().unsigned_abs();
-            let entity = Entity::open_with(Box::new(rows), rules, id, expressions.clone())?;
+            let entity = Entity::open_with(rows, rules, id, expressions.clone())?;
             entities.insert(name, SharedEntity::new(entity));
         }
         Ok(Self { entities, sensitive: project.sensitive_fields(), _state: None })
@@ -130,6 +134,11 @@ impl Weighing {
         let expressions: Arc<dyn Expressions> = Arc::new(Forgiving(PolicyExpressions::default()));
         let weighing = Self::open_with(project, &state, rules, &expressions)?;
         Ok(Self { _state: Some(Arc::new(state)), ..weighing })
+    }
+
+    /// Whether nobody else has claims in his hands.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.entities.values().all(SharedEntity::is_alone)
     }
 
     /// The claims of an entity.

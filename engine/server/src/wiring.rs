@@ -13,6 +13,7 @@ use crate::state::State;
 use crate::weighing::Weighing;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use syncline_core::{CatalogTable, ReaderName, SystemName, TableName, Topic, Transform};
 use syncline_discard::DiscardSink;
 use syncline_generator::GeneratorSource;
@@ -41,12 +42,7 @@ pub(crate) struct Wired {
     pub(crate) weighing: Weighing,
 }
 
-/// Checks the mappings, takes the project's state and puts all loops together.
-pub(crate) fn wire(project: &Project) -> Outcome<Wired> {
-    wire_on(project, State::open)
-}
-
-/// The same on a state that is taken another way.
+/// Checks the mappings, takes the project's state by `take` and puts all loops together.
 pub(crate) fn wire_on(
     project: &Project,
     take: impl FnOnce(&Project) -> Outcome<State>,
@@ -62,14 +58,14 @@ pub(crate) fn wire_on(
     let state = take(project)?;
     let rules = project.entity_rules(&mappings);
     let weighing = Weighing::open(project, &state, rules.clone())?;
-    let (store, policies) = (Arc::new(Store::new(&state.directory)), Policies::of(&rules));
+    let (store, policies) = (Arc::new(Store::new(project.control()?)), Policies::of(&rules));
     let decided: Vec<TableName> = decided_entities(&rules);
     let decisions = (!decided.is_empty()).then(|| store.clone());
-    let mut sources_planned = plan_sources(project, &mappings, &lock)?;
+    let mut sources_planned = plan_sources(project, &mappings, &lock, &state.is_ours)?;
     sources_planned.extend(decisions.clone().map(|store| decisions_plan(project, store)));
     let plan = Plan {
         sources: sources_planned,
-        sinks: plan_sinks(project, &mappings)?,
+        sinks: plan_sinks(project, &mappings, &state.is_ours)?,
         entities: plan_entities(&rules, &weighing),
         transforms: transforms(&mappings, &decided),
         references: references(&lock),
@@ -135,13 +131,22 @@ fn systems(mappings: &[Mapping], end: impl Fn(&Mapping) -> &TableName) -> BTreeS
     mappings.iter().filter_map(|mapping| end(mapping).system()).collect()
 }
 
-fn plan_sources(project: &Project, mappings: &[Mapping], lock: &Lock) -> Outcome<Vec<SourcePlan>> {
+/// Says whether the project is ours, where several workers share it.
+type IsOurs = Option<Arc<AtomicBool>>;
+
+fn plan_sources(
+    project: &Project,
+    mappings: &[Mapping],
+    lock: &Lock,
+    is_ours: &IsOurs,
+) -> Outcome<Vec<SourcePlan>> {
     let mut plans = Vec::new();
     for system in systems(mappings, |mapping| &mapping.reads) {
         let make: MakeSource = match project.system(system)? {
             System::Postgres(_) => {
                 let tables = parents_first(tables_of(mappings, system).0, lock);
                 let (name, mut settings) = (system.clone(), project.postgres(system)?);
+                settings.takes_over = is_ours.clone();
                 settings.written_for = writers_from_entities(mappings, system);
                 Arc::new(move || {
                     Box::new(PostgresSource::new(name.clone(), settings.clone(), tables.clone()))
@@ -165,12 +170,13 @@ fn writers_from_entities(mappings: &[Mapping], system: &SystemName) -> BTreeSet<
     from_entities.map(|it| ReaderName::apply(system, &topic_of(&it.reads))).collect()
 }
 
-fn plan_sinks(project: &Project, mappings: &[Mapping]) -> Outcome<Vec<SinkPlan>> {
+fn plan_sinks(project: &Project, mappings: &[Mapping], is_ours: &IsOurs) -> Outcome<Vec<SinkPlan>> {
     let mut plans = Vec::new();
     for system in systems(mappings, |mapping| &mapping.writes) {
         let make: MakeSink = match project.system(system)? {
             System::Postgres(_) => {
-                let (name, settings) = (system.clone(), project.postgres(system)?);
+                let (name, mut settings) = (system.clone(), project.postgres(system)?);
+                settings.takes_over = is_ours.clone();
                 Arc::new(move || Box::new(PostgresSink::new(name.clone(), settings.clone())))
             }
             System::Discard => Arc::new(|| Box::new(DiscardSink::new())),

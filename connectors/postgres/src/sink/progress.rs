@@ -5,6 +5,7 @@
 use super::session::{Encoded, Session, field};
 use super::sqlstate;
 use super::target::quoted;
+use crate::connect::APPLICATION_NAME;
 use crate::mark;
 use crate::settings::Settings;
 use crate::values::encode::timestamptz;
@@ -103,23 +104,33 @@ pub(super) async fn create(session: &mut Session, settings: &Settings) -> Result
     Err(error.hint(format!("GRANT CREATE ON DATABASE {database} TO {role}")))
 }
 
-/// Takes the place of a reader for as long as the session lives. `former` is the server process
-/// that an earlier session of this same sink had: where it lives on, it is ended.
+/// Which sessions give way to us.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Former {
+    /// The server process that an earlier session of this same sink had.
+    pub(super) process: Option<i32>,
+    /// Whether all that call themselves as we do give way: they are of a process that has not the work any
+    /// more.
+    pub(super) any: bool,
+}
+
+/// Takes the place of a reader for as long as the session lives. `former` sessions that live on are ended.
 ///
 /// # Errors
 /// `Fenced` when another holds it and goes on holding it for `patience`.
 pub(super) async fn take_place(
     session: &mut Session,
     reader: &ReaderName,
-    former: Option<i32>,
+    former: Former,
     patience: Duration,
 ) -> Result<()> {
     let failed = format!("can't take the place of reader {reader}");
     let unanswered = |error| sqlstate::error(failed.clone(), error);
     let holders = session.query(HOLDER, &[&reader.as_str()]).await.map_err(unanswered)?;
     for holder in &holders {
-        let process: i32 = field(holder, 0)?;
-        if former == Some(process) {
+        let (process, application): (i32, String) = (field(holder, 0)?, field(holder, 1)?);
+        let is_of_ours = application == APPLICATION_NAME;
+        if former.process == Some(process) || former.any && is_of_ours {
             let end = "SELECT pg_catalog.pg_terminate_backend($1, 5000)";
             session.query(end, &[&process]).await.map_err(unanswered)?;
         }

@@ -9,7 +9,7 @@ use crate::live::{ADDRESS_FILE, ask, ask_why};
 use crate::problem::{Exit, Failure, Outcome, Problem, did_you_mean};
 use crate::project::{Entity, Project};
 use crate::weighing::{Answer, Question, Weighing};
-use crate::{checked, decisions, masked};
+use crate::{checked, masked};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -158,8 +158,7 @@ async fn answer(project: &Project, mappings: &[Mapping], question: &Question) ->
 
 /// The ids of what waits for a person on this row.
 async fn open_conflicts(project: &Project, why: &Why) -> Outcome<BTreeMap<String, i64>> {
-    let path = project.state().join(decisions::FILE);
-    let control = Control::open_read_only(&path.to_string_lossy()).await;
+    let control = Control::open_read_only(&project.control()?).await;
     let Some(control) = control.map_err(syncline_core::Error::from)? else {
         return Ok(BTreeMap::new());
     };

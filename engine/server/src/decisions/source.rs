@@ -228,7 +228,7 @@ mod tests {
     }
 
     async fn run(state: &Path, resume: Resume) -> Given {
-        let store = Arc::new(Store::new(state));
+        let store = Arc::new(Store::in_directory(state));
         let settings = Settings { poll: Duration::from_millis(1), rows_max: 2 };
         let mut source = DecisionsSource::new(store, settings, Handle::current());
         let taker = tokio::task::spawn_blocking(move || {

@@ -1,24 +1,30 @@
 //! The control store of a project, opened by whoever needs it first.
 
-use std::path::{Path, PathBuf};
 use syncline_control::Control;
 use syncline_core::Result;
 use tokio::sync::OnceCell;
 
-/// The file in the state directory.
+/// The file in the state directory, where nothing else is said.
 pub(crate) const FILE: &str = "control.sqlite";
 
 /// The control store; shared by what notes conflicts and what hears decisions.
 #[derive(Debug)]
 pub(crate) struct Store {
-    path: PathBuf,
+    /// A path or an address, as [`Control::open`] takes it.
+    at: String,
     control: OnceCell<Control>,
 }
 
 impl Store {
+    /// At a path or an address.
+    pub(crate) fn new(at: String) -> Self {
+        Self { at, control: OnceCell::new() }
+    }
+
     /// In a state directory.
-    pub(crate) fn new(state: &Path) -> Self {
-        Self { path: state.join(FILE), control: OnceCell::new() }
+    #[cfg(test)]
+    pub(crate) fn in_directory(state: &std::path::Path) -> Self {
+        Self::new(state.join(FILE).to_string_lossy().into_owned())
     }
 
     /// The store, made when there is none.
@@ -26,7 +32,6 @@ impl Store {
     /// # Errors
     /// When it is away, or of a newer version.
     pub(crate) async fn open(&self) -> Result<&Control> {
-        let path = self.path.to_string_lossy();
-        Ok(self.control.get_or_try_init(|| Control::open(&path)).await?)
+        Ok(self.control.get_or_try_init(|| Control::open(&self.at)).await?)
     }
 }

@@ -35,10 +35,27 @@ async fn ask_for(state: &Path, head: &str, body: &str, longest: Duration) -> Out
         return Err(nobody_runs(None));
     };
     let address = address.trim();
-    timeout(longest, send(address, head, body))
+    let answer = timeout(longest, send(address, head, body))
         .await
         .map_err(|_| nobody_runs(Some(format!("{address} does not answer in time"))))?
-        .map_err(|error| nobody_runs(Some(format!("{address}: {error}"))))
+        .map_err(|error| nobody_runs(Some(format!("{address}: {error}"))))?;
+    match answer {
+        Answer::Good(body) => Ok(body),
+        Answer::Elsewhere(said) => Err(elsewhere(&said)),
+    }
+}
+
+/// What a process says.
+enum Answer {
+    Good(String),
+    /// It stands by: who has the project, in a sentence.
+    Elsewhere(String),
+}
+
+fn elsewhere(said: &str) -> Failure {
+    let wrong = Problem::new("the Syncline that runs here can't answer that").detail(said);
+    let wrong = wrong.hint("ask where the project is worked on".to_owned());
+    Failure::new(Exit::Unavailable, wrong)
 }
 
 fn nobody_runs(detail: Option<String>) -> Failure {
@@ -48,7 +65,7 @@ fn nobody_runs(detail: Option<String>) -> Failure {
 }
 
 /// The body that a small server on this machine answers with.
-async fn send(address: &str, head: &str, body: &str) -> Result<String> {
+async fn send(address: &str, head: &str, body: &str) -> Result<Answer> {
     let mut stream = TcpStream::connect(address).await?;
     let request = format!(
         "{head}Host: {address}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
@@ -59,7 +76,10 @@ async fn send(address: &str, head: &str, body: &str) -> Result<String> {
     stream.read_to_end(&mut answer).await?;
     let answer = String::from_utf8_lossy(&answer);
     match answer.split_once("\r\n\r\n") {
-        Some((head, body)) if head.starts_with("HTTP/1.1 200") => Ok(body.to_owned()),
+        Some((head, body)) if head.starts_with("HTTP/1.1 200") => Ok(Answer::Good(body.to_owned())),
+        Some((head, body)) if head.starts_with("HTTP/1.1 503") => {
+            Ok(Answer::Elsewhere(body.trim().to_owned()))
+        }
         _ => Err(Error::other(format!(
             "no good answer to {}",
             head.lines().next().unwrap_or_default()

@@ -15,10 +15,15 @@ use axum::routing::{get, post};
 use axum::{Router, serve as serve_connections};
 use serde_json::json;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use syncline_core::{Checkpoints, ReaderName};
 use syncline_runtime::{Clock as _, Registry};
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 /// The file in the state directory that holds the address served at.
 pub(crate) const ADDRESS_FILE: &str = "http";
@@ -38,31 +43,74 @@ pub(crate) struct Served {
     pub(crate) weighing: Weighing,
 }
 
-/// Serves until the process ends; returns the address.
-pub(crate) async fn serve(listen: SocketAddr, served: Served) -> Outcome<SocketAddr> {
-    let failed = |error: std::io::Error| {
-        let wrong = Problem::new(format!("can't listen on {listen}"))
-            .detail(error.to_string())
-            .hint("set another listen under [http]; port 0 takes any free one".to_owned());
-        Failure::new(Exit::Config, wrong)
-    };
-    let listener = TcpListener::bind(listen).await.map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
-    let router = Router::new()
+/// Pages that are served, until dropped. A file in the state directory tells where.
+#[derive(Debug)]
+pub(crate) struct Serving {
+    /// Where.
+    pub(crate) address: SocketAddr,
+    file: PathBuf,
+    /// Dropped, it asks all connections to end.
+    open: Option<oneshot::Sender<()>>,
+    task: JoinHandle<()>,
+}
+
+/// How long connections may take to end.
+const END_TIMEOUT: Duration = Duration::from_secs(5);
+
+impl Serving {
+    /// Listens, and serves from now on.
+    pub(crate) async fn begin(listen: SocketAddr, state: &Path, routes: Router) -> Outcome<Self> {
+        let failed = |error: std::io::Error| {
+            let wrong = Problem::new(format!("can't listen on {listen}"))
+                .detail(error.to_string())
+                .hint("set another listen under [http]; port 0 takes any free one".to_owned());
+            Failure::new(Exit::Config, wrong)
+        };
+        let listener = TcpListener::bind(listen).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let file = state.join(ADDRESS_FILE);
+        std::fs::write(&file, address.to_string())
+            .map_err(|error| Failure::io(format!("can't write {}", file.display()), &error))?;
+        let (open, is_closed) = oneshot::channel::<()>();
+        let task = tokio::spawn(async move {
+            let routes = routes.into_make_service_with_connect_info::<SocketAddr>();
+            let serving = serve_connections(listener, routes);
+            let until_closed = serving.with_graceful_shutdown(async move {
+                let _ = is_closed.await;
+            });
+            if let Err(error) = until_closed.await {
+                tracing::warn!("HTTP ended: {error}");
+            }
+        });
+        Ok(Self { address, file, open: Some(open), task })
+    }
+
+    /// Ends serving; afterwards the address is free.
+    pub(crate) async fn end(mut self) {
+        self.open = None;
+        if timeout(END_TIMEOUT, &mut self.task).await.is_err() {
+            self.task.abort();
+            let _ = (&mut self.task).await;
+        }
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.file);
+    }
+}
+
+/// The pages of a running engine.
+pub(crate) fn routes(served: Served) -> Router {
+    Router::new()
         .route("/metrics", get(metrics_page))
         .route("/status", get(status_page))
         .route("/health", get(health_page))
         .route("/parked", get(parked_page))
         .route("/why", get(why_page))
         .route("/plan", post(plan_page))
-        .with_state(served);
-    tokio::spawn(async move {
-        let router = router.into_make_service_with_connect_info::<SocketAddr>();
-        if let Err(error) = serve_connections(listener, router).await {
-            tracing::warn!("HTTP ended: {error}");
-        }
-    });
-    Ok(address)
+        .with_state(served)
 }
 
 async fn metrics_page(State(served): State<Served>) -> Response {

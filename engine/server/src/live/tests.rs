@@ -2,7 +2,7 @@
 
 use super::caught_up::caught_up;
 use super::report::{CaptureReport, Report};
-use super::{ADDRESS_FILE, Observer, Served, ask, serve};
+use super::{ADDRESS_FILE, Observer, Served, Serving, ask, routes, standing_by};
 use crate::clock::SystemClock;
 use crate::problem::Exit;
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ use tokio::time::timeout;
 const SOON: Duration = Duration::from_secs(10);
 
 fn empty_pipeline(log: &Arc<EmbeddedLog>) -> Pipeline {
-    let store = Arc::new(crate::decisions::Store::new(std::path::Path::new("")));
+    let store = Arc::new(crate::decisions::Store::in_directory(std::path::Path::new("")));
     let plan = Plan {
         sources: Vec::new(),
         sinks: Vec::new(),
@@ -49,8 +49,7 @@ async fn status_metrics_and_health_are_served_where_the_address_file_says() {
         resolves: vec![ReaderName::resolve("person", &Topic::changes(&SystemName::new("sis")))],
     };
     let listen = "127.0.0.1:0".parse().expect("an address");
-    let address = serve(listen, served).await.expect("it serves");
-    std::fs::write(state.path().join(ADDRESS_FILE), address.to_string()).expect("written");
+    let serving = Serving::begin(listen, state.path(), routes(served)).await.expect("it serves");
 
     let status = ask(state.path(), "/status", "application/json").await.expect("an answer");
     let status: serde_json::Value = serde_json::from_str(&status).expect("JSON");
@@ -65,6 +64,29 @@ async fn status_metrics_and_health_are_served_where_the_address_file_says() {
     assert_eq!(parked, "[]");
     let missing = ask(state.path(), "/nothing", "*/*").await.expect_err("no such page");
     assert_eq!(missing.exit, Exit::Unavailable);
+    // Where it served another may.
+    let address = serving.address;
+    serving.end().await;
+    let again = Serving::begin(address, state.path(), axum::Router::new()).await;
+    assert_eq!(again.expect("it is free").address, address);
+}
+
+#[tokio::test]
+async fn a_worker_that_stands_by_says_who_works() {
+    let state = tempfile::tempdir().expect("a temporary directory");
+    let pages = standing_by("university", Arc::new(|| Some("10.0.0.7".to_owned())));
+    let listen = "127.0.0.1:0".parse().expect("an address");
+    let serving = Serving::begin(listen, state.path(), pages).await.expect("it serves");
+    let status = ask(state.path(), "/status", "text/plain").await.expect("an answer");
+    assert_eq!(status, "university, standing by: a worker at 10.0.0.7 has the project\n");
+    let status = ask(state.path(), "/status", "application/json").await.expect("an answer");
+    let status: serde_json::Value = serde_json::from_str(&status).expect("JSON");
+    assert_eq!((&status["standing_by"], &status["works"]), (&true.into(), &"10.0.0.7".into()));
+    let metrics = ask(state.path(), "/metrics", "*/*").await.expect("an answer");
+    assert!(metrics.ends_with("syncline_standing_by 1\n"), "{metrics}");
+    let why = ask(state.path(), "/why?entity=person", "*/*").await.expect_err("not from here");
+    insta::assert_snapshot!(crate::render::problems(&why.problems));
+    serving.end().await;
 }
 
 #[tokio::test]

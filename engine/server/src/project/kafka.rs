@@ -91,6 +91,7 @@ fn limits(section: &Section<'_>) -> KafkaSettings {
     set(&mut settings.cache_bytes, memory("cache_bytes"));
     set(&mut settings.fetch_bytes, memory("fetch_bytes"));
     set(&mut settings.request_timeout, positive(section, "request_timeout"));
+    set(&mut settings.session_timeout, positive(section, "session_timeout"));
     set(&mut settings.delivery_timeout, positive(section, "delivery_timeout"));
     settings
 }

@@ -3,19 +3,24 @@
 use super::claims::unknown_sources;
 use super::entity::Entity;
 use super::files::{Files, TextFile, read_text};
+use super::kafka::Kafka;
 use super::lock::{self, Lock};
 use super::log::Log;
 use super::settings::{self, Settings};
 use super::systems::{Postgres, System};
 use super::values::Surroundings;
+use crate::decisions;
 use crate::problem::{Exit, Failure, Outcome, Problem, did_you_mean};
-use crate::state::EMBEDDED;
+use crate::state::{Directory, EMBEDDED};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use syncline_core::{ChangeLog, Checkpoints, SystemName, TableSchema};
-use syncline_log::{EmbeddedLog, KafkaLog};
+use syncline_log::{EmbeddedLog, KafkaLease, KafkaLog, KafkaSettings, worker_elsewhere};
 use syncline_mappings::{Catalog, Entity as MappedEntity, Options, SqlFile};
+
+/// The log, what is kept with it, and whether it is at Kafka brokers.
+type OpenLog = (Arc<dyn ChangeLog>, Arc<dyn Checkpoints>, Option<Arc<KafkaLog>>);
 
 /// A project as its files say it.
 #[derive(Debug)]
@@ -81,19 +86,51 @@ impl Project {
     }
 
     /// The log, every text looked up. Blocks where it is at Kafka brokers.
-    pub(crate) fn open_log(&self) -> Outcome<(Arc<dyn ChangeLog>, Arc<dyn Checkpoints>)> {
+    pub(crate) fn open_log(&self) -> Outcome<OpenLog> {
         Ok(match &self.settings.log {
             Log::Embedded(settings) => {
                 let log = EmbeddedLog::open(&self.state().join(EMBEDDED), settings.clone())?;
                 let log = Arc::new(log);
-                (log.clone(), log)
+                (log.clone(), log, None)
             }
             Log::Kafka(kafka) => {
-                let settings = kafka.resolve(&self.from).map_err(Failure::config)?;
-                let log = Arc::new(KafkaLog::open(settings)?);
-                (log.clone(), log)
+                let log = Arc::new(KafkaLog::open(self.resolve_kafka(kafka)?)?);
+                (log.clone(), log.clone(), Some(log))
             }
         })
+    }
+
+    fn resolve_kafka(&self, kafka: &Kafka) -> Outcome<KafkaSettings> {
+        kafka.resolve(&self.from).map_err(Failure::config)
+    }
+
+    /// Joins the workers that share the project; none where the log is embedded, which no other can
+    /// reach. Blocks until the brokers answer.
+    pub(crate) fn join_workers(&self, held: &Directory) -> Outcome<Option<KafkaLease>> {
+        let Log::Kafka(kafka) = &self.settings.log else { return Ok(None) };
+        Ok(Some(KafkaLease::join(self.resolve_kafka(kafka)?, &held.worker()?)?))
+    }
+
+    /// The host of the worker that has the project, where it is another one's now. Blocks.
+    pub(crate) fn worker_elsewhere(&self, held: &Directory) -> Outcome<Option<String>> {
+        let Log::Kafka(kafka) = &self.settings.log else { return Ok(None) };
+        Ok(worker_elsewhere(self.resolve_kafka(kafka)?, &held.worker()?)?)
+    }
+
+    /// Where conflicts and decisions rest, as [`syncline_control::Control`] takes it.
+    pub(crate) fn control(&self) -> Outcome<String> {
+        let Some(control) = &self.settings.control else {
+            return Ok(self.state().join(decisions::FILE).to_string_lossy().into_owned());
+        };
+        let one = |problem| Failure::config(vec![problem]);
+        let address = control.resolve(&self.from).map_err(one)?;
+        if !address.starts_with("postgres://") && !address.starts_with("postgresql://") {
+            let wrong =
+                Problem::new("database in [control] is no address of a PostgreSQL database")
+                    .hint(r#"database = "postgres://user:password@host:5432/database""#.to_owned());
+            return Err(one(wrong));
+        }
+        Ok(address)
     }
 
     /// The settings of a PostgreSQL system, every text looked up.

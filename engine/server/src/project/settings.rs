@@ -4,6 +4,7 @@ use super::document::{Document, Section, Value, Wrong};
 use super::limits::{decisions_settings, gate_settings, runtime_settings};
 use super::log::Log;
 use super::systems::System;
+use super::values::Text;
 use crate::decisions;
 use crate::problem::{Place, Problem};
 use std::collections::BTreeMap;
@@ -35,6 +36,8 @@ pub(crate) struct Settings {
     pub(crate) systems: BTreeMap<SystemName, System>,
     /// How decisions are looked for.
     pub(crate) decisions: decisions::Settings,
+    /// The address of the database in which conflicts and decisions rest; in the state directory without it.
+    pub(crate) control: Option<Text>,
     /// By how much a system's clock may be wrong, where that is said.
     pub(crate) clock_uncertainty: BTreeMap<SystemName, Duration>,
 }
@@ -71,6 +74,11 @@ impl Settings {
         };
         let mut runtime = runtime_settings(root.section("runtime").as_ref());
         runtime.gates = gate_settings(root.section("gates").as_ref());
+        let control = root.section("control").map(|section| {
+            let database = section.required("database");
+            section.finish();
+            database
+        });
         let decisions = decisions_settings(root.section("decisions").as_ref());
         let systems = root.required_section("systems").map(|section| read_systems(&section));
         let (name, time_zone) = project?;
@@ -84,6 +92,7 @@ impl Settings {
             runtime,
             systems,
             decisions,
+            control: control.map_or(Some(None), |database| database.map(Some))?,
             clock_uncertainty,
         })
     }

@@ -2,7 +2,6 @@
 
 use crate::arguments::ConflictFilter;
 use crate::clock::SystemClock;
-use crate::decisions::FILE;
 use crate::policies::EXISTENCE;
 use crate::problem::{Exit, Failure, Outcome, Problem, did_you_mean};
 use crate::project::{Entity, Project};
@@ -12,20 +11,19 @@ use syncline_runtime::Clock as _;
 
 /// The store of a project to read; none where nothing ever was in conflict.
 pub(in crate::command) async fn to_read(project: &Project) -> Outcome<Option<Control>> {
-    let path = project.state().join(FILE);
-    Control::open_read_only(&path.to_string_lossy()).await.map_err(of_store)
+    Control::open_read_only(&project.control()?).await.map_err(of_store)
 }
 
 /// The store of a project to write to, which is there.
 pub(in crate::command) async fn to_write(project: &Project) -> Outcome<Control> {
-    let path = project.state().join(FILE);
-    if !path.exists() {
+    let address = project.control()?;
+    let Some(read) = Control::open_read_only(&address).await.map_err(of_store)? else {
         return Err(Problem::new("nothing was ever in conflict here")
-            .detail(format!("there is no {}", path.display()))
             .hint("conflicts come up while `syncline run` runs".to_owned())
             .into());
-    }
-    Control::open(&path.to_string_lossy()).await.map_err(of_store)
+    };
+    read.close().await;
+    Control::open(&address).await.map_err(of_store)
 }
 
 /// What the store says went wrong.
