@@ -13,7 +13,7 @@ mod rules;
 
 pub use embedded::{EmbeddedLog, Settings};
 pub use kafka::{
-    Compression, KafkaJournal, KafkaLease, KafkaLog, KafkaSettings, Sasl, Security, Standing, Tls,
-    worker_elsewhere, worker_name,
+    Compression, KafkaConsumer, KafkaContext, KafkaJournal, KafkaLease, KafkaLog, KafkaSettings,
+    KafkaTopics, Sasl, Security, Standing, Tls, worker_elsewhere, worker_name,
 };
 pub use memory::MemoryLog;

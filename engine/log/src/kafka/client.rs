@@ -1,7 +1,7 @@
 //! The clients of librdkafka, all set up in one place.
 
 use super::error;
-use super::settings::{KafkaSettings, Sasl};
+use super::settings::{KafkaSettings, Purpose, Sasl};
 use crate::rules::lock;
 use rdkafka::ClientContext;
 use rdkafka::admin::AdminClient;
@@ -21,7 +21,7 @@ const TRANSACTION_MAX: Duration = Duration::from_secs(600);
 
 /// What clients tell beside their answers: why brokers can't be reached.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Context {
+pub struct Context {
     last: Arc<Mutex<Option<String>>>,
 }
 
@@ -59,12 +59,24 @@ pub(super) type Admin = AdminClient<Context>;
 #[derive(Debug)]
 pub(super) struct Clients {
     pub(super) settings: KafkaSettings,
+    used: Purpose,
     context: Context,
 }
 
 impl Clients {
     pub(super) fn new(settings: KafkaSettings) -> Self {
-        Self { settings, context: Context::default() }
+        Self { settings, used: Purpose::Log, context: Context::default() }
+    }
+
+    /// Clients for topics that others write.
+    pub(super) fn of_topics(settings: KafkaSettings, section: String) -> Self {
+        Self { used: Purpose::Topics { section }, ..Self::new(settings) }
+    }
+
+    /// # Errors
+    /// `Config` where the settings can't work.
+    pub(super) fn check(&self) -> Result<()> {
+        self.settings.check(&self.used)
     }
 
     /// One session of a writer. What it can't deliver ends it: there is never a gap in what it writes.
@@ -122,6 +134,16 @@ impl Clients {
         self.create(&config, "a consumer")
     }
 
+    /// The same under the name of a group, at which it leaves word of how far it is.
+    pub(super) fn reader_of(&self, group: &str) -> Result<Reader> {
+        let mut config = self.consuming();
+        config
+            .set("group.id", group)
+            .set("enable.partition.eof", "true")
+            .set("fetch.wait.max.ms", "100");
+        self.create(&config, "a consumer")
+    }
+
     /// A member of a group that is told of each change in it.
     pub(super) fn member<C: ConsumerContext + 'static>(
         &self,
@@ -152,7 +174,7 @@ impl Clients {
         what: impl Into<String>,
         error: &KafkaError,
     ) -> syncline_core::Error {
-        error::of(what.into(), error, &self.settings, self.context.take())
+        error::of(what.into(), error, &self.settings, &self.used, self.context.take())
     }
 
     fn create<T: FromClientConfigAndContext<Context>>(

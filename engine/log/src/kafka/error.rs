@@ -1,6 +1,6 @@
 //! What Kafka's errors mean for whoever runs us.
 
-use super::settings::KafkaSettings;
+use super::settings::{KafkaSettings, Purpose};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use syncline_core::{Error, Kind};
 
@@ -9,6 +9,7 @@ pub(super) fn of(
     what: String,
     error: &KafkaError,
     settings: &KafkaSettings,
+    used: &Purpose,
     said: Option<String>,
 ) -> Error {
     let code = match error {
@@ -16,7 +17,7 @@ pub(super) fn of(
         other => other.rdkafka_error_code(),
     };
     let said = said.unwrap_or_default();
-    let (kind, hint) = meaning(code, &said, settings);
+    let (kind, hint) = meaning(code, &said, settings, used);
     let facts = match code {
         Some(code) => code.to_string(),
         None => error.to_string(),
@@ -29,40 +30,34 @@ pub(super) fn of(
     }
 }
 
-fn meaning(code: Option<Code>, said: &str, settings: &KafkaSettings) -> (Kind, Option<String>) {
-    let prefix = &settings.prefix;
-    let away = || Some(format!("do the brokers run? brokers = {:?} in [log]", settings.brokers));
+fn meaning(
+    code: Option<Code>,
+    said: &str,
+    settings: &KafkaSettings,
+    used: &Purpose,
+) -> (Kind, Option<String>) {
+    let section = used.section();
+    let away =
+        || Some(format!("do the brokers run? brokers = {:?} in [{section}]", settings.brokers));
+    let login = || Some(format!("check user, password and mechanism in [{section}.sasl]"));
     match code {
-        _ if is_login(said) => {
-            (Kind::Config, Some("check user, password and mechanism in [log.sasl]".to_owned()))
-        }
+        _ if is_login(said) => (Kind::Config, login()),
         _ if said.contains("SSL") => {
-            let hint = "check tls in [log], and that brokers are named as in their certificates";
-            (Kind::Config, Some(hint.to_owned()))
-        }
-        Some(Code::Authentication | Code::SaslAuthenticationFailed) => {
-            (Kind::Config, Some("check user, password and mechanism in [log.sasl]".to_owned()))
-        }
-        Some(Code::TransactionalIdAuthorizationFailed) => {
             let hint = format!(
-                "let our user Describe and Write transactional ids that begin with {prefix:?}"
+                "check tls in [{section}], and that brokers are named as in their certificates"
             );
             (Kind::Config, Some(hint))
         }
-        Some(Code::GroupAuthorizationFailed) => {
-            let hint = format!("let our user Read and Describe groups that begin with {prefix:?}");
-            (Kind::Config, Some(hint))
-        }
-        Some(Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed) => {
-            let hint = format!(
-                "let our user Create, Describe, DescribeConfigs, Read, Write and Delete topics whose names \
-                 begin with {prefix:?} (and IdempotentWrite on the cluster, where brokers are older than 2.8)"
-            );
-            (Kind::Config, Some(hint))
-        }
+        Some(Code::Authentication | Code::SaslAuthenticationFailed) => (Kind::Config, login()),
+        Some(
+            code @ (Code::TopicAuthorizationFailed
+            | Code::ClusterAuthorizationFailed
+            | Code::GroupAuthorizationFailed
+            | Code::TransactionalIdAuthorizationFailed),
+        ) => (Kind::Config, Some(rights(code, settings, used))),
         Some(Code::MessageSizeTooLarge | Code::InvalidMessageSize) => {
             let hint = format!(
-                "raise max.message.bytes of the topic, or lower message_bytes_max in [log], which is {}",
+                "raise max.message.bytes of the topic, or lower message_bytes_max in [{section}], which is {}",
                 settings.message_bytes_max
             );
             (Kind::Config, Some(hint))
@@ -96,6 +91,25 @@ fn meaning(code: Option<Code>, said: &str, settings: &KafkaSettings) -> (Kind, O
     }
 }
 
+fn rights(code: Code, settings: &KafkaSettings, used: &Purpose) -> String {
+    let prefix = &settings.prefix;
+    match (used, code) {
+        (Purpose::Topics { .. }, _) => {
+            "let our user Describe and Read the topics, and Read the group".to_owned()
+        }
+        (Purpose::Log, Code::TransactionalIdAuthorizationFailed) => {
+            format!("let our user Describe and Write transactional ids that begin with {prefix:?}")
+        }
+        (Purpose::Log, Code::GroupAuthorizationFailed) => {
+            format!("let our user Read and Describe groups that begin with {prefix:?}")
+        }
+        (Purpose::Log, _) => format!(
+            "let our user Create, Describe, DescribeConfigs, Read, Write and Delete topics whose names \
+             begin with {prefix:?} (and IdempotentWrite on the cluster, where brokers are older than 2.8)"
+        ),
+    }
+}
+
 /// The client tells of refused logins beside its answers, which only say that they took too long.
 fn is_login(said: &str) -> bool {
     said.contains("authentication") || said.contains("Authentication") || said.contains("SASL")
@@ -108,7 +122,7 @@ mod tests {
     fn told(code: Code, said: &str) -> Error {
         let settings = KafkaSettings { brokers: vec!["b:1".into()], ..KafkaSettings::default() };
         let said = Some(said.to_owned()).filter(|said| !said.is_empty());
-        of("can't".to_owned(), &KafkaError::Global(code), &settings, said)
+        of("can't".to_owned(), &KafkaError::Global(code), &settings, &Purpose::Log, said)
     }
 
     #[test]
@@ -137,6 +151,20 @@ mod tests {
     fn what_an_administrator_is_refused_counts_like_anything_else() {
         let settings = KafkaSettings::default();
         let error = KafkaError::AdminOp(Code::BrokerTransportFailure);
-        assert_eq!(of("can't".to_owned(), &error, &settings, None).kind(), Kind::Unavailable);
+        let error = of("can't".to_owned(), &error, &settings, &Purpose::Log, None);
+        assert_eq!(error.kind(), Kind::Unavailable);
+    }
+
+    #[test]
+    fn topics_of_others_are_named_by_their_section() {
+        let settings = KafkaSettings::default();
+        let used = Purpose::Topics { section: "systems.sis".into() };
+        let said = Some("SASL authentication error".to_owned());
+        let error = KafkaError::Global(Code::OperationTimedOut);
+        let error = of("can't".to_owned(), &error, &settings, &used, said);
+        assert_eq!(
+            error.hint_text(),
+            Some("check user, password and mechanism in [systems.sis.sasl]")
+        );
     }
 }

@@ -13,7 +13,7 @@
 //! Members are static: a worker that is started again within the time-out has its place still.
 
 use super::client::{Clients, Context};
-use super::settings::KafkaSettings;
+use super::settings::{KafkaSettings, Purpose};
 use super::topics::Use;
 use super::{names, topics};
 use crate::rules::new_id;
@@ -59,7 +59,7 @@ impl KafkaLease {
     /// # Errors
     /// `Unavailable` where they are away, `Config` where they refuse us.
     pub fn join(settings: KafkaSettings, worker: &str) -> Result<Self> {
-        settings.check()?;
+        settings.check(&Purpose::Log)?;
         let clients = Clients::new(settings);
         let admin = clients.admin()?;
         topics::greet(&clients)?;
@@ -175,7 +175,7 @@ pub fn worker_name() -> String {
 /// # Errors
 /// As of [`KafkaLease::join`].
 pub fn worker_elsewhere(settings: KafkaSettings, worker: &str) -> Result<Option<String>> {
-    settings.check()?;
+    settings.check(&Purpose::Log)?;
     let clients = Clients::new(settings);
     let admin = clients.admin()?;
     let group = names::workers(&clients.settings.prefix);

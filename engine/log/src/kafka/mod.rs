@@ -26,6 +26,7 @@ mod append;
 mod client;
 mod cursor;
 mod error;
+mod foreign;
 mod journal;
 mod lease;
 mod load;
@@ -39,6 +40,8 @@ mod settings;
 mod topic;
 mod topics;
 
+pub use client::Context as KafkaContext;
+pub use foreign::{KafkaConsumer, KafkaTopics};
 pub use journal::KafkaJournal;
 pub use lease::{KafkaLease, Standing, worker_elsewhere, worker_name};
 pub use open::KafkaLog;

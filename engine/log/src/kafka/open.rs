@@ -4,7 +4,7 @@ use super::client::{Admin, Clients};
 use super::cursor::Cursors;
 use super::load::load;
 use super::notes::Notes;
-use super::settings::KafkaSettings;
+use super::settings::{KafkaSettings, Purpose};
 use super::topic::Topic;
 use super::{names, topics};
 use crate::rules::{lock, new_id};
@@ -54,7 +54,7 @@ impl KafkaLog {
     /// # Errors
     /// `Unavailable` where no broker answers; `Config` where they refuse us, or a setting can't be.
     pub fn open(settings: KafkaSettings) -> Result<Self> {
-        settings.check()?;
+        settings.check(&Purpose::Log)?;
         let room = settings.unsynced_bytes.min(Semaphore::MAX_PERMITS);
         let clients = Arc::new(Clients::new(settings));
         let admin = Arc::new(clients.admin()?);

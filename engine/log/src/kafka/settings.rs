@@ -144,14 +144,36 @@ impl Compression {
     }
 }
 
+/// What brokers are used for; errors name the settings by it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// The log itself.
+    Log,
+    /// Topics that others write, set up in this section of the project.
+    Topics { section: String },
+}
+
+impl Purpose {
+    /// The section of the project that has the brokers.
+    pub(super) fn section(&self) -> &str {
+        match self {
+            Self::Log => "log",
+            Self::Topics { section } => section,
+        }
+    }
+}
+
 impl KafkaSettings {
     /// # Errors
     /// `Config` when there is no broker, a limit would let nothing through, or a password would go over
     /// the wire as it is.
-    pub(super) fn check(&self) -> Result<()> {
+    pub(super) fn check(&self, used: &Purpose) -> Result<()> {
         let wrong = |what: &str| Error::new(Kind::Config, what.to_owned());
+        let section = used.section();
         if self.brokers.is_empty() {
-            return Err(wrong("the log has no broker").hint("brokers = [\"host:9092\"]"));
+            return Err(
+                wrong(&format!("[{section}] has no broker")).hint("brokers = [\"host:9092\"]")
+            );
         }
         let zero = [
             ("message_bytes_max", self.message_bytes_max == 0),
@@ -160,7 +182,7 @@ impl KafkaSettings {
         ];
         if let Some((name, _)) = zero.into_iter().find(|(_, is_zero)| *is_zero) {
             return Err(
-                wrong(&format!("log setting {name} is 0")).hint("leave it out for the default")
+                wrong(&format!("{section}.{name} is 0")).hint("leave it out for the default")
             );
         }
         if matches!(self.security.sasl, Some(Sasl::Plain { .. })) && self.security.tls.is_none() {
