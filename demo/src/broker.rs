@@ -28,7 +28,7 @@ pub const KAFKA_VARIABLE: &str = "SYNCLINE_KAFKA";
 /// Names the folder with the jars of a broker.
 pub const JARS_VARIABLE: &str = "SYNCLINE_KAFKA_JARS";
 /// Without it the broker says nothing.
-const LOGGING: &str = "rootLogger.level = info
+pub(crate) const LOGGING: &str = "rootLogger.level = info
 rootLogger.appenderRef.out.ref = out
 appender.out.type = Console
 appender.out.name = out
@@ -76,7 +76,7 @@ impl Broker {
     /// # Errors
     /// The same.
     pub fn start_with(options: &BrokerOptions) -> Result<Self> {
-        let jars = jars()?;
+        let jars = jars(JARS_VARIABLE, "kafka")?;
         let mut tries = 0;
         loop {
             tries += 1;
@@ -331,26 +331,26 @@ pub fn log_section(brokers: &str, prefix: Option<&str>) -> String {
     format!("\n[log]\nkind = \"kafka\"\nbrokers = \"{brokers}\"\n{prefix}")
 }
 
-/// The folder with the jars.
-fn jars() -> Result<PathBuf> {
-    let folder = match std::env::var_os(JARS_VARIABLE) {
+/// The folder that a variable names, or else the one of this name that `./dev` fills.
+pub(crate) fn jars(variable: &str, name: &str) -> Result<PathBuf> {
+    let folder = match std::env::var_os(variable) {
         Some(folder) => PathBuf::from(folder),
         None => {
             let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
             let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
-            cache.or(home).context("there is no HOME")?.join("syncline/kafka")
+            cache.or(home).context("there is no HOME")?.join("syncline").join(name)
         }
     };
     ensure!(
         folder.join("done").is_file(),
-        "there is no Apache Kafka in {}\n  hint: ./dev setup fetches it",
+        "there are no jars in {}\n  hint: ./dev setup fetches them",
         folder.display()
     );
     Ok(folder)
 }
 
 /// Ports that nobody has.
-fn free_ports(count: usize) -> Result<Vec<u16>> {
+pub(crate) fn free_ports(count: usize) -> Result<Vec<u16>> {
     let listen = || TcpListener::bind(("127.0.0.1", 0));
     // All are held until all are known, so that they differ.
     let held = (0..count).map(|_| listen()).collect::<std::io::Result<Vec<_>>>()?;

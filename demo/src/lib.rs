@@ -8,12 +8,16 @@
 mod binaries;
 mod broker;
 mod cluster;
+mod connect;
+mod everything;
 mod program;
 mod university;
 
 pub use binaries::Binaries;
 pub use broker::{Broker, BrokerOptions, JARS_VARIABLE, KAFKA_VARIABLE, log_section};
 pub use cluster::{Access, Cluster, ClusterOptions, Durability};
+pub use connect::{CONNECT_JARS_VARIABLE, Connect, Watched};
+pub use everything::Everything;
 pub use program::{Program, Running, processor_time};
 pub use university::{
     Beside, Difference, Disagreement, Expectation, Said, Size, System, TableReport, Traffic,
