@@ -1,4 +1,4 @@
-//! Debezium's format: the bytes of a Kafka record in, changes out, and back.
+//! Debezium's format: the bytes of a Kafka record in, changes out, and back; and a source that reads it from topics.
 //!
 //! ```text
 //!  Record (key, value) ──Reader──▶ Event ──TableBuilder──▶ ChangeBatch ──Writer──▶ Written (key, value)
@@ -6,8 +6,9 @@
 //!                                  a mark, …                table
 //! ```
 //!
-//! No I/O, no clock, no Kafka: whoever feeds it owns topics, offsets and headers. Nothing here indexes
-//! foreign bytes or panics on them, and no error holds a row's value.
+//! The format does no I/O: whoever feeds it owns topics, offsets and headers, as [`DebeziumSource`] does, the
+//! only part here that knows Kafka. Nothing here indexes foreign bytes or panics on them, and no error holds
+//! a row's value.
 //!
 //! # What is read
 //! JSON as Kafka Connect's converter writes it, with schema (`{"schema":…,"payload":…}`) and without:
@@ -80,6 +81,7 @@ mod json;
 mod read;
 mod schema;
 mod settings;
+mod source;
 mod value;
 mod write;
 
@@ -88,4 +90,5 @@ pub use read::{
     TableBuilder, TransactionMark, TransactionPlace, Truncated,
 };
 pub use settings::{BinaryMode, DecimalMode, Images, Settings, TimePrecision};
+pub use source::{DebeziumSource, SourceSettings, doctor, inspect, sample};
 pub use write::{HEADER_NEW_KEY, HEADER_OLD_KEY, Writer, Written};

@@ -29,6 +29,8 @@ pub(super) struct Rows {
     masks: Vec<ColumnMask>,
     /// Bytes of JSON that went into it.
     pub(super) bytes: usize,
+    /// Whether the last row speaks of all columns.
+    pub(super) is_last_whole: bool,
 }
 
 impl Rows {
@@ -44,12 +46,13 @@ impl Rows {
         };
         let columns = schema.columns().iter().map(builder).collect::<Result<_>>()?;
         let (ops, ordinals, runs, masks) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Ok(Self { schema, columns, ops, ordinals, runs, masks, bytes: 0 })
+        Ok(Self { schema, columns, ops, ordinals, runs, masks, bytes: 0, is_last_whole: false })
     }
 
     /// Adds a row of as many values as there are columns.
     pub(super) fn push(&mut self, row: &Row<'_>) {
         let mut mask = ColumnMask::all(self.columns.len());
+        self.is_last_whole = !row.values.contains(&Value::Absent);
         for (place, (column, value)) in self.columns.iter_mut().zip(&row.values).enumerate() {
             if *value == Value::Absent {
                 mask.clear(place);

@@ -55,7 +55,27 @@ impl TableBuilder {
     /// `Corrupt` when the change is not as Debezium writes it, `Config` when the connector does not
     /// send a column exactly, `Rejected` when a value has no exact place. The rows before it stay.
     pub fn append(&mut self, change: &RowChange<'_>) -> Result<Option<ChangeBatch>> {
-        let (fresh, rows) = self.read(change)?;
+        self.append_placed(change, None)
+    }
+
+    /// The same, at a position that the caller counts: a transaction of its own, whatever the record says.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn append_at(
+        &mut self,
+        change: &RowChange<'_>,
+        position: Position,
+    ) -> Result<Option<ChangeBatch>> {
+        self.append_placed(change, Some(position))
+    }
+
+    fn append_placed(
+        &mut self,
+        change: &RowChange<'_>,
+        at: Option<Position>,
+    ) -> Result<Option<ChangeBatch>> {
+        let (fresh, rows) = self.read(change, at)?;
         let mut finished = None;
         if let Some(layout) = fresh {
             let empty = Rows::new(layout.schema.clone())?;
@@ -92,6 +112,11 @@ impl TableBuilder {
         self.layout.as_ref().map_or(0, |(_, rows)| rows.bytes)
     }
 
+    /// Whether the row that was added last speaks of all columns.
+    pub(crate) fn is_last_whole(&self) -> bool {
+        self.layout.as_ref().is_some_and(|(_, rows)| rows.is_last_whole)
+    }
+
     /// Whether none waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -116,21 +141,33 @@ impl TableBuilder {
     }
 
     /// The rows of a change, and their layout where it is another than that of the rows before.
-    fn read<'a>(&self, change: &RowChange<'a>) -> Result<(Option<Layout>, Vec<Row<'a>>)> {
+    fn read<'a>(
+        &self,
+        change: &RowChange<'a>,
+        at: Option<Position>,
+    ) -> Result<(Option<Layout>, Vec<Row<'a>>)> {
         let key = key_names(change.key.as_ref())?;
         if let Some((layout, _)) = self.layout.as_ref().filter(|it| it.0.is_of(change, &key)) {
-            return Ok((None, self.rows_of(layout, change)?));
+            return Ok((None, self.rows_of(layout, change, at)?));
         }
         let mut layout =
             Layout::new(&self.name, change, key, self.given.as_deref(), &self.settings)?;
         layout.follow(self.schema().map(Arc::as_ref));
-        let rows = self.rows_of(&layout, change)?;
+        let rows = self.rows_of(&layout, change, at)?;
         Ok((Some(layout), rows))
     }
 
-    fn rows_of<'a>(&self, layout: &Layout, change: &RowChange<'a>) -> Result<Vec<Row<'a>>> {
+    fn rows_of<'a>(
+        &self,
+        layout: &Layout,
+        change: &RowChange<'a>,
+        at: Option<Position>,
+    ) -> Result<Vec<Row<'a>>> {
         let source = &change.source;
-        let (position, told) = place(source, change.transaction.as_ref(), self.settings.epoch)?;
+        let (position, told) = match at {
+            Some(position) => (position, true),
+            None => place(source, change.transaction.as_ref(), self.settings.epoch)?,
+        };
         let transaction = Transaction {
             epoch: position.epoch,
             commit: position.commit,
@@ -142,7 +179,7 @@ impl TableBuilder {
         let mut rows = Vec::with_capacity(2);
         if let Some(values) = images.before()? {
             let ordinal = match source.coordinates {
-                Coordinates::Syncline { before_ordinal, .. } => before_ordinal,
+                Coordinates::Syncline { before_ordinal, .. } if at.is_none() => before_ordinal,
                 _ => first,
             };
             rows.push(Row { op: Op::Before, ordinal, transaction, values });
