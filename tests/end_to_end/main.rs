@@ -6,6 +6,7 @@ mod bad_input;
 mod big_transaction;
 mod both_ways;
 mod crash;
+mod debezium;
 mod decisions;
 mod expressions;
 mod gates;

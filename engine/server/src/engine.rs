@@ -33,6 +33,7 @@ pub(crate) struct Engine {
     readers: Vec<Reading>,
     asking: JoinHandle<()>,
     sources: BTreeMap<SystemName, Settings>,
+    topics: BTreeSet<SystemName>,
     decisions: Option<Arc<Store>>,
     weighing: Weighing,
     // Dropped in this order: the address goes before the state is another's.
@@ -54,7 +55,7 @@ impl Engine {
         project: &Project,
         take: impl FnOnce(&Project) -> Outcome<State>,
     ) -> Outcome<Self> {
-        let Wired { pipeline, state, mappings, readers, sources, decisions, weighing } =
+        let Wired { pipeline, state, mappings, readers, sources, topics, decisions, weighing } =
             wire_on(project, take)?;
         let into_entities = mappings.iter().filter(|it| it.writes.system().is_none());
         let resolves: BTreeSet<ReaderName> = into_entities.map(|it| it.lane.clone()).collect();
@@ -83,6 +84,7 @@ impl Engine {
             readers,
             asking,
             sources,
+            topics,
             decisions,
             weighing,
             serving,
@@ -103,6 +105,8 @@ impl Engine {
         });
         let marks = join_all(asked).await.into_iter().collect::<Result<BTreeMap<_, _>, _>>();
         let mut marks = marks?;
+        // These say that they stream once all that was in the topics is durable.
+        marks.extend(self.topics.iter().map(|system| (system.clone(), 0)));
         if let Some(store) = &self.decisions {
             let last = store.open().await?.last_said().await.map_err(syncline_core::Error::from)?;
             marks.insert(decisions::system(), last.unsigned_abs());

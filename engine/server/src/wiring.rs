@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use syncline_core::{CatalogTable, ReaderName, SystemName, TableName, Topic, Transform};
+use syncline_debezium::DebeziumSource;
 use syncline_discard::DiscardSink;
 use syncline_generator::GeneratorSource;
 use syncline_mappings::Mapping;
@@ -36,6 +37,8 @@ pub(crate) struct Wired {
     pub(crate) readers: Vec<Reading>,
     /// The PostgreSQL systems that are read.
     pub(crate) sources: BTreeMap<SystemName, Settings>,
+    /// The systems that are read from topics.
+    pub(crate) topics: BTreeSet<SystemName>,
     /// Where people's decisions come from, where there is anything to decide.
     pub(crate) decisions: Option<Arc<Store>>,
     /// The claims of all entities.
@@ -55,6 +58,7 @@ pub(crate) fn wire_on(
             .into());
     }
     let sources = source_settings(project, &mappings)?;
+    let topics = topic_systems(project, &mappings)?;
     let state = take(project)?;
     let rules = project.entity_rules(&mappings);
     let weighing = Weighing::open(project, &state, rules.clone())?;
@@ -88,7 +92,7 @@ pub(crate) fn wire_on(
         (ReaderName::resolve(&entity.to_string(), &topic), topic)
     }));
     let readers = readers.into_iter().collect();
-    Ok(Wired { pipeline, state, mappings, readers, sources, decisions, weighing })
+    Ok(Wired { pipeline, state, mappings, readers, sources, topics, decisions, weighing })
 }
 
 /// The entities that mappings speak of, and people may decide on.
@@ -126,6 +130,17 @@ fn source_settings(
     Ok(settings)
 }
 
+/// The systems that are read from topics.
+fn topic_systems(project: &Project, mappings: &[Mapping]) -> Outcome<BTreeSet<SystemName>> {
+    let mut found = BTreeSet::new();
+    for system in systems(mappings, |mapping| &mapping.reads) {
+        if let System::Debezium(_) = project.system(system)? {
+            found.insert(system.clone());
+        }
+    }
+    Ok(found)
+}
+
 /// The systems at one end of the mappings.
 fn systems(mappings: &[Mapping], end: impl Fn(&Mapping) -> &TableName) -> BTreeSet<&SystemName> {
     mappings.iter().filter_map(|mapping| end(mapping).system()).collect()
@@ -150,6 +165,13 @@ fn plan_sources(
                 settings.written_for = writers_from_entities(mappings, system);
                 Arc::new(move || {
                     Box::new(PostgresSource::new(name.clone(), settings.clone(), tables.clone()))
+                })
+            }
+            System::Debezium(_) => {
+                let tables = parents_first(tables_of(mappings, system).0, lock);
+                let (name, settings) = (system.clone(), project.debezium(system)?);
+                Arc::new(move || {
+                    Box::new(DebeziumSource::new(name.clone(), settings.clone(), tables.clone()))
                 })
             }
             System::Generator(settings) => {
@@ -181,6 +203,9 @@ fn plan_sinks(project: &Project, mappings: &[Mapping], is_ours: &IsOurs) -> Outc
             }
             System::Discard => Arc::new(|| Box::new(DiscardSink::new())),
             System::Generator(_) => return Err(one_way(system, "written", "it makes up its rows")),
+            System::Debezium(_) => {
+                return Err(one_way(system, "written", "its topics are Debezium's"));
+            }
         };
         plans.push(SinkPlan { system: system.clone(), make });
     }

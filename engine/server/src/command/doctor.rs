@@ -1,11 +1,12 @@
 //! `doctor`: what is wrong with the systems' set-up, and the statement that mends it.
 
 use super::Context;
+use super::lock::in_topics;
 use crate::checked::{self, Checked};
 use crate::problem::{Exit, Outcome, Problem};
 use crate::project::{Lock, Project};
 use crate::wiring::tables_of;
-use futures::future::join_all;
+use futures::future::{join, join_all};
 use serde::Serialize;
 use std::fmt::Write as _;
 use syncline_core::{Finding, Severity, SystemName};
@@ -37,7 +38,18 @@ pub(crate) async fn run(context: &Context) -> Outcome<Exit> {
             SystemReport { system: system.clone(), findings }
         }
     });
-    let report = Report { project: problems, systems: join_all(asked).await };
+    let topics = project.all_debezium()?.into_iter().map(|(system, settings)| {
+        let (reads, _) = tables_of(&mappings, &system);
+        async move {
+            let name = system.clone();
+            let look = move || Ok(syncline_debezium::doctor(&system, &settings, &reads));
+            let findings = in_topics(look).await.unwrap_or_else(|error| vec![unreachable(error)]);
+            SystemReport { system: name, findings }
+        }
+    });
+    let (asked, topics) = join(join_all(asked), join_all(topics)).await;
+    let systems = asked.into_iter().chain(topics).collect();
+    let report = Report { project: problems, systems };
     let worst = report.systems.iter().flat_map(|s| &s.findings).map(|f| f.severity).max();
     let is_well = worst != Some(Severity::Error) && !report.project.iter().any(Problem::is_error);
     context.output.result(&report, to_text);

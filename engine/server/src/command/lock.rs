@@ -3,7 +3,7 @@
 use super::Context;
 use crate::problem::{Exit, Failure, Outcome};
 use crate::project::{LOCK_FILE, Lock, Project, System, TableDrift, between, render_drift};
-use futures::future::join_all;
+use futures::future::{join, join_all};
 use serde::Serialize;
 use syncline_core::{CatalogTable, SystemName};
 
@@ -35,9 +35,14 @@ pub(crate) async fn inspect_all(project: &Project) -> Outcome<Lock> {
     let asked = systems.iter().map(|(system, settings)| async move {
         syncline_postgres::inspect(system, settings).await
     });
+    let topics = project.all_debezium()?;
+    let looked_at = topics.into_iter().map(|(system, settings)| async move {
+        in_topics(move || syncline_debezium::inspect(&system, &settings)).await
+    });
     let mut tables = without_asking(project);
     let mut failures: Vec<Failure> = Vec::new();
-    for answer in join_all(asked).await {
+    let (asked, looked_at) = join(join_all(asked), join_all(looked_at)).await;
+    for answer in asked.into_iter().chain(looked_at) {
         match answer {
             Ok(answer) => tables.extend(answer),
             Err(error) => failures.push(error.into()),
@@ -49,6 +54,16 @@ pub(crate) async fn inspect_all(project: &Project) -> Outcome<Lock> {
     }
 }
 
+/// Runs what blocks on brokers beside everything else.
+pub(crate) async fn in_topics<T: Send + 'static>(
+    work: impl FnOnce() -> syncline_core::Result<T> + Send + 'static,
+) -> syncline_core::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| {
+        syncline_core::Error::new(syncline_core::Kind::Internal, "a look at topics panicked")
+            .caused_by(error)
+    })?
+}
+
 /// The tables of systems that are not asked.
 fn without_asking(project: &Project) -> Vec<CatalogTable> {
     let locked = project.read_lock().unwrap_or_default();
@@ -58,7 +73,7 @@ fn without_asking(project: &Project) -> Vec<CatalogTable> {
     };
     let systems = project.settings.systems.iter();
     let tables = systems.map(|(name, system)| match system {
-        System::Postgres(_) => Vec::new(),
+        System::Postgres(_) | System::Debezium(_) => Vec::new(),
         System::Generator(settings) => vec![syncline_generator::inspect(settings)],
         System::Discard => tables_of(name),
     });

@@ -1,6 +1,7 @@
 //! `preview`: real rows in, and what a mapping makes of them. Nothing is written anywhere.
 
 use super::Context;
+use super::lock::in_topics;
 use crate::arguments::Preview;
 use crate::checked;
 use crate::problem::{Exit, Failure, Outcome, Problem};
@@ -69,6 +70,11 @@ async fn rows_of(
     };
     if let System::Generator(settings) = project.system(system)? {
         return Ok(syncline_generator::sample(settings, limit)?);
+    }
+    if let System::Debezium(_) = project.system(system)? {
+        let (system, settings, name) = (system.clone(), project.debezium(system)?, name.clone());
+        let rows = move || syncline_debezium::sample(&system, &settings, &name, limit);
+        return Ok(in_topics(rows).await?);
     }
     let settings = project.postgres(system)?;
     let table = lock.tables.get(name).ok_or_else(|| unlocked(name))?;

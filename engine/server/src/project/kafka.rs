@@ -1,4 +1,5 @@
-//! `[log]` of `kind = "kafka"`: which brokers, how to log in there, and the limits.
+//! `[log]` of `kind = "kafka"`: which brokers, how to log in there, and the limits. Systems that are topics are
+//! reached the same way.
 //!
 //! As with systems, texts that live in the environment or in files are resolved only when the log is
 //! used.
@@ -15,12 +16,18 @@ use toml::de::DeValue;
 /// The log on Kafka as the project writes it.
 #[derive(Debug)]
 pub(crate) struct Kafka {
+    reach: Reach,
+    /// Everything else; brokers and security are filled in when they are looked up.
+    settings: KafkaSettings,
+}
+
+/// Brokers, and the way in.
+#[derive(Debug)]
+pub(super) struct Reach {
     brokers: Vec<Text>,
     /// Encryption, with paths from the project directory.
     tls: Option<Tls>,
     login: Option<Login>,
-    /// Everything else; brokers and security are filled in when they are looked up.
-    settings: KafkaSettings,
 }
 
 /// `[log.sasl]`.
@@ -40,22 +47,38 @@ enum Password {
 impl Kafka {
     /// `project` is what topics are named after where `prefix` isn't said.
     pub(super) fn from_section(section: &Section<'_>, project: &str) -> Option<Self> {
+        let reach = Reach::from_section(section);
+        let mut settings =
+            KafkaSettings { prefix: section.or("prefix", project.to_owned()), ..limits(section) };
+        set(&mut settings.compression, section.optional("compression"));
+        settings.replicas = positive(section, "replicas");
+        settings.replicas_in_sync_min = positive(section, "replicas_in_sync_min");
+        Some(Self { reach: reach?, settings })
+    }
+
+    /// What the log needs, every text looked up; all that is missing at once.
+    pub(crate) fn resolve(&self, from: &Surroundings) -> Result<KafkaSettings, Vec<Problem>> {
+        let (brokers, security) = self.reach.resolve(from)?;
+        Ok(KafkaSettings { brokers, security, ..self.settings.clone() })
+    }
+}
+
+impl Reach {
+    pub(super) fn from_section(section: &Section<'_>) -> Option<Self> {
         let brokers = section.required::<Brokers>("brokers");
         let tls = read_tls(section);
         let login = match section.section("sasl") {
             Some(sasl) => Login::from_section(&sasl).map(Some),
             None => Some(None),
         };
-        let mut settings =
-            KafkaSettings { prefix: section.or("prefix", project.to_owned()), ..limits(section) };
-        set(&mut settings.compression, section.optional("compression"));
-        settings.replicas = positive(section, "replicas");
-        settings.replicas_in_sync_min = positive(section, "replicas_in_sync_min");
-        Some(Self { brokers: brokers?.0, tls: tls?, login: login?, settings })
+        Some(Self { brokers: brokers?.0, tls: tls?, login: login? })
     }
 
-    /// What the log needs, every text looked up; all that is missing at once.
-    pub(crate) fn resolve(&self, from: &Surroundings) -> Result<KafkaSettings, Vec<Problem>> {
+    /// Every text looked up; all that is missing at once.
+    pub(super) fn resolve(
+        &self,
+        from: &Surroundings,
+    ) -> Result<(Vec<String>, Security), Vec<Problem>> {
         let mut problems = Vec::new();
         let mut look_up = |text: &Text| {
             text.resolve(from).map_err(|problem| problems.push(problem)).unwrap_or_default()
@@ -69,8 +92,7 @@ impl Kafka {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let security = Security { tls: self.tls_in(from), sasl };
-        Ok(KafkaSettings { brokers, security, ..self.settings.clone() })
+        Ok((brokers, Security { tls: self.tls_in(from), sasl }))
     }
 
     fn tls_in(&self, from: &Surroundings) -> Option<Tls> {

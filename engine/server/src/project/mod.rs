@@ -21,6 +21,7 @@ mod settings;
 mod systems;
 #[cfg(test)]
 mod tests;
+mod topics;
 mod types;
 mod values;
 mod written;

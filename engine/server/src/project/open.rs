@@ -144,6 +144,26 @@ impl Project {
         }
     }
 
+    /// The settings of a system that is read from topics, every text looked up.
+    pub(crate) fn debezium(&self, name: &SystemName) -> Outcome<syncline_debezium::SourceSettings> {
+        match self.system(name)? {
+            System::Debezium(topics) => topics.resolve(&self.from).map_err(Failure::config),
+            other => {
+                let message = format!("{name} is {}, not topics of Debezium", other.kind());
+                Err(Problem::new(message).into())
+            }
+        }
+    }
+
+    /// The settings of all systems that are read from topics.
+    pub(crate) fn all_debezium(
+        &self,
+    ) -> Outcome<Vec<(SystemName, syncline_debezium::SourceSettings)>> {
+        let systems = self.settings.systems.iter();
+        let topics = systems.filter(|(_, system)| matches!(system, System::Debezium(_)));
+        topics.map(|(name, _)| Ok((name.clone(), self.debezium(name)?))).collect()
+    }
+
     /// The settings of all PostgreSQL systems.
     pub(crate) fn all_postgres(&self) -> Outcome<Vec<(SystemName, syncline_postgres::Settings)>> {
         let mut found = Vec::new();

@@ -80,7 +80,7 @@ impl Settings {
             database
         });
         let decisions = decisions_settings(root.section("decisions").as_ref());
-        let systems = root.required_section("systems").map(|section| read_systems(&section));
+        let systems = root.required_section("systems").map(|section| read_systems(&section, named));
         let (name, time_zone) = project?;
         let (systems, clock_uncertainty) = systems?;
         Some(Self {
@@ -109,6 +109,7 @@ fn default_listen() -> Listen {
 /// `[systems.NAME]`, and by how much their clocks may be wrong.
 fn read_systems(
     section: &Section<'_>,
+    project: &str,
 ) -> (BTreeMap<SystemName, System>, BTreeMap<SystemName, Duration>) {
     let mut uncertainty = BTreeMap::new();
     let named = section.sections().into_iter().filter_map(|(name, section)| {
@@ -125,7 +126,7 @@ fn read_systems(
             section.report_here(wrong);
         }
         uncertainty.extend(section.optional("clock_uncertainty").map(|by| (system.clone(), by)));
-        let read = System::from_section(&system, &section);
+        let read = System::from_section(&system, &section, project);
         section.finish();
         Some((system, read?))
     });

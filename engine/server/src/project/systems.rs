@@ -5,6 +5,7 @@
 
 use super::document::{Section, Value, Wrong};
 use super::limits::{positive, set};
+use super::topics::Topics;
 use super::values::{ByteSize, Port, Surroundings, Text, one_of};
 use crate::problem::{Place, Problem};
 use std::path::PathBuf;
@@ -19,6 +20,8 @@ use toml::de::DeValue;
 pub(crate) enum System {
     /// A PostgreSQL database.
     Postgres(Box<Postgres>),
+    /// Topics that Debezium writes; only read.
+    Debezium(Box<Topics>),
     /// Rows that are made up; only read.
     Generator(generator::Settings),
     /// Takes everything and keeps nothing; only written. Its tables are those that the lock has.
@@ -26,13 +29,20 @@ pub(crate) enum System {
 }
 
 /// The connectors by their names in `connector = "…"`.
-const CONNECTORS: [&str; 3] = ["postgres", "generator", "discard"];
+const CONNECTORS: [&str; 4] = ["postgres", "debezium", "generator", "discard"];
 
 impl System {
-    /// Reads `[systems.NAME]`.
-    pub(crate) fn from_section(name: &SystemName, section: &Section<'_>) -> Option<Self> {
+    /// Reads `[systems.NAME]` of a project.
+    pub(crate) fn from_section(
+        name: &SystemName,
+        section: &Section<'_>,
+        project: &str,
+    ) -> Option<Self> {
         let connector: Option<Connector> = section.required("connector");
         match connector {
+            Some(Connector("debezium")) => {
+                Topics::from_section(name, section, project).map(Box::new).map(Self::Debezium)
+            }
             Some(Connector("generator")) => Some(Self::Generator(made_up(name, section))),
             Some(Connector("discard")) => Some(Self::Discard),
             // What else is wrong is told too.
@@ -47,6 +57,7 @@ impl System {
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Postgres(_) => "a PostgreSQL database",
+            Self::Debezium(_) => "topics of Debezium",
             Self::Generator(_) => "a generator",
             Self::Discard => "a discard",
         }

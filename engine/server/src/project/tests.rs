@@ -218,6 +218,32 @@ fn settings_carry_their_limits_and_keep_the_password_hidden() {
 }
 
 #[test]
+fn topics_are_a_system_like_others() {
+    let text = format!(
+        "{}\n[systems.topics]\nconnector = \"debezium\"\nbrokers = {{ env = \"BROKERS\" }}\n\
+         images = \"whole\"\npass_over = [\"t/0/7\"]\n\n[systems.topics.topics]\n\
+         \"public.students\" = \"dbserver1.public.students\"\n\n[systems.topics.limits]\n\
+         linger = \"5ms\"\nchunk_bytes_max = \"1MiB\"\n",
+        GOOD
+    );
+    let settings = Settings::parse(&text).expect("the text is good");
+    let System::Debezium(topics) = &settings.systems[&SystemName::new("topics")] else {
+        unreachable!("it is topics")
+    };
+    let found = topics.resolve(&variables(&[("BROKERS", "a:1, b:2")])).expect("all is there");
+    assert_eq!(found.kafka.brokers, ["a:1", "b:2"]);
+    assert_eq!(found.topics["public.students"], "dbserver1.public.students");
+    assert!(found.group.ends_with(".capture.topics"), "{}", found.group);
+    assert!(found.pass_over.contains("t/0/7"));
+    assert_eq!((found.linger.as_millis(), found.chunk_bytes_max), (5, 1 << 20));
+    assert_eq!(found.format.images, syncline_debezium::Images::Whole);
+
+    let wrong = text.replace("\"public.students\" =", "\"students\" =");
+    let told = render::problems(&Settings::parse(&wrong).expect_err("no schema is said"));
+    assert!(told.contains("found \"students\""), "{told}");
+}
+
+#[test]
 fn bad_entities_are_told() {
     insta::assert_snapshot!(entity_told(
         r#"[entity]
