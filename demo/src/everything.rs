@@ -196,6 +196,8 @@ const NESTED: &[Case] = &[
 const BEYOND_DEBEZIUM: &[(&[&str], &str)] = &[
     (&["timetz"], "turned to UTC"),
     (&["bit varying"], "bits without their number"),
+    (&["percent", "good_percent"], "the text of a number: nothing says what a domain is of"),
+    (&["numeric(5,-2)"], "its digits, under a type of scale 2046"),
     (&["oid"], "a number: no oid for a target that has that type"),
     (&["hstore"], "JSON"),
     (&["point"], "a structure with x and y"),

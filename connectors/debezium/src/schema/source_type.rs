@@ -85,6 +85,9 @@ impl SourceType {
         if let Some(element) = name.strip_prefix('_') {
             return format!("{element}[]");
         }
+        if let (true, Some(digits @ 0..=5)) = (is_timed(&name), self.fraction_digits()) {
+            return format!("{name}({digits})");
+        }
         let has_length = self.is_decimal() || name.contains("char") || name.contains("bit");
         match (self.length, self.scale) {
             (Some(length), Some(scale)) if self.is_decimal() && self.fits_numeric() => {
@@ -107,6 +110,11 @@ impl SourceType {
     }
 }
 
+/// Whether a type may keep fewer digits of a second than six, where its name says so.
+fn is_timed(name: &str) -> bool {
+    ["time", "timetz", "timestamp", "timestamptz"].contains(&name)
+}
+
 /// A type text's name and the numbers in its brackets: `numeric(10,2)` is `numeric`, 10 and 2.
 pub(crate) fn base_and_arguments(native: &str) -> (String, Vec<i64>) {
     let (head, rest) = native.split_once('(').unwrap_or((native, ""));
@@ -118,6 +126,15 @@ pub(crate) fn base_and_arguments(native: &str) -> (String, Vec<i64>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_says_its_digits_where_they_are_fewer_than_six() {
+        let of = |name: &str, scale| SourceType { name: name.into(), length: Some(35), scale };
+        assert_eq!(of("TIMESTAMPTZ", Some(0)).native(), "timestamptz(0)");
+        assert_eq!(of("TIME", Some(3)).native(), "time(3)");
+        assert_eq!(of("TIMESTAMP", Some(6)).native(), "timestamp");
+        assert_eq!(of("TIMESTAMP", None).native(), "timestamp");
+    }
 
     #[test]
     fn type_texts_are_taken_apart() {
