@@ -254,6 +254,13 @@ impl Everything {
         self
     }
 
+    /// Without some types.
+    #[must_use]
+    pub fn without(mut self, sql_types: &[&str]) -> Self {
+        self.cases.retain(|(_, (sql_type, _))| !sql_types.contains(sql_type));
+        self
+    }
+
     /// What must be made before the table.
     #[must_use]
     pub fn made(&self) -> &'static str {
