@@ -147,6 +147,13 @@ pub trait ChangeLog: Send + Sync {
     /// Which log this is; the same for as long as its entries are.
     fn id(&self) -> LogId;
 
+    /// Whether another process may still append that had it open before. Then whoever begins to write a topic
+    /// takes it by an entry of its own: once that is durable, the topic was as its tail said, and what the other
+    /// appends behind it does not count.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     /// Appends entries in order. Waits while more than the allowed bytes are not yet durable.
     ///
     /// # Errors

@@ -116,10 +116,11 @@ impl Capture {
         is_stopped && self.registry.capture(&self.system).has_more_asked()
     }
 
-    /// Where the source begins. A transaction that was cut off is declared abandoned.
+    /// Where the source begins. A transaction that was cut off is declared abandoned. So is what another process
+    /// may be about to append: where the source stands now is what its system was told that it may forget.
     async fn resume(&self) -> Result<(Resume, Request)> {
         let tail = self.log.tail(&self.topic).await?;
-        if let Some(entry) = abandonment(&tail) {
+        if let Some(entry) = abandonment(&tail, self.log.is_shared()) {
             self.log.append(&self.topic, vec![entry]).await?.durable.await?;
         }
         let checkpoints = self.checkpoints.clone();
@@ -136,9 +137,10 @@ impl Capture {
     }
 }
 
-/// What tells readers to forget a transaction that is not whole; `None` when all are.
-fn abandonment(tail: &Tail) -> Option<Entry> {
-    tail.open.then_some(Entry { body: Body::Abandoned, boundary: tail.boundary })
+/// What tells readers to forget a transaction that is not whole; `None` when all are, and no other process could
+/// begin one.
+fn abandonment(tail: &Tail, is_shared: bool) -> Option<Entry> {
+    (tail.open || is_shared).then_some(Entry { body: Body::Abandoned, boundary: tail.boundary })
 }
 
 /// Runs short blocking work off the loop.
@@ -341,8 +343,9 @@ mod tests {
     fn only_a_transaction_that_is_cut_off_is_abandoned() {
         let boundary = Some(Boundary { position: Position::default(), committed_at: 1 });
         let whole = Tail { next: Offset(3), boundary, open: false };
-        assert!(abandonment(&whole).is_none());
-        let entry = abandonment(&Tail { open: true, ..whole }).unwrap();
+        assert!(abandonment(&whole, false).is_none());
+        assert!(abandonment(&whole, true).is_some());
+        let entry = abandonment(&Tail { open: true, ..whole }, false).unwrap();
         assert!(matches!(entry.body, Body::Abandoned));
         assert_eq!(entry.boundary, boundary);
     }

@@ -32,6 +32,10 @@ impl ChangeLog for KafkaLog {
         self.id
     }
 
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     async fn append(&self, topic: &TopicName, entries: Vec<Entry>) -> Result<Appended> {
         let topic = self.shared.topic(topic).await?;
         append(&self.shared, &topic, entries).await
