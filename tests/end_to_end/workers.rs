@@ -28,6 +28,8 @@ const SEED_VARIABLE: &str = "SYNCLINE_SEED";
 const WORKERS: usize = 3;
 /// Longest that the first copy, or what is left of it, may take.
 const COPY_MAX: Duration = Duration::from_secs(120);
+/// What each cycle adds to that.
+const SETTLING: Duration = Duration::from_secs(5);
 /// Longest that nobody may work after one worker died, brokers and machine as busy as they may be here.
 const UNSERVED_MAX: Duration = Duration::from_secs(30);
 
@@ -92,7 +94,7 @@ async fn workers_that_die_or_stand_still_lose_and_double_nothing() -> Result<()>
     let report = traffic.stop().await?;
     ensure!(report.rows > 500, "there was traffic: {report:?}");
     println!("{}", Unserved(&blows));
-    trial.settle(&university).await?;
+    trial.settle(&university, cycles).await?;
     let worst = |of: Blow| blows.iter().filter(|(it, _)| *it == of).map(|(_, time)| *time).max();
     let worst = worst(Blow::Kill).max(worst(Blow::Freeze)).unwrap_or_default();
     ensure!(worst < UNSERVED_MAX, "nobody worked for {} ms", worst.as_millis());
@@ -203,9 +205,11 @@ impl Trial {
     }
 
     /// Lets them work undisturbed until everything is at its target, and compares row by row.
-    async fn settle(&mut self, university: &University) -> Result<()> {
+    /// What waits for another way grows as long as workers change.
+    async fn settle(&mut self, university: &University, cycles: u32) -> Result<()> {
         let mut last = None;
-        let settled = until("every target holds what its mapping says", COPY_MAX, async || {
+        let longest = COPY_MAX + cycles * SETTLING;
+        let settled = until("every target holds what its mapping says", longest, async || {
             for running in self.running.iter_mut().flatten() {
                 running.check()?;
             }
