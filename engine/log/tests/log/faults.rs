@@ -106,10 +106,13 @@ async fn nothing_is_seen_before_it_is_durable_and_appending_waits_for_room() {
 }
 
 #[tokio::test]
+#[expect(clippy::await_holding_lock, reason = "the lock is what keeps the disk from failing yet")]
 async fn a_full_disk_loses_nothing_durable_and_appending_goes_on_once_there_is_room() {
     let run = Run::new().await;
-    run.fail_writes(Some(io::ErrorKind::StorageFull));
+    let mut fails = run.disk.write.lock().unwrap();
+    *fails = Some(io::ErrorKind::StorageFull);
     let (first, second) = (run.append(5..8).await, run.append(8..9).await);
+    drop(fails);
     let error = first.durable.await.err().unwrap();
     assert_eq!(error.kind(), Kind::Unavailable);
     assert!(error.hint_text().unwrap().contains("free space"));
