@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::marks::Marks;
 use crate::status::{CaptureCounters, LoopState, StateCell};
 use crate::supervise::Attempt;
+use crate::take::take;
 use crate::{Backfills, MakeSource, Registry, Settings, Shutdown};
 use async_trait::async_trait;
 use futures::StreamExt;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use syncline_core::{
     Body, Boundary, Captured, ChangeLog, Checkpoints, Entry, Error, Kind, Offset, Outlet, Position,
-    Report, Result, Resume, Stopped, SystemName, Tail, Topic,
+    Report, Result, Resume, Stopped, SystemName, Topic,
 };
 use tokio::select;
 use tokio::sync::{mpsc, watch};
@@ -116,31 +117,21 @@ impl Capture {
         is_stopped && self.registry.capture(&self.system).has_more_asked()
     }
 
-    /// Where the source begins. A transaction that was cut off is declared abandoned. So is what another process
-    /// may be about to append: where the source stands now is what its system was told that it may forget.
+    /// Where the source begins.
     async fn resume(&self) -> Result<(Resume, Request)> {
-        let tail = self.log.tail(&self.topic).await?;
-        if let Some(entry) = abandonment(&tail, self.log.is_shared()) {
-            self.log.append(&self.topic, vec![entry]).await?.durable.await?;
-        }
+        let boundary = take(self.log.as_ref(), &self.topic).await?;
         let checkpoints = self.checkpoints.clone();
         let name = checkpoint_name(&self.system);
         let checkpoint = blocking(move || checkpoints.load(&name)).await?;
         let request = self.backfills.asked_of(&self.system)?;
         let resume = Resume {
-            position: tail.boundary.map(|boundary| boundary.position),
+            position: boundary.map(|boundary| boundary.position),
             checkpoint,
             copy_again: request.tables.clone(),
             anew: request.anew,
         };
         Ok((resume, request))
     }
-}
-
-/// What tells readers to forget a transaction that is not whole; `None` when all are, and no other process could
-/// begin one.
-fn abandonment(tail: &Tail, is_shared: bool) -> Option<Entry> {
-    (tail.open || is_shared).then_some(Entry { body: Body::Abandoned, boundary: tail.boundary })
 }
 
 /// Runs short blocking work off the loop.
@@ -333,20 +324,4 @@ fn streamed_commits(entries: &[Entry]) -> Vec<(i64, u32)> {
         commits.extend(runs.map(|run| (run.transaction.committed_at, run.rows)));
     }
     commits
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_transaction_that_is_cut_off_is_abandoned() {
-        let boundary = Some(Boundary { position: Position::default(), committed_at: 1 });
-        let whole = Tail { next: Offset(3), boundary, open: false };
-        assert!(abandonment(&whole, false).is_none());
-        assert!(abandonment(&whole, true).is_some());
-        let entry = abandonment(&Tail { open: true, ..whole }, false).unwrap();
-        assert!(matches!(entry.body, Body::Abandoned));
-        assert_eq!(entry.boundary, boundary);
-    }
 }

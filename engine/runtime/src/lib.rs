@@ -37,6 +37,7 @@ mod settle;
 mod shutdown;
 mod status;
 mod supervise;
+mod take;
 
 pub use backfill::Backfills;
 pub use clock::Clock;

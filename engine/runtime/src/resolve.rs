@@ -24,6 +24,7 @@ use crate::parking::Parking;
 use crate::settle::{MappedBatch, Settled, retry_source, settle_source};
 use crate::status::{LoopState, StateCell};
 use crate::supervise::Attempt;
+use crate::take::take;
 use crate::{Registry, Settings, Shutdown, notes};
 use async_trait::async_trait;
 use futures::future::select_all;
@@ -78,7 +79,7 @@ impl Attempt for Resolve {
     async fn attempt(&self, shutdown: &mut Shutdown) -> Result<()> {
         // Order: whoever has the claims may have the topic.
         self.with_claims(|claims| claims.rollback()).await?;
-        self.take_topic().await?;
+        take(self.log.as_ref(), &self.topic).await?;
         let mut resolving = Resolving {
             resolve: self,
             parking: Vec::new(),
@@ -131,15 +132,6 @@ impl Resolve {
     fn parked(&self, input: &Input) -> Result<Parking> {
         let rows = notes::load(self.checkpoints.as_ref(), &input.reader)?;
         Ok(Parking::new(rows, self.settings.parked_max))
-    }
-
-    /// Rows that an earlier process appended of a transaction it did not finish come again. There is an entry also
-    /// where it left none: it moves the end of the topic on.
-    async fn take_topic(&self) -> Result<()> {
-        let boundary = self.log.tail(&self.topic).await?.boundary;
-        let entry = Entry { body: Body::Abandoned, boundary };
-        self.log.append(&self.topic, vec![entry]).await?.durable.await?;
-        Ok(())
     }
 
     /// Weighs claims on a thread that may wait for the disk.

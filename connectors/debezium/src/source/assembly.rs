@@ -113,10 +113,7 @@ impl<'a> Assembly<'a> {
                 let full = table.builder.append_at(&change, position)?;
                 self.keep(table, full);
                 self.came(table, change.source.at_us, position);
-                self.report(table);
-                let is_full = table.builder.len() >= self.settings.batch_rows_max
-                    || table.builder.bytes() >= self.settings.batch_bytes_max;
-                if is_full { self.finish(table) } else { Ok(()) }
+                self.finish_when_full(table)
             }
             Event::Truncate(truncated) => {
                 if origin.partitions > 1 {
@@ -147,6 +144,11 @@ impl<'a> Assembly<'a> {
         let full = table.builder.append_at(change, position)?;
         self.keep(table, full);
         table.boundary = Some(Boundary { position, committed_at: self.at });
+        self.finish_when_full(table)
+    }
+
+    /// Reports columns that are new, and ends a batch that has enough rows.
+    fn finish_when_full(&mut self, table: &mut Table) -> Result<()> {
         self.report(table);
         let is_full = table.builder.len() >= self.settings.batch_rows_max
             || table.builder.bytes() >= self.settings.batch_bytes_max;

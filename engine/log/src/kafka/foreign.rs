@@ -34,12 +34,6 @@ impl KafkaTopics {
         self.clients.reader_of(group)
     }
 
-    /// The settings.
-    #[must_use]
-    pub fn settings(&self) -> &KafkaSettings {
-        &self.clients.settings
-    }
-
     /// An error of a client as ours; `what` is what was wanted.
     #[must_use]
     pub fn error(&self, what: impl Into<String>, error: &KafkaError) -> Error {
