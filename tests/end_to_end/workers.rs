@@ -13,8 +13,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use syncline_demo::{
-    Broker, Cluster, ClusterOptions, Program, Running, Size, System, Traffic, TrafficOptions,
-    University, verify,
+    Broker, BrokerOptions, Cluster, ClusterOptions, Program, Running, Size, System, Traffic,
+    TrafficOptions, University, verify,
 };
 use syncline_tests::{Log, ask, check_health, copy_reference_with, is_streaming, program, until};
 use tokio::sync::watch;
@@ -98,6 +98,43 @@ async fn workers_that_die_or_stand_still_lose_and_double_nothing() -> Result<()>
     let worst = |of: Blow| blows.iter().filter(|(it, _)| *it == of).map(|(_, time)| *time).max();
     let worst = worst(Blow::Kill).max(worst(Blow::Freeze)).unwrap_or_default();
     ensure!(worst < UNSERVED_MAX, "nobody worked for {} ms", worst.as_millis());
+    Ok(())
+}
+
+/// Brokers may take their time before they say who works.
+#[tokio::test]
+async fn one_of_two_workers_that_share_no_conflicts_ends_and_says_why() -> Result<()> {
+    let delay = ("group.initial.rebalance.delay.ms".to_owned(), "3000".to_owned());
+    let broker =
+        Broker::start_with(&BrokerOptions { settings: vec![delay], ..BrokerOptions::default() })?;
+    let cluster = Cluster::start(ClusterOptions::default())?;
+    let university = University::build(&cluster, &cluster, Size::scaled(0.002)).await?;
+    let program = program()?.with(university.environment());
+    let directory = tempfile::tempdir()?;
+    let mut workers = Vec::new();
+    for name in ["one", "two"] {
+        let project = directory.path().join(name);
+        copy_reference_with(&project, &Log::at(&broker.address()))?;
+        let locked = program.command(&project).arg("lock").output()?;
+        ensure!(locked.status.success(), "{}", String::from_utf8_lossy(&locked.stderr));
+        workers.push((program.run(&project)?, project));
+    }
+    let mut ended = None;
+    until("one of them ends", COPY_MAX, async || {
+        ended = workers.iter_mut().position(|(running, _)| running.check().is_err());
+        Ok(ended.is_some())
+    })
+    .await?;
+    let (mut ended, _) = workers.remove(ended.context("it did")?);
+    let code = ended.wait(Duration::from_secs(1))?.code();
+    ensure!(code == Some(3) && ended.said().contains("[control]"), "{}", ended.said());
+    let (mut at_work, project) = workers.remove(0);
+    until("the other works", COPY_MAX, async || {
+        at_work.check()?;
+        is_streaming(&project)
+    })
+    .await?;
+    ensure!(at_work.terminate()?.success());
     Ok(())
 }
 

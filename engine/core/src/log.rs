@@ -171,8 +171,13 @@ pub trait ChangeLog: Send + Sync {
     /// `Corrupt` where the offset was trimmed away or lies beyond the end.
     async fn read(&self, topic: &Topic, from: Offset, bytes_max: usize) -> Result<Vec<Record>>;
 
-    /// The durable end.
+    /// The durable end, as far as this process knows.
     async fn tail(&self, topic: &Topic) -> Result<Tail>;
+
+    /// The durable end with what another process appended until now, where one may.
+    async fn tail_anew(&self, topic: &Topic) -> Result<Tail> {
+        self.tail(topic).await
+    }
 
     /// Where a reader is; `None` for one that was never seen on this topic.
     async fn progress(&self, reader: &ReaderName, topic: &Topic) -> Result<Option<Offset>>;

@@ -176,12 +176,13 @@ impl Rows for JournaledRows {
         journal.write(Journaled::Note(note))?;
         let committed = journal.commit();
         self.is_adrift = committed.as_ref().is_err_and(|it| it.outcome() == Outcome::Unknown);
-        self.place = committed?;
-        self.note = note.to_vec();
-        let copied = self.copy.commit(&with_place(self.place, note));
-        // Where the disk refuses, the journal is ahead of the copy.
+        let place = committed?;
+        let copied = self.copy.commit(&with_place(place, note));
+        // Where the disk refuses, the journal is ahead of the copy, which reads on from where it is.
         self.is_adrift = copied.is_err();
-        copied
+        copied?;
+        (self.place, self.note) = (place, note.to_vec());
+        Ok(())
     }
 
     fn rollback(&mut self) -> Result<()> {

@@ -88,6 +88,26 @@ pub(crate) async fn write_apart(
     Ok(isolation.finish())
 }
 
+/// The same as long as few are refused; none where there are more, with the open transaction to be given up.
+///
+/// # Errors
+/// Any error but `Rejected`.
+pub(crate) async fn write_few_apart(
+    sink: &mut dyn Sink,
+    wave: &[MappedRows],
+    refused_max: usize,
+    mark: &Marker,
+) -> Result<Option<Isolated>> {
+    let mut isolation = Isolation::new(sink, wave, refused_max, mark);
+    let passed = isolation.pass().await;
+    if isolation.is_full {
+        return Ok(None);
+    }
+    passed?;
+    isolation.retry().await?;
+    Ok(Some(isolation.finish()))
+}
+
 /// A row of the wave.
 #[derive(Debug, Clone, Copy)]
 struct Place {
@@ -107,6 +127,8 @@ struct Isolation<'a> {
     /// Refused so far by key.
     refused: HashMap<usize, Waiting>,
     refused_max: usize,
+    /// More were refused.
+    is_full: bool,
     met: usize,
     /// How often the target took something.
     writes: usize,
@@ -136,6 +158,7 @@ impl<'a> Isolation<'a> {
             rows: in_order(wave),
             refused: HashMap::new(),
             refused_max,
+            is_full: false,
             met: 0,
             writes: 0,
             written: Written::default(),
@@ -212,6 +235,7 @@ impl<'a> Isolation<'a> {
             Err(error) if error.kind() == Kind::Rejected => {
                 self.met += 1;
                 if self.refused.len() >= self.refused_max {
+                    self.is_full = true;
                     return Err(too_many_parked(error.constraint_name()));
                 }
                 let refused = Refused { mapping, key: key_text(&row, 0), row, error };

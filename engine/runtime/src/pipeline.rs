@@ -384,6 +384,7 @@ fn start(pipeline: Pipeline, readers: Arc<Readers>, loops_end: &Shutdown) -> Loo
             sink: Mutex::new(make()),
             gates: gates.clone(),
             log: log.clone(),
+            checkpoints: checkpoints.clone(),
             registry: registry.clone(),
             marks: marks.clone(),
             clock: clock.clone(),

@@ -85,12 +85,11 @@ impl Worker {
         }
         let (project, held) = (self.project.clone(), self.held.clone());
         let who: WhoWorks = Arc::new(move || project.worker_elsewhere(&held).ok().flatten());
-        let asked = who.clone();
-        let works = tokio::task::spawn_blocking(move || asked()).await.ok().flatten();
-        if let Some(host) = works.as_deref().filter(|_| self.project.settings.control.is_none()) {
+        let (works, must_be_alone) = (ask(&who).await, self.project.settings.control.is_none());
+        if let Some(host) = works.as_deref().filter(|_| must_be_alone) {
             return Err(apart(host));
         }
-        let pages = standing_by(&self.project.settings.name, who);
+        let pages = standing_by(&self.project.settings.name, who.clone());
         let listen = self.project.settings.listen;
         let serving = Serving::begin(listen, &self.held.path, pages).await?;
         output.progress(&format!(
@@ -98,15 +97,23 @@ impl Worker {
             sentence(works.as_deref()),
             serving.address
         ));
-        let now = ours(&mut standing).await;
-        tracing::info!("this worker has the project now");
+        let now = tokio::select! { biased;
+            now = ours(&mut standing) => now,
+            // A group that begins may give the project to nobody for a while.
+            host = another(&who), if must_be_alone => Err(apart(&host)),
+        };
+        if now.is_ok() {
+            tracing::info!("this worker has the project now");
+        }
         serving.end().await;
         now
     }
 
-    /// What waits until the project is not ours any more, or another has opened its log. Cancel-safe.
+    /// What waits until the project is not ours any more, or another has opened its log or taken the place of one
+    /// of our loops: then all of them begin anew, once it is our turn. Cancel-safe.
     pub(crate) fn lost(&self, engine: &Engine) -> impl Future<Output = ()> + use<> {
         let (mut standing, fenced) = (self.lease.standing(), engine.is_fenced());
+        let mut watching = engine.watch();
         async move {
             let fenced = async {
                 match fenced {
@@ -117,6 +124,7 @@ impl Worker {
             tokio::select! {
                 _ = standing.wait_for(|it| !matches!(it, Standing::Working)) => {}
                 () = fenced => {}
+                Ok(_) = watching.wait_for(|report| report.is_overtaken()) => {}
             }
         }
     }
@@ -130,6 +138,22 @@ fn apart(host: &str) -> Failure {
         ))
         .hint("set database in [control] for each of them, or stop that one first".to_owned());
     Failure::config(vec![wrong])
+}
+
+/// Who has the project, as far as that can be told.
+async fn ask(who: &WhoWorks) -> Option<String> {
+    let who = who.clone();
+    tokio::task::spawn_blocking(move || who()).await.ok().flatten()
+}
+
+/// Waits until another has the project.
+async fn another(who: &WhoWorks) -> String {
+    loop {
+        sleep(AGAIN).await;
+        if let Some(host) = ask(who).await {
+            return host;
+        }
+    }
 }
 
 /// Waits until it is ours.

@@ -71,6 +71,11 @@ impl Writing {
         self.untold = Arc::downgrade(error);
     }
 
+    /// Another may have appended. Where we do, it is found out by what becomes of that.
+    pub(super) fn doubt(&mut self) {
+        self.is_in_doubt |= self.session.is_none();
+    }
+
     /// Whether nothing was lost since the brokers were asked.
     pub(super) fn is_certain(&self) -> bool {
         !self.is_in_doubt

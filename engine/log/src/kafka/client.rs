@@ -10,7 +10,7 @@ use rdkafka::consumer::{BaseConsumer, ConsumerContext, StreamConsumer};
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{FutureProducer, ProducerContext, ThreadedProducer};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use syncline_core::Result;
 
 /// Most that is in one request; as large as a record at least.
@@ -22,13 +22,17 @@ const TRANSACTION_MAX: Duration = Duration::from_secs(600);
 /// What clients tell beside their answers: why brokers can't be reached.
 #[derive(Debug, Clone, Default)]
 pub struct Context {
-    last: Arc<Mutex<Option<String>>>,
+    last: Arc<Mutex<Option<(Instant, String)>>>,
 }
 
+/// What was said longer ago than this has another cause than what fails now.
+const RECENT: Duration = Duration::from_secs(60);
+
 impl Context {
-    /// What was said last, and not taken yet.
+    /// What was said last, not long ago, and not taken yet.
     fn take(&self) -> Option<String> {
-        lock(&self.last).take()
+        let (at, said) = lock(&self.last).take()?;
+        (at.elapsed() < RECENT).then_some(said)
     }
 }
 
@@ -43,7 +47,7 @@ impl ClientContext for Context {
         let mut last = lock(&self.last);
         // That all are down says nothing where it is known why one is.
         if last.is_none() || !reason.ends_with("brokers are down") {
-            *last = Some(reason.to_owned());
+            *last = Some((Instant::now(), reason.to_owned()));
         }
     }
 }
@@ -111,11 +115,14 @@ impl Clients {
         let settings = &self.settings;
         let mut config = self.producing();
         let longest = settings.delivery_timeout.min(TRANSACTION_MAX).as_millis().to_string();
+        // Whoever writes waits where it is full, and there may be many of these.
+        let queue_kbytes = settings.message_bytes_max / 512 + 8192;
         config
             .set("transactional.id", id)
             .set("transaction.timeout.ms", TRANSACTION_MAX.as_millis().to_string())
             .set("message.timeout.ms", longest)
-            .set("queue.buffering.max.messages", "1000000");
+            .set("queue.buffering.max.messages", "1000000")
+            .set("queue.buffering.max.kbytes", queue_kbytes.to_string());
         let created = config.create_with_context(context(self.context.clone()));
         created.map_err(|error| self.error("can't set up a producer for Kafka", &error))
     }

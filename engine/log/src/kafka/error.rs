@@ -70,6 +70,10 @@ fn meaning(
             Kind::Fenced,
             Some("another worker has taken over; this one waits for its turn".to_owned()),
         ),
+        Some(Code::InvalidTransactionTimeout) => (
+            Kind::Config,
+            Some("set transaction.max.timeout.ms of the brokers to 600000 or more".to_owned()),
+        ),
         Some(Code::InvalidReplicationFactor) => (
             Kind::Config,
             Some("set replicas in [log] to no more than there are brokers".to_owned()),

@@ -74,6 +74,14 @@ impl ChangeLog for KafkaLog {
         Ok(topic.view().tail)
     }
 
+    async fn tail_anew(&self, topic: &TopicName) -> Result<Tail> {
+        let topic = self.shared.topic(topic).await?;
+        let mut writing = topic.writing.lock().await;
+        writing.doubt();
+        settle(&self.shared, &topic, &mut writing).await?;
+        Ok(topic.view().tail)
+    }
+
     async fn progress(&self, reader: &ReaderName, topic: &TopicName) -> Result<Option<Offset>> {
         self.current(reader, topic)
     }

@@ -103,6 +103,23 @@ async fn a_writer_that_was_overtaken_writes_nothing_that_counts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_another_appended_last_is_asked_for() {
+    let broker = shared();
+    let settings = settings(&broker, "anew");
+    let topic = topic("sis");
+    let former = open(&settings);
+    append(&former, &topic, 0..5).await;
+    let later = open(&settings);
+    assert_eq!(later.tail(&topic).await.unwrap().next, Offset(5));
+    append(&former, &topic, 5..7).await;
+    assert_eq!(later.tail(&topic).await.unwrap().next, Offset(5), "it was not told");
+    assert_eq!(later.tail_anew(&topic).await.unwrap().next, Offset(7));
+    append(&later, &topic, 7..9).await;
+    assert_eq!(later.tail_anew(&topic).await.unwrap().next, Offset(9));
+    assert_samples(&read_all(&later, &topic).await, 0..9);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_reader_at_the_end_goes_on_past_what_does_not_count() {
     let broker = shared();
     let settings = settings(&broker, "past");

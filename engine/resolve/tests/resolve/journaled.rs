@@ -3,12 +3,15 @@
 
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{IoSlice, Write as _};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use syncline_core::{Cursor, Error, Journal, JournalPlace, Journaled, Kind, Result};
 use syncline_resolve::store::{RowStore, StoreSettings};
 use syncline_resolve::{JournaledRows, RowBuffer, Rows, Scanned};
-use syncline_segment::RealDisk;
+use syncline_segment::{Disk, RealDisk};
 
 /// Small enough for many files.
 const SMALL: StoreSettings = StoreSettings { segment_bytes: 2_000, garbage_share: 0.5 };
@@ -295,6 +298,45 @@ proptest! {
             }
         }
     }
+}
+
+/// A disk that has room for so many more writes.
+#[derive(Debug)]
+struct FillingDisk {
+    room: AtomicUsize,
+}
+
+impl Disk for FillingDisk {
+    fn write(&self, file: &mut File, pieces: &[IoSlice<'_>]) -> std::io::Result<usize> {
+        let one_less = |room: usize| room.checked_sub(1);
+        match self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less) {
+            Ok(_) => file.write_vectored(pieces),
+            Err(_) => Err(std::io::ErrorKind::StorageFull.into()),
+        }
+    }
+}
+
+#[test]
+fn what_a_full_disk_did_not_take_is_read_from_the_journal() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = Arc::new(FillingDisk { room: AtomicUsize::new(usize::MAX) });
+    let journal = MemoryJournal::default();
+    let copy = RowStore::open(disk.clone(), directory.path(), SMALL).unwrap();
+    let mut rows = JournaledRows::open(copy, Box::new(journal.another())).unwrap();
+    rows.write(b"key 1", b"one").unwrap();
+    rows.commit(b"n1").unwrap();
+    rows.write(b"key 2", b"two").unwrap();
+    // The rows find room, so that the journal commits; that they hold does not.
+    disk.room.store(1, Ordering::Relaxed);
+    assert_eq!(rows.commit(b"n2").unwrap_err().kind(), Kind::Unavailable);
+    assert!(rows.rollback().is_err(), "the disk is full still");
+    disk.room.store(usize::MAX, Ordering::Relaxed);
+    rows.rollback().unwrap();
+    let map = [(b"key 1", "one"), (b"key 2", "two")];
+    let map = map.map(|(key, row)| (key.to_vec(), row.as_bytes().to_vec())).into();
+    assert_holds(&mut rows, &map, b"n2");
+    drop(rows);
+    assert_holds(&mut open(directory.path(), &journal), &map, b"n2");
 }
 
 #[test]

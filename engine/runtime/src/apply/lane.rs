@@ -11,12 +11,13 @@ use crate::{Backfills, Registry, Settings, Shutdown};
 use async_trait::async_trait;
 use std::sync::Arc;
 use syncline_core::{
-    ChangeLog, Error, Gates, Kind, Offset, Progress, ReaderName, Result, Sink, SystemName, Topic,
-    Transform,
+    ChangeLog, Checkpoints, Error, Gates, Kind, Offset, Progress, ReaderName, Result, Sink,
+    SystemName, Topic, Transform,
 };
 use tokio::select;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
+use tokio::time::{Duration, sleep};
 
 /// One lane: everything an attempt needs.
 pub(crate) struct Lane {
@@ -32,12 +33,16 @@ pub(crate) struct Lane {
     pub(crate) readers: Arc<Readers>,
     pub(crate) backfills: Arc<Backfills>,
     pub(crate) log: Arc<dyn ChangeLog>,
+    pub(crate) checkpoints: Arc<dyn Checkpoints>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) marks: Arc<Marks>,
     pub(crate) gates: Arc<dyn Gates>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) settings: Settings,
 }
+
+/// How long whoever writes a topic is given to take it.
+const TAKEN_AFTER: Duration = Duration::from_secs(2);
 
 /// Steps mapped ahead of the one being written.
 const STEPS_AHEAD: usize = 1;
@@ -99,7 +104,10 @@ impl Lane {
         if known.is_none() {
             self.readers.set_ahead(reader, false)?;
         }
-        let tail = log.tail(topic).await?.next;
+        let mut tail = log.tail(topic).await?.next;
+        if known.is_some_and(|next| next > tail) {
+            tail = self.tail_anew().await?;
+        }
         let registered = log.progress(reader, topic).await?.unwrap_or(tail);
         let was_ahead = self.readers.was_ahead(reader);
         match begin(known, registered, self.readers.began(reader), tail) {
@@ -115,6 +123,16 @@ impl Lane {
             },
             Begin::CopyAgain => self.copy_again(tail).await,
         }
+    }
+
+    /// The end of the topic with what a worker before us appended last. Its lane may have applied that before ours
+    /// took its place.
+    async fn tail_anew(&self) -> Result<Offset> {
+        if self.log.is_shared() {
+            // Whoever writes the topic takes it meanwhile.
+            sleep(TAKEN_AFTER).await;
+        }
+        Ok(self.log.tail_anew(&self.topic).await?.next)
     }
 
     /// Registers an offset before the one that the log knows; `false` where the log no longer has it.

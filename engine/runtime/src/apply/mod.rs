@@ -9,9 +9,11 @@
 //! lives in the target; the log only learns of it so that it can trim.
 
 mod begin;
+mod early;
 mod gate;
 mod lane;
 mod linked;
+mod places;
 mod prepare;
 mod reach;
 mod waves;

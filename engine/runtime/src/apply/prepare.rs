@@ -27,6 +27,8 @@ pub(crate) struct Prepared {
     pub(crate) steps: Vec<Step>,
     /// Commit after writing.
     pub(crate) commit: Option<Commit>,
+    /// Where it was read until.
+    pub(crate) next: Offset,
     /// Commit time of the first streamed row, µs since 1970 UTC.
     pub(crate) oldest: Option<i64>,
 }
@@ -83,6 +85,7 @@ impl Preparing {
             oldest: oldest_streamed(&chunk.entries),
             steps: self.map(&chunk.entries).await?,
             commit: chunk.commit,
+            next: chunk.next,
         })
     }
 

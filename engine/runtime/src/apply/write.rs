@@ -1,5 +1,8 @@
 //! The writing half of a lane: steps → rows, parked rows and progress in one transaction.
 
+mod tell;
+
+use super::early::{EarlyRows, Tried};
 use super::gate::{self, Exceeded, Gate};
 use super::linked::Linked;
 use super::waves::{alike, together, waves};
@@ -43,6 +46,8 @@ pub(super) struct Writing<'a> {
     written: Written,
     /// Whether anything was, be it without a row to count.
     wrote: bool,
+    /// Everything before it was read.
+    read: Offset,
     /// Everything before it is done: at the target, or not for it.
     next: Offset,
     /// Everything before it is done as the target's own progress says.
@@ -67,14 +72,13 @@ impl<'a> Writing<'a> {
     ) -> Result<Self> {
         let parking = Parking::new(sink.parked().await?, lane.settings.parked_max);
         let counters = lane.registry.lane(&lane.reader);
-        let Lane { reader, links, log, marks, settings, .. } = lane;
         counters.state.set(LoopState::Running);
         let mut writing = Self {
             lane,
             sink,
             counters,
-            mark: marks.reader(reader),
-            linked: Linked::new(reader, links, log, marks, settings, shutdown.clone()),
+            mark: lane.marks.reader(&lane.reader),
+            linked: Linked::open(lane, shutdown.clone())?,
             reach,
             gate: Gate::default(),
             shutdown,
@@ -82,6 +86,7 @@ impl<'a> Writing<'a> {
             commits: Vec::new(),
             written: Written::default(),
             wrote: false,
+            read: next,
             next,
             committed: next,
             committed_at,
@@ -136,6 +141,7 @@ impl<'a> Writing<'a> {
         if prepared.rollback {
             self.rollback().await?;
         }
+        self.read = prepared.next;
         self.open |= !prepared.steps.is_empty();
         for wave in waves(prepared.steps, &self.lane.transforms) {
             self.write_wave(wave).await?;
@@ -189,7 +195,7 @@ impl<'a> Writing<'a> {
             .collect();
         let mut written = self.sink.write(&changes).await;
         if written.as_ref().is_err_and(Error::is_of_reference) && !self.linked.is_empty() {
-            self.linked.catch_up().await?;
+            self.linked.catch_up(self.read).await?;
             written = self.sink.write(&changes).await;
         }
         self.written += written?;
@@ -276,12 +282,21 @@ impl<'a> Writing<'a> {
             && error.is_of_reference()
             && !self.linked.is_empty()
         {
-            if !self.wrote {
-                // Nothing is lost, and nobody is held up by our locks meanwhile.
-                self.sink.rollback().await?;
+            let early = EarlyRows {
+                others: &others,
+                joined: &joined,
+                is_alone: !self.wrote,
+                room: self.parking.room(),
+                mark: self.mark,
+                next: self.read,
+            };
+            match early.write(self.sink, &mut self.linked).await? {
+                Tried::Others(tried) => whole = tried,
+                Tried::Apart(isolated) => {
+                    self.reach.shrink();
+                    return Ok(isolated);
+                }
             }
-            self.linked.catch_up().await?;
-            whole = write_whole(self.sink, &others).await?;
         }
         match whole {
             Whole::Written(written) => {
@@ -369,55 +384,6 @@ impl<'a> Writing<'a> {
         self.parking.written();
         self.count_parked();
         Ok(())
-    }
-
-    fn count_commit(&mut self) {
-        self.counters.count(std::mem::take(&mut self.written));
-        let now = self.lane.clock.now();
-        for (committed_at, rows) in self.commits.drain(..) {
-            self.counters.commit_to_target.record(now - committed_at, u64::from(rows));
-        }
-    }
-
-    async fn count_progress(&mut self) -> Result<()> {
-        self.mark.pass(self.next);
-        let end = self.lane.log.tail(&self.lane.topic).await?.next;
-        self.counters.next.store(self.next.0, Ordering::Relaxed);
-        self.counters.end.store(end.0, Ordering::Relaxed);
-        if self.next >= end {
-            self.counters.oldest.store(0, Ordering::Relaxed);
-        }
-        Ok(())
-    }
-
-    fn count_parked(&self) {
-        self.counters.parked.store(self.parking.len() as u64, Ordering::Relaxed);
-        for transform in &self.lane.transforms {
-            let parked = self.parking.count(transform.name()) as u64;
-            self.lane.registry.mapping(transform.name()).parked.store(parked, Ordering::Relaxed);
-        }
-    }
-
-    /// Tells the log now and then: the target's own progress is the truth, the log only trims by it.
-    async fn tell_log(&mut self) -> Result<()> {
-        if self.told_log.elapsed() < self.lane.settings.trim_interval {
-            return Ok(());
-        }
-        self.told_log = Instant::now();
-        self.say_progress().await
-    }
-
-    /// Tells the log how far the target is. A log without room does not hear of it now; the next
-    /// time will do.
-    async fn say_progress(&mut self) -> Result<()> {
-        let told = self.lane.log.commit(&self.lane.reader, &self.lane.topic, self.committed).await;
-        match told {
-            Err(error) if error.kind() == Kind::Unavailable => {
-                tracing::debug!(%error, "{}: the log does not take the progress", self.lane.reader);
-                Ok(())
-            }
-            told => told,
-        }
     }
 
     /// Tries parked rows again: the cause may be gone, or a person asked for it. Tells whether there

@@ -1,27 +1,71 @@
 //! Two lanes of one target whose tables refer to each other: `cards` to `users`, which come by the
 //! longer way.
 
-use crate::support::{Target, people, system, until};
-use crate::{D, I, Running, U, claims, quick, rename, rename_when, sink_plan, start_plan};
+use crate::support::{Target, people, system, text, until};
+use crate::{
+    D, I, Running, U, claims, quick, rename, rename_when, sink_plan, start_on, start_plan,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use syncline_core::TableName;
+use syncline_core::{
+    ChangeBatch, ChangeLog as _, Checkpoints as _, Offset, Result, TableName, TableSchema, Topic,
+    Transform, Transformed,
+};
 use syncline_runtime::{Plan, Settings};
+
+/// A mapping that does not get past one name as long as it is held up.
+#[derive(Debug)]
+struct HeldUpAt {
+    of: Arc<dyn Transform>,
+    name: &'static str,
+    held_up: Arc<AtomicBool>,
+}
+
+impl Transform for HeldUpAt {
+    fn name(&self) -> &str {
+        self.of.name()
+    }
+
+    fn reads(&self) -> &TableName {
+        self.of.reads()
+    }
+
+    fn writes(&self) -> &Arc<TableSchema> {
+        self.of.writes()
+    }
+
+    fn transform(&self, batch: &ChangeBatch) -> Result<Transformed> {
+        let is_at = (0..batch.len()).any(|row| text(batch, 1, row).as_deref() == Some(self.name));
+        while is_at && self.held_up.load(Ordering::Relaxed) {
+            std::thread::yield_now();
+        }
+        self.of.transform(batch)
+    }
+}
 
 /// `users` through the entity `person`, as long as they are not held up; `cards` straight.
 fn start(lms: &Target, users_held_up: &Arc<AtomicBool>, linked_wait: Duration) -> Running {
+    let settings = Settings { linked_wait, ..quick() };
+    start_plan(plan(lms, |users| users, users_held_up), settings, vec![])
+}
+
+fn plan(
+    lms: &Target,
+    users_through: impl Fn(Arc<dyn Transform>) -> Arc<dyn Transform>,
+    users_held_up: &Arc<AtomicBool>,
+) -> Plan {
     let sis = TableName::table(&system("sis"), "public", "people");
     let person = people(TableName::entity("person"));
     let table = |name| people(TableName::table(&system("lms"), "public", name));
     let (users, cards) = (table("users"), table("cards"));
     let transforms = vec![
         rename(&sis, &person),
-        rename_when(person.name(), &users, users_held_up.clone()),
+        users_through(rename_when(person.name(), &users, users_held_up.clone())),
         rename(&sis, &cards),
     ];
-    let plan = Plan {
+    Plan {
         sources: vec![],
         sinks: vec![sink_plan("lms", lms)],
         entities: vec![claims::fresh(&person, &transforms)],
@@ -30,8 +74,7 @@ fn start(lms: &Target, users_held_up: &Arc<AtomicBool>, linked_wait: Duration) -
         meanings: BTreeMap::new(),
         conflicts: Arc::new(claims::Noted::default()),
         gates: Arc::new(crate::gates::Asked::default()),
-    };
-    start_plan(plan, Settings { linked_wait, ..quick() }, vec![])
+    }
 }
 
 fn cards(lms: &Target) -> usize {
@@ -48,6 +91,86 @@ async fn a_row_that_comes_before_the_one_it_refers_to_waits_and_is_not_parked() 
     until("both cards", || cards(&lms) == 2).await;
     running.stop().await;
     assert_eq!(lms.ever_parked.load(Ordering::Relaxed), 0);
+}
+
+/// Puts a user there by another hand than the lane's.
+fn put_user(lms: &Target, id: usize) {
+    lms.held.lock().unwrap().rows.insert(format!("[\"{id}\"]"), format!("by hand {id}"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_goes_on_when_the_other_is_there_whoever_is_still_waited_for() {
+    let (lms, held_up) = (Target::default(), Arc::new(AtomicBool::new(true)));
+    let running = start(&lms, &held_up, Duration::from_secs(60));
+    running.commit(&[(I, 1, Some("Ana"))]);
+    until("a refusal", || lms.too_early.load(Ordering::Relaxed) > 0).await;
+    put_user(&lms, 1);
+    until("the card", || cards(&lms) == 1).await;
+    held_up.store(false, Ordering::Relaxed);
+    running.stop().await;
+    assert_eq!(lms.ever_parked.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn few_rows_without_the_others_hold_up_none_of_the_many_that_have_them() {
+    let (lms, held_up) = (Target::default(), Arc::new(AtomicBool::new(true)));
+    (1..40).for_each(|id| put_user(&lms, id));
+    let settings = Settings {
+        linked_wait: Duration::from_secs(60),
+        apply_bytes_max: 1 << 20,
+        retry_longest: Duration::from_millis(20),
+        ..quick()
+    };
+    // All of them are there before the first is read.
+    lms.away.store(1, Ordering::Relaxed);
+    let running = start_plan(plan(&lms, |users| users, &held_up), settings, vec![]);
+    let name = |id: i64| -> &'static str { Box::leak(format!("name {id}").into_boxed_str()) };
+    running.commit(&(1..=40).map(|id| (I, id, Some(name(id)))).collect::<Vec<_>>());
+    let changes = Topic::changes(&system("sis"));
+    while running.log.tail(&changes).await.unwrap().next < Offset(40) {
+        tokio::task::yield_now().await;
+    }
+    lms.away.store(0, Ordering::Relaxed);
+    until("all cards but one", || cards(&lms) == 39).await;
+    until("that one set aside", || lms.held.lock().unwrap().parked.len() == 1).await;
+    held_up.store(false, Ordering::Relaxed);
+    until("that one too", || cards(&lms) == 40).await;
+    until("nothing parked", || lms.held.lock().unwrap().parked.is_empty()).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_life_waits_for_no_more_than_the_one_before() {
+    let (lms, held_up) = (Target::default(), Arc::new(AtomicBool::new(true)));
+    // Nobody ever has the first card.
+    lms.refused.lock().unwrap().push("Ana".to_owned());
+    let settings = Settings { linked_wait: Duration::from_secs(60), ..quick() };
+    let running = start_plan(plan(&lms, |users| users, &held_up), settings.clone(), vec![]);
+    running.commit(&[(I, 1, Some("Ana"))]);
+    let is_noted = |name: &str| running.notes.load(name).unwrap().is_some();
+    until("a note", || is_noted("linked/apply/lms/changes.sis")).await;
+    running.commit(&[(I, 2, Some("Bo"))]);
+    let entity = Topic::entity("person");
+    while running.log.tail(&entity).await.unwrap().next < Offset(2) {
+        tokio::task::yield_now().await;
+    }
+    // The second life could wait for what came since, which is held up for ever.
+    let at_bo = Arc::new(AtomicBool::new(true));
+    let until_bo = |of| Arc::new(HeldUpAt { of, name: "Bo", held_up: at_bo.clone() }) as _;
+    let free = Arc::new(AtomicBool::new(false));
+    let next = plan(&lms, until_bo, &free);
+    let script = running.script();
+    let (log, notes) = (running.log.clone(), running.notes.clone());
+    running.stop().await;
+    held_up.store(false, Ordering::Relaxed);
+    let running = start_on(log, notes, next, settings, script);
+    until("the card of nobody set aside", || {
+        lms.held.lock().unwrap().parked.keys().any(|key| key.mapping.ends_with("cards"))
+    })
+    .await;
+    at_bo.store(false, Ordering::Relaxed);
+    until("the other", || cards(&lms) == 1).await;
+    running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

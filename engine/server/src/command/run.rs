@@ -68,10 +68,14 @@ async fn ended(
         };
     }
     let lost = lost(worker, engine);
-    tokio::select! {
-        ended = engine.ended() => Ended::ByItself(ended),
+    tokio::select! { biased;
         () = signals.next() => Ended::Told,
         () = lost => Ended::Lost,
+        ended = engine.ended() => match ended {
+            // The first that notice may be the loops.
+            Err(failure) if worker.is_some() && failure.exit == Exit::InUse => Ended::Lost,
+            ended => Ended::ByItself(ended),
+        },
     }
 }
 

@@ -84,6 +84,12 @@ impl Report {
         self.captures.values().all(|capture| capture.status.streaming)
     }
 
+    /// Whether another process took the place of one of our loops.
+    pub(crate) fn is_overtaken(&self) -> bool {
+        let is_fenced = |state: &LoopState| matches!(state, LoopState::Stopped { kind, .. } if Exit::of_word(kind) == Exit::InUse);
+        self.loops().any(|(_, state)| is_fenced(state))
+    }
+
     /// Why the engine can't do all its work, where a loop failed for good.
     pub(crate) fn failure(&self) -> Option<Failure> {
         let stopped = self.stopped().filter_map(|(name, state)| {
