@@ -81,6 +81,7 @@ mod json;
 mod read;
 mod schema;
 mod settings;
+mod sink;
 mod source;
 mod value;
 mod write;
@@ -89,6 +90,7 @@ pub use read::{
     Coordinates, Event, Image, Message, Reader, Record, RowChange, Snapshot, SourceInfo,
     TableBuilder, TransactionMark, TransactionPlace, Truncated,
 };
-pub use settings::{BinaryMode, DecimalMode, Images, Settings, TimePrecision};
+pub use settings::{Absent, BinaryMode, DecimalMode, Images, Settings, TimePrecision};
+pub use sink::{DebeziumSink, SinkSettings, parked_rows};
 pub use source::{DebeziumSource, SourceSettings, doctor, inspect, sample};
 pub use write::{HEADER_NEW_KEY, HEADER_OLD_KEY, Writer, Written};

@@ -1,0 +1,256 @@
+//! The work of a sink at the brokers, all of which blocks.
+
+use super::settings::{SinkSettings, section, state_of};
+use super::state::{self, Mark, PROGRESS, State};
+use crate::write::{Writer, Written as Sent};
+use std::collections::BTreeMap;
+use syncline_core::{
+    ChangeBatch, Error, Kind, Op, ParkKey, ParkMark, Parked, Progress, ReaderName, Result,
+    SystemName, TableName, TableSchema, TargetChange, Written,
+};
+use syncline_log::{KafkaFeed, KafkaFeeds, KafkaRecord};
+
+/// A reader's place at the brokers, from the first time it was taken.
+pub(super) struct Session {
+    system: SystemName,
+    settings: SinkSettings,
+    reader: ReaderName,
+    feeds: KafkaFeeds,
+    writer: Writer,
+    topics: BTreeMap<TableName, Topic>,
+    /// What was committed.
+    state: State,
+    /// What the open transaction makes of rows that are set aside; `None` takes one back.
+    pending: BTreeMap<ParkKey, Option<(Mark, Vec<u8>)>>,
+}
+
+/// A topic that is written.
+#[derive(Debug, Clone)]
+struct Topic {
+    name: String,
+    feed: KafkaFeed,
+}
+
+impl Session {
+    /// Nothing is asked of the brokers yet.
+    ///
+    /// # Errors
+    /// `Config` where the settings can't work.
+    pub(super) fn new(
+        system: &SystemName,
+        settings: &SinkSettings,
+        reader: &ReaderName,
+    ) -> Result<Self> {
+        let feeds = KafkaFeeds::new(settings.kafka.clone(), &section(system), &state_of(reader))?;
+        Ok(Self {
+            system: system.clone(),
+            settings: settings.clone(),
+            reader: reader.clone(),
+            feeds,
+            writer: settings.writer(),
+            topics: BTreeMap::new(),
+            state: State::default(),
+            pending: BTreeMap::new(),
+        })
+    }
+
+    pub(super) fn is_of(&self, reader: &ReaderName) -> bool {
+        self.reader == *reader
+    }
+
+    /// Takes the reader's place; gives up what is open.
+    pub(super) fn open(&mut self) -> Result<Option<Progress>> {
+        self.pending.clear();
+        // Topics may have been set otherwise, or made anew, since.
+        self.topics.clear();
+        self.feeds.take_over()?;
+        self.state = state::load(&self.feeds)?;
+        Ok(self.state.progress.clone())
+    }
+
+    /// Writes changes. Order: all of it is encoded before any of it is sent, so that what is refused leaves nothing
+    /// behind.
+    pub(super) fn write(&mut self, changes: &[TargetChange], written_at: i64) -> Result<Written> {
+        let mut written = Written::default();
+        let mut encoded = Vec::with_capacity(changes.len());
+        for change in changes {
+            let (schema, sent) = match change {
+                TargetChange::Rows(batch) => {
+                    written += count(batch);
+                    (batch.schema(), self.writer.write(batch, written_at)?)
+                }
+                TargetChange::Truncate(schema) => {
+                    (schema, vec![self.writer.truncate(schema, written_at)?])
+                }
+            };
+            let topic = self.topic(schema)?;
+            sent.iter().try_for_each(|sent| check(&topic, schema, sent))?;
+            encoded.push((topic, sent));
+        }
+        for (topic, sent) in encoded {
+            sent.iter().try_for_each(|sent| self.feeds.send(&topic.name, record(sent)))?;
+        }
+        Ok(written)
+    }
+
+    /// The topic of a table, made if need be.
+    fn topic(&mut self, schema: &TableSchema) -> Result<Topic> {
+        if let Some(topic) = self.topics.get(schema.name()) {
+            return Ok(topic.clone());
+        }
+        let name = self.settings.topic_of(schema.name());
+        let feed = self.feeds.feed(&name, self.settings.partitions)?;
+        let topic = Topic { name, feed };
+        self.topics.insert(schema.name().clone(), topic.clone());
+        Ok(topic)
+    }
+
+    pub(super) fn park(&mut self, parked: &[Parked], settled: &[ParkKey]) -> Result<()> {
+        for key in settled {
+            self.feeds.put(&state::key_to(key), None)?;
+            self.pending.insert(key.clone(), None);
+        }
+        for row in parked {
+            let number = match self.mark(&row.key) {
+                Some(mark) => mark.number,
+                None => self.next_number(),
+            };
+            let bytes = state::row_to(row, number)?;
+            if bytes.len() > self.settings.kafka.message_bytes_max {
+                return Err(self.too_long_to_keep(bytes.len()));
+            }
+            self.feeds.put(&state::key_to(&row.key), Some(&bytes))?;
+            let mark = Mark { number, attempts: row.attempts };
+            self.pending.insert(row.key.clone(), Some((mark, bytes)));
+        }
+        Ok(())
+    }
+
+    fn mark(&self, key: &ParkKey) -> Option<Mark> {
+        match self.pending.get(key) {
+            Some(pending) => pending.as_ref().map(|(mark, _)| *mark),
+            None => self.state.marks.get(key).copied(),
+        }
+    }
+
+    fn next_number(&self) -> u64 {
+        let pending = self.pending.values().flatten().map(|(mark, _)| mark.number + 1);
+        pending.max().unwrap_or_default().max(self.state.next_number())
+    }
+
+    fn too_long_to_keep(&self, bytes: usize) -> Error {
+        let section = section(&self.system);
+        let most = self.settings.kafka.message_bytes_max;
+        Error::new(Kind::Config, "a row that was refused is too long to be set aside")
+            .detail(format!("it takes {bytes} bytes, a record may take {most}"))
+            .hint(format!("raise message_bytes_max in [{section}.limits]"))
+    }
+
+    /// The rows set aside, with those of the open transaction.
+    pub(super) fn parked(&self) -> Result<Vec<Parked>> {
+        let mut rows = state::load_rows(&self.feeds)?;
+        for (key, pending) in &self.pending {
+            match pending {
+                Some((_, bytes)) => drop(rows.insert(key.clone(), bytes.clone())),
+                None => drop(rows.remove(key)),
+            }
+        }
+        state::in_order(rows)
+    }
+
+    pub(super) fn park_marks(&self) -> Vec<ParkMark> {
+        let mut marks = self.state.marks.clone();
+        self.settle_into(&mut marks);
+        let mark = |(key, mark): (ParkKey, Mark)| ParkMark { key, attempts: mark.attempts };
+        marks.into_iter().map(mark).collect()
+    }
+
+    fn settle_into(&self, marks: &mut BTreeMap<ParkKey, Mark>) {
+        for (key, pending) in &self.pending {
+            match pending {
+                Some((mark, _)) => drop(marks.insert(key.clone(), *mark)),
+                None => drop(marks.remove(key)),
+            }
+        }
+    }
+
+    pub(super) fn commit(&mut self, progress: &Progress) -> Result<()> {
+        let is_behind = |kept: &&Progress| {
+            kept.log == progress.log && kept.topic == progress.topic && kept.next > progress.next
+        };
+        let progress = self.state.progress.as_ref().filter(is_behind).unwrap_or(progress).clone();
+        self.feeds.put(PROGRESS, Some(&state::progress_to(&progress)))?;
+        let committed = self.feeds.commit();
+        if committed.is_ok() {
+            let mut marks = std::mem::take(&mut self.state.marks);
+            self.settle_into(&mut marks);
+            self.state = State { progress: Some(progress), marks };
+        }
+        self.pending.clear();
+        committed
+    }
+
+    pub(super) fn rollback(&mut self) -> Result<()> {
+        self.pending.clear();
+        self.feeds.rollback()
+    }
+}
+
+fn record(sent: &Sent) -> KafkaRecord<'_> {
+    KafkaRecord { key: sent.key.as_deref(), value: sent.value.as_deref(), headers: &sent.headers }
+}
+
+/// Whether a topic takes a record.
+///
+/// # Errors
+/// `Rejected` where it is too long, `Config` where the topic takes none of its kind.
+fn check(topic: &Topic, schema: &TableSchema, sent: &Sent) -> Result<()> {
+    let Topic { name, feed } = topic;
+    let (bytes, most) = (record(sent).bytes(), feed.record_bytes_max);
+    if bytes > most {
+        let columns = schema.columns();
+        let key = schema.key().iter().filter_map(|&index| Some(columns.get(index)?.name.as_str()));
+        let key = key.collect::<Vec<_>>().join(", ");
+        return Err(Error::new(Kind::Rejected, format!("a row is too long for topic {name}"))
+            .detail(format!(
+                "its record takes {bytes} bytes, the topic takes {most}; its key is ({key})"
+            ))
+            .hint("raise max.message.bytes of the topic, and message_bytes_max if that is less"));
+    }
+    if sent.key.is_some() {
+        return Ok(());
+    }
+    let refused = |why: String| {
+        let what = format!("a truncate of {} can't be written to topic {name}", schema.name());
+        Err(Error::new(Kind::Config, what).detail(why))
+    };
+    if feed.is_compacted {
+        return refused("it is compacted, and takes no record without key".into()).map_err(
+            |error: Error| {
+                error.hint("set cleanup.policy = delete on it; the rows can be copied after that")
+            },
+        );
+    }
+    if feed.partitions > 1 {
+        let partitions = feed.partitions;
+        return refused(format!(
+            "it has {partitions} partitions: a consumer would lose rows that another one had before"
+        ))
+        .map_err(|error: Error| error.hint("make the topic again with one partition"));
+    }
+    Ok(())
+}
+
+/// Counts what is written by operation: a topic can't be asked what it has.
+fn count(batch: &ChangeBatch) -> Written {
+    let mut written = Written::default();
+    for &op in batch.ops() {
+        match Op::from_u8(op) {
+            Some(Op::Insert | Op::Snapshot) => written.inserted += 1,
+            Some(Op::Update) => written.updated += 1,
+            Some(Op::Delete) => written.deleted += 1,
+            Some(Op::Before) | None => {}
+        }
+    }
+    written
+}

@@ -1,0 +1,270 @@
+//! What is kept of a reader at the brokers: how far it is, and the rows that were set aside.
+//!
+//! ```text
+//! key    p             the progress, as JSON
+//!        r<row's key>  a row set aside; without a value it was taken back
+//! value  of a row: length of the head (u32, the lowest byte first), the head as JSON, the image with its schema
+//! ```
+//! The first byte of a head says which version wrote it.
+
+use super::settings::{SinkSettings, section, state_of};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use syncline_core::codec::{decode_standalone, encode_standalone};
+use syncline_core::{
+    Error, Kind, LogId, Offset, ParkKey, Parked, Progress, ReaderName, Result, Stage, SystemName,
+    Topic,
+};
+use syncline_log::KafkaFeeds;
+
+/// The key of the progress.
+pub(super) const PROGRESS: &[u8] = b"p";
+
+/// What the key of a row begins with.
+const ROW: u8 = b'r';
+
+const VERSION: u32 = 1;
+
+/// How far a reader is, as it is kept.
+#[derive(Debug, Serialize, Deserialize)]
+struct Kept {
+    version: u32,
+    log: LogId,
+    topic: Topic,
+    next: Offset,
+    committed_at: i64,
+}
+
+/// What a row is known by, as it is kept.
+#[derive(Debug, Serialize, Deserialize)]
+struct Key {
+    mapping: String,
+    stage: String,
+    key: String,
+}
+
+/// What is kept of a row beside its image.
+#[derive(Debug, Serialize, Deserialize)]
+struct Head {
+    version: u32,
+    /// Counts up with each row that is set aside first.
+    number: u64,
+    table: String,
+    reason: String,
+    culprit: Option<String>,
+    hint: Option<String>,
+    offset: Offset,
+    attempts: u32,
+}
+
+/// What is known of a row without its image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Mark {
+    /// Rows that were set aside earlier have a lower one.
+    pub(super) number: u64,
+    pub(super) attempts: u32,
+}
+
+/// What the brokers have of a reader.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) progress: Option<Progress>,
+    pub(super) marks: BTreeMap<ParkKey, Mark>,
+}
+
+impl State {
+    /// The number that the next row gets.
+    pub(super) fn next_number(&self) -> u64 {
+        self.marks.values().map(|mark| mark.number + 1).max().unwrap_or_default()
+    }
+}
+
+/// Reads what was committed.
+///
+/// # Errors
+/// `Unavailable` where the brokers are away, `Corrupt` for what is none of ours.
+pub(super) fn load(feeds: &KafkaFeeds) -> Result<State> {
+    let mut state = State::default();
+    feeds.read(|key, value| {
+        if key == PROGRESS {
+            state.progress = value.map(progress_from).transpose()?;
+            return Ok(());
+        }
+        let key = key_from(key)?;
+        match value {
+            Some(value) => {
+                let head = split(value)?.0;
+                let mark = Mark { number: head.number, attempts: head.attempts };
+                state.marks.insert(key, mark);
+            }
+            None => drop(state.marks.remove(&key)),
+        }
+        Ok(())
+    })?;
+    Ok(state)
+}
+
+/// The rows that were set aside and committed, oldest first.
+///
+/// # Errors
+/// The same.
+pub(super) fn load_rows(feeds: &KafkaFeeds) -> Result<BTreeMap<ParkKey, Vec<u8>>> {
+    let mut rows = BTreeMap::new();
+    feeds.read(|key, value| {
+        if key != PROGRESS {
+            match (key_from(key)?, value) {
+                (key, Some(value)) => drop(rows.insert(key, value.to_vec())),
+                (key, None) => drop(rows.remove(&key)),
+            }
+        }
+        Ok(())
+    })?;
+    Ok(rows)
+}
+
+/// Rows as they are kept, as they were, oldest first.
+pub(super) fn in_order(rows: BTreeMap<ParkKey, Vec<u8>>) -> Result<Vec<Parked>> {
+    let mut read = rows
+        .into_iter()
+        .map(|(key, value)| row_from(key, &value))
+        .collect::<Result<Vec<(u64, Parked)>>>()?;
+    read.sort_by_key(|(number, _)| *number);
+    Ok(read.into_iter().map(|(_, row)| row).collect())
+}
+
+/// The rows that a reader has set aside at the topics of a system, oldest first. Blocks.
+///
+/// # Errors
+/// `Unavailable` where the brokers are away, `Config` where they refuse us.
+pub fn parked_rows(
+    system: &SystemName,
+    settings: &SinkSettings,
+    reader: &ReaderName,
+) -> Result<Vec<Parked>> {
+    let feeds = KafkaFeeds::new(settings.kafka.clone(), &section(system), &state_of(reader))?;
+    if !feeds.is_there()? {
+        return Ok(Vec::new());
+    }
+    in_order(load_rows(&feeds)?)
+}
+
+pub(super) fn progress_to(progress: &Progress) -> Vec<u8> {
+    let Progress { log, topic, next, committed_at } = progress.clone();
+    let kept = Kept { version: VERSION, log, topic, next, committed_at };
+    serde_json::to_vec(&kept).expect("progress has text keys only")
+}
+
+fn progress_from(bytes: &[u8]) -> Result<Progress> {
+    let kept: Kept = serde_json::from_slice(bytes).map_err(corrupt)?;
+    known(kept.version)?;
+    let Kept { log, topic, next, committed_at, .. } = kept;
+    Ok(Progress { log, topic, next, committed_at })
+}
+
+pub(super) fn key_to(key: &ParkKey) -> Vec<u8> {
+    let ParkKey { mapping, stage, key } = key.clone();
+    let key = Key { mapping, stage: stage.as_str().to_owned(), key };
+    let mut bytes = vec![ROW];
+    bytes.extend(serde_json::to_vec(&key).expect("a key has text keys only"));
+    bytes
+}
+
+fn key_from(bytes: &[u8]) -> Result<ParkKey> {
+    let Some((&ROW, bytes)) = bytes.split_first() else { return Err(unknown("key")) };
+    let Key { mapping, stage, key } = serde_json::from_slice(bytes).map_err(corrupt)?;
+    let stage = Stage::parse(&stage).ok_or_else(|| unknown("stage"))?;
+    Ok(ParkKey { mapping, stage, key })
+}
+
+pub(super) fn row_to(row: &Parked, number: u64) -> Result<Vec<u8>> {
+    let head = Head {
+        version: VERSION,
+        number,
+        table: row.table.clone(),
+        reason: row.reason.clone(),
+        culprit: row.culprit.clone(),
+        hint: row.hint.clone(),
+        offset: row.offset,
+        attempts: row.attempts,
+    };
+    let head = serde_json::to_vec(&head).expect("a head has text keys only");
+    let length = u32::try_from(head.len()).unwrap_or(u32::MAX);
+    let image = encode_standalone(&row.image)?;
+    Ok([&length.to_le_bytes()[..], &head, &image].concat())
+}
+
+fn row_from(key: ParkKey, bytes: &[u8]) -> Result<(u64, Parked)> {
+    let (head, image) = split(bytes)?;
+    let Head { number, table, reason, culprit, hint, offset, attempts, .. } = head;
+    let image = decode_standalone(image)?;
+    Ok((number, Parked { key, table, image, reason, culprit, hint, offset, attempts }))
+}
+
+/// The head of a row, and its image.
+fn split(bytes: &[u8]) -> Result<(Head, &[u8])> {
+    let cut = || unknown("row");
+    let (length, rest) = bytes.split_first_chunk::<4>().ok_or_else(cut)?;
+    let length = usize::try_from(u32::from_le_bytes(*length)).map_err(|_| cut())?;
+    let (head, image) = rest.split_at_checked(length).ok_or_else(cut)?;
+    let head: Head = serde_json::from_slice(head).map_err(corrupt)?;
+    known(head.version)?;
+    Ok((head, image))
+}
+
+fn known(version: u32) -> Result<()> {
+    if version == VERSION {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Corrupt, "the state of a reader is of another version")
+        .detail(format!("version {version}, this program writes {VERSION}"))
+        .hint("run the version of syncline that wrote it, or a newer one"))
+}
+
+fn corrupt(error: serde_json::Error) -> Error {
+    Error::new(Kind::Corrupt, "the state of a reader can't be read").caused_by(error)
+}
+
+fn unknown(what: &str) -> Error {
+    Error::new(Kind::Corrupt, "the state of a reader can't be read")
+        .detail(format!("a {what} is none of ours"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use syncline_core::conformance::{same_batch, sample_batch, sample_schema};
+
+    #[test]
+    fn what_is_kept_comes_back_and_what_is_cut_is_refused() {
+        let progress = Progress {
+            log: LogId(u64::MAX),
+            topic: Topic::entity("person"),
+            next: Offset(7),
+            committed_at: -1,
+        };
+        let bytes = progress_to(&progress);
+        assert_eq!(progress_from(&bytes).unwrap(), progress);
+        let newer = String::from_utf8(bytes).unwrap().replace("\"version\":1", "\"version\":2");
+        assert_eq!(progress_from(newer.as_bytes()).unwrap_err().kind(), Kind::Corrupt);
+
+        let key = ParkKey { mapping: "m.sql".into(), stage: Stage::Write, key: "[\"é\"]".into() };
+        assert_eq!(key_from(&key_to(&key)).unwrap(), key);
+        let row = Parked {
+            key: key.clone(),
+            table: "a.b.c".into(),
+            image: sample_batch(&sample_schema(1), 5, 9),
+            reason: "why".into(),
+            culprit: Some("check".into()),
+            hint: None,
+            offset: Offset(3),
+            attempts: 2,
+        };
+        let bytes = row_to(&row, 11).unwrap();
+        let (number, back) = row_from(key.clone(), &bytes).unwrap();
+        assert_eq!((number, back.attempts, &back.culprit), (11, 2, &row.culprit));
+        assert!(same_batch(&back.image, &row.image));
+        for cut in [0, 3, 10, bytes.len() - 1] {
+            assert!(row_from(key.clone(), bytes.get(..cut).unwrap()).is_err(), "{cut}");
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Topics that others read: records of several topics and a state of our own, in one transaction.
+//!
+//! The state is the last record of each key in a compacted topic that one process at a time writes: see
+//! [`super::owned`]. Whoever has it last is the only one whose transactions are heard, by consumers that read what
+//! is committed (`isolation.level=read_committed`).
+
+use super::client::{Admin, Clients};
+use super::names;
+use super::owned::Owned;
+use super::settings::KafkaSettings;
+use super::topics::{self, Made, Use};
+use rdkafka::message::{Header, Message, OwnedHeaders};
+use rdkafka::producer::BaseRecord;
+use std::sync::Arc;
+use syncline_core::{Error, Kind, Result};
+
+/// Whose the state is.
+const OWNER: &[u8] = b"o";
+
+/// What every key of the state begins with, to be told from [`OWNER`].
+const STATE: u8 = b's';
+
+/// Beside its bytes a record takes less than this in a request.
+const RECORD_OVERHEAD: usize = 512;
+
+/// What Kafka takes in a request where a topic does not say.
+const MESSAGE_BYTES_DEFAULT: usize = 1_048_588;
+
+/// A writer of topics that others read, and of its own state.
+pub struct KafkaFeeds {
+    clients: Arc<Clients>,
+    admin: Admin,
+    owned: Owned,
+    /// Set while what was written is not all that was to be.
+    is_torn: bool,
+}
+
+/// A topic that others read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KafkaFeed {
+    /// How many partitions it has.
+    pub partitions: usize,
+    /// Longest record that it takes.
+    pub record_bytes_max: usize,
+    /// Whether it keeps the last record of each key alone, and takes none without key.
+    pub is_compacted: bool,
+}
+
+/// A record to be sent.
+#[derive(Debug, Clone, Copy)]
+pub struct KafkaRecord<'r> {
+    /// Its key; the partition is chosen by it.
+    pub key: Option<&'r [u8]>,
+    /// Its value.
+    pub value: Option<&'r [u8]>,
+    /// Names and values.
+    pub headers: &'r [(&'static str, Vec<u8>)],
+}
+
+impl KafkaRecord<'_> {
+    /// What it takes in a request at most, before compression.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let headers = self.headers.iter().map(|(name, value)| name.len() + value.len());
+        let parts = [self.key, self.value].into_iter().flatten().map(<[u8]>::len);
+        parts.chain(headers).sum::<usize>() + RECORD_OVERHEAD
+    }
+}
+
+impl KafkaFeeds {
+    /// Nothing is asked of the brokers yet. The topic of the state begins with the settings' prefix and ends with
+    /// `state`; `section` is where the project has the settings, such as `systems.lms`.
+    ///
+    /// # Errors
+    /// `Config` where the settings can't work.
+    pub fn new(settings: KafkaSettings, section: &str, state: &str) -> Result<Self> {
+        let name = format!("{}.{state}", settings.prefix);
+        let name = names::given(name, &format!("state_prefix in [{section}]"))?;
+        let clients = Arc::new(Clients::of_feeds(settings, section.to_owned()));
+        clients.check()?;
+        let admin = clients.admin()?;
+        let owned =
+            Owned::new(&clients, format!("the topics of {section}"), name, Use::Claims, OWNER);
+        Ok(Self { clients, admin, owned, is_torn: false })
+    }
+
+    /// Takes the state over, and with it the right to commit; gives up what was left open. Blocks.
+    ///
+    /// # Errors
+    /// `Fenced` where another has taken it from us: it is not taken back. `Unavailable` where the brokers are
+    /// away, `Config` where they refuse us.
+    pub fn take_over(&mut self) -> Result<()> {
+        self.owned.take_over(&self.admin)?;
+        self.is_torn = false;
+        Ok(())
+    }
+
+    /// A topic that others read; it is made with so many partitions where there is none, and then keeps all its
+    /// records. Blocks.
+    ///
+    /// # Errors
+    /// The same; `Config` for what can't be a name at Kafka.
+    pub fn feed(&self, topic: &str, partitions: u16) -> Result<KafkaFeed> {
+        let section = self.clients.section();
+        names::given(topic.to_owned(), &format!("topic_prefix in [{section}]"))?;
+        let keeps =
+            [("cleanup.policy", "delete"), ("retention.ms", "-1"), ("retention.bytes", "-1")];
+        let ours = self.clients.settings.message_bytes_max;
+        let found = match topics::partitions(&self.clients, &self.admin, topic)? {
+            Some(found) => found,
+            None => {
+                let partitions = i32::from(partitions.max(1));
+                match topics::make(&self.clients, &self.admin, topic, partitions, &keeps)? {
+                    Made::New => {
+                        return Ok(KafkaFeed {
+                            partitions: usize::try_from(partitions).unwrap_or(1),
+                            record_bytes_max: ours,
+                            is_compacted: false,
+                        });
+                    }
+                    Made::Before => {
+                        topics::partitions(&self.clients, &self.admin, topic)?.unwrap_or(1)
+                    }
+                }
+            }
+        };
+        let set_to = topics::set_to(&self.clients, &self.admin, topic)?;
+        let theirs = set_to.get("max.message.bytes").and_then(|it| it.parse().ok());
+        Ok(KafkaFeed {
+            partitions: found,
+            record_bytes_max: ours.min(theirs.unwrap_or(MESSAGE_BYTES_DEFAULT)),
+            is_compacted: set_to.get("cleanup.policy").is_some_and(|it| it.contains("compact")),
+        })
+    }
+
+    /// Whether anybody has the state, or had it. Blocks.
+    ///
+    /// # Errors
+    /// `Unavailable` where the brokers are away, `Config` where they refuse us.
+    pub fn is_there(&self) -> Result<bool> {
+        Ok(topics::partitions(&self.clients, &self.admin, self.owned.name())?.is_some())
+    }
+
+    /// Goes through the state as it was committed: keys, and what was put there last is told last. Blocks.
+    ///
+    /// # Errors
+    /// `Unavailable` where the brokers are away.
+    pub fn read(&self, mut visit: impl FnMut(&[u8], Option<&[u8]>) -> Result<()>) -> Result<()> {
+        self.owned.scan(0, |message| match message.key().and_then(<[u8]>::split_first) {
+            Some((&STATE, key)) => visit(key, message.payload()),
+            _ => Ok(()),
+        })?;
+        Ok(())
+    }
+
+    /// Puts a value into the state, or takes it away, within the open transaction. Blocks while there is no room.
+    ///
+    /// # Errors
+    /// `Fenced` where another has taken it over, `Unavailable` where the brokers are away.
+    pub fn put(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<()> {
+        self.whole()?;
+        let sent = self.owned.send(&[&[STATE], key].concat(), value);
+        self.is_torn = sent.is_err();
+        sent
+    }
+
+    /// Sends a record within the open transaction: to the partition of its key, or to the first. Blocks while there
+    /// is no room.
+    ///
+    /// # Errors
+    /// The same. Nothing is committed then but after [`Self::rollback`].
+    pub fn send(&mut self, topic: &str, record: KafkaRecord<'_>) -> Result<()> {
+        self.whole()?;
+        let mut sent: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(topic);
+        (sent.key, sent.payload) = (record.key, record.value);
+        if record.key.is_none() {
+            sent = sent.partition(0);
+        }
+        if !record.headers.is_empty() {
+            let none = OwnedHeaders::new_with_capacity(record.headers.len());
+            let with = |headers: OwnedHeaders, (key, value): &(&'static str, Vec<u8>)| {
+                headers.insert(Header { key, value: Some(value) })
+            };
+            sent = sent.headers(record.headers.iter().fold(none, with));
+        }
+        let sent = self.owned.send_along(sent);
+        self.is_torn = sent.is_err();
+        sent
+    }
+
+    /// Commits the open transaction. Blocks.
+    ///
+    /// # Errors
+    /// See [`Journal::commit`](syncline_core::Journal::commit). What is sent after that is a transaction of its own
+    /// only once it was rolled back, or the state taken over again.
+    pub fn commit(&mut self) -> Result<()> {
+        self.whole()?;
+        let committed = self.owned.commit().map(|_| ());
+        self.is_torn = committed.is_err();
+        committed
+    }
+
+    /// Refuses to go on with a transaction of which a part is missing.
+    fn whole(&self) -> Result<()> {
+        if self.owned.is_fenced() || !self.is_torn {
+            return Ok(());
+        }
+        Err(Error::new(Kind::Unavailable, "not all of the transaction was sent")
+            .detail("it has to be given up"))
+    }
+
+    /// Gives up the open transaction, and proves that the state is still ours. Blocks.
+    ///
+    /// # Errors
+    /// See [`Self::take_over`].
+    pub fn rollback(&mut self) -> Result<()> {
+        if self.owned.is_open() || self.is_torn {
+            self.owned.rollback(&self.admin)?;
+        }
+        self.is_torn = false;
+        Ok(())
+    }
+}
