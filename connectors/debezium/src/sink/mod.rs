@@ -14,11 +14,13 @@
 //! there is a record all the same, and a row that is not whole is refused, or written with Debezium's placeholder
 //! ([`crate::Absent`]).
 
+mod doctor;
 mod session;
 mod settings;
 mod state;
 mod target;
 
+pub use doctor::doctor_written;
 pub use settings::SinkSettings;
 pub use state::parked_rows;
 pub use target::DebeziumSink;

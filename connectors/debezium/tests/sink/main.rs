@@ -5,6 +5,7 @@
 mod conforms;
 mod fences;
 mod heard;
+mod jdbc;
 mod order;
 mod refuses;
 mod scene;

@@ -12,6 +12,7 @@ use super::topics::{self, Made, Use};
 use rdkafka::message::{Header, Message, OwnedHeaders};
 use rdkafka::producer::BaseRecord;
 use std::sync::Arc;
+use std::time::Duration;
 use syncline_core::{Error, Kind, Result};
 
 /// Whose the state is.
@@ -25,6 +26,10 @@ const RECORD_OVERHEAD: usize = 512;
 
 /// What Kafka takes in a request where a topic does not say.
 const MESSAGE_BYTES_DEFAULT: usize = 1_048_588;
+
+/// What a topic is set to that we make: whoever reads it, and from when on, hears all of it.
+const KEEPS: [(&str, &str); 3] =
+    [("cleanup.policy", "delete"), ("retention.ms", "-1"), ("retention.bytes", "-1")];
 
 /// A writer of topics that others read, and of its own state.
 pub struct KafkaFeeds {
@@ -44,6 +49,8 @@ pub struct KafkaFeed {
     pub record_bytes_max: usize,
     /// Whether it keeps the last record of each key alone, and takes none without key.
     pub is_compacted: bool,
+    /// How long it keeps records; `None` where none is taken away for its age.
+    pub keeps_for: Option<Duration>,
 }
 
 /// A record to be sent.
@@ -103,34 +110,47 @@ impl KafkaFeeds {
     pub fn feed(&self, topic: &str, partitions: u16) -> Result<KafkaFeed> {
         let section = self.clients.section();
         names::given(topic.to_owned(), &format!("topic_prefix in [{section}]"))?;
-        let keeps =
-            [("cleanup.policy", "delete"), ("retention.ms", "-1"), ("retention.bytes", "-1")];
-        let ours = self.clients.settings.message_bytes_max;
-        let found = match topics::partitions(&self.clients, &self.admin, topic)? {
-            Some(found) => found,
-            None => {
-                let partitions = i32::from(partitions.max(1));
-                match topics::make(&self.clients, &self.admin, topic, partitions, &keeps)? {
-                    Made::New => {
-                        return Ok(KafkaFeed {
-                            partitions: usize::try_from(partitions).unwrap_or(1),
-                            record_bytes_max: ours,
-                            is_compacted: false,
-                        });
-                    }
-                    Made::Before => {
-                        topics::partitions(&self.clients, &self.admin, topic)?.unwrap_or(1)
-                    }
-                }
-            }
+        if let Some(found) = self.find(topic)? {
+            return Ok(found);
+        }
+        let partitions = partitions.max(1);
+        match topics::make(&self.clients, &self.admin, topic, partitions.into(), &KEEPS)? {
+            Made::New => Ok(KafkaFeed {
+                partitions: partitions.into(),
+                record_bytes_max: self.clients.settings.message_bytes_max,
+                is_compacted: false,
+                keeps_for: None,
+            }),
+            Made::Before => self.find(topic)?.ok_or_else(|| {
+                Error::new(
+                    Kind::Unavailable,
+                    format!("topic {topic} is there, and can't be seen yet"),
+                )
+            }),
+        }
+    }
+
+    /// A topic that others read; `None` where there is none of that name. Blocks.
+    ///
+    /// # Errors
+    /// `Unavailable` where the brokers are away, `Config` where they refuse us.
+    pub fn find(&self, topic: &str) -> Result<Option<KafkaFeed>> {
+        let Some(partitions) = topics::partitions(&self.clients, &self.admin, topic)? else {
+            return Ok(None);
         };
         let set_to = topics::set_to(&self.clients, &self.admin, topic)?;
-        let theirs = set_to.get("max.message.bytes").and_then(|it| it.parse().ok());
-        Ok(KafkaFeed {
-            partitions: found,
-            record_bytes_max: ours.min(theirs.unwrap_or(MESSAGE_BYTES_DEFAULT)),
-            is_compacted: set_to.get("cleanup.policy").is_some_and(|it| it.contains("compact")),
-        })
+        let number = |name: &str| set_to.get(name).and_then(|it| it.parse::<u64>().ok());
+        let takes = number("max.message.bytes").and_then(|it| usize::try_from(it).ok());
+        let ours = self.clients.settings.message_bytes_max;
+        let policy = set_to.get("cleanup.policy").map_or("delete", String::as_str);
+        // What is kept for ever is -1.
+        let kept = number("retention.ms").filter(|_| policy.contains("delete"));
+        Ok(Some(KafkaFeed {
+            partitions,
+            record_bytes_max: ours.min(takes.unwrap_or(MESSAGE_BYTES_DEFAULT)),
+            is_compacted: policy.contains("compact"),
+            keeps_for: kept.map(Duration::from_millis),
+        }))
     }
 
     /// Whether anybody has the state, or had it. Blocks.
