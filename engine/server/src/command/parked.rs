@@ -2,11 +2,12 @@
 //! that did not reach their entity are kept in the project's state.
 
 use super::Context;
+use super::lock::in_topics;
 use crate::arguments::{ParkedAction, ParkedRows};
 use crate::checked::find_file;
 use crate::live::{ADDRESS_FILE, SetAside, ask, before_entities};
 use crate::problem::{Exit, Failure, Outcome, Problem};
-use crate::project::Project;
+use crate::project::{Project, System};
 use crate::render::{self, Align, table};
 use crate::state::State;
 use serde::Serialize;
@@ -38,12 +39,18 @@ async fn list(context: &Context, project: &Project, only: Option<&str>) -> Outco
     match only {
         Some(system) => {
             let system = SystemName::new(system);
-            parked.extend(at_target(&system, &project.postgres(&system)?).await?);
+            match project.system(&system)? {
+                System::Debezium(_) => parked.extend(in_feeds(project, &system).await?),
+                _ => parked.extend(at_target(&system, &project.postgres(&system)?).await?),
+            }
         }
         None => {
             parked.extend(in_state(project).await?);
             for (system, settings) in project.all_postgres()? {
                 parked.extend(at_target(&system, &settings).await?);
+            }
+            for (system, _) in project.all_feeds()? {
+                parked.extend(in_feeds(project, &system).await?);
             }
         }
     }
@@ -71,6 +78,33 @@ fn of_target(system: &SystemName, row: ParkedRow) -> SetAside {
     }
 }
 
+/// What is kept at the brokers beside the topics of a system.
+async fn in_feeds(project: &Project, system: &SystemName) -> Outcome<Vec<SetAside>> {
+    let settings = project.feeds(system)?;
+    let readers =
+        topics(project).map(|topic| ReaderName::apply(system, &topic)).collect::<Vec<_>>();
+    let name = system.to_string();
+    let of = system.clone();
+    let rows = in_topics(move || {
+        let mut rows = Vec::new();
+        for reader in readers {
+            let parked = syncline_debezium::parked_rows(&of, &settings, &reader)?;
+            rows.extend(parked.into_iter().map(|row| (reader.clone(), row)));
+        }
+        Ok(rows)
+    });
+    let at_target =
+        |(reader, row)| SetAside { system: Some(name.clone()), ..SetAside::of(&reader, row) };
+    Ok(rows.await?.into_iter().map(at_target).collect())
+}
+
+/// All topics of the log that a project may have.
+fn topics(project: &Project) -> impl Iterator<Item = Topic> {
+    let systems = project.settings.systems.keys().map(Topic::changes);
+    let entities = project.entity_schemas().map(|it| Topic::entity(&it.name().to_string()));
+    systems.chain(entities)
+}
+
 /// What the running process knows, since the state is its; where none runs, the state itself.
 async fn in_state(project: &Project) -> Outcome<Vec<SetAside>> {
     let directory = project.state();
@@ -89,8 +123,7 @@ async fn in_state(project: &Project) -> Outcome<Vec<SetAside>> {
     }
     let state = State::open(project)?;
     let entities: Vec<String> = project.entity_schemas().map(|it| it.name().to_string()).collect();
-    let systems = project.settings.systems.keys().map(Topic::changes);
-    let topics: Vec<Topic> = systems.chain(entities.iter().map(|it| Topic::entity(it))).collect();
+    let topics: Vec<Topic> = topics(project).collect();
     let readers = entities
         .iter()
         .flat_map(|entity| topics.iter().map(|topic| ReaderName::resolve(entity, topic)));
