@@ -91,6 +91,6 @@ pub use read::{
     TableBuilder, TransactionMark, TransactionPlace, Truncated,
 };
 pub use settings::{Absent, BinaryMode, DecimalMode, Images, Settings, TimePrecision};
-pub use sink::{DebeziumSink, SinkSettings, doctor_written, parked_rows};
+pub use sink::{Asked, DebeziumSink, SinkSettings, ask_parked, doctor_written, parked_rows};
 pub use source::{DebeziumSource, SourceSettings, doctor, inspect, sample};
 pub use write::{HEADER_NEW_KEY, HEADER_OLD_KEY, Writer, Written};

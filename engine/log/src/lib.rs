@@ -14,7 +14,7 @@ mod rules;
 pub use embedded::{EmbeddedLog, Settings};
 pub use kafka::{
     Compression, KafkaConsumer, KafkaContext, KafkaFeed, KafkaFeeds, KafkaJournal, KafkaLease,
-    KafkaLog, KafkaRecord, KafkaSettings, KafkaTopics, Sasl, Security, Standing, Tls,
+    KafkaLog, KafkaRecord, KafkaSettings, KafkaTold, KafkaTopics, Sasl, Security, Standing, Tls,
     worker_elsewhere, worker_name,
 };
 pub use memory::MemoryLog;

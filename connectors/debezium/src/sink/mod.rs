@@ -22,5 +22,5 @@ mod target;
 
 pub use doctor::doctor_written;
 pub use settings::SinkSettings;
-pub use state::parked_rows;
+pub use state::{Asked, ask_parked, parked_rows};
 pub use target::DebeziumSink;

@@ -1,7 +1,7 @@
 //! The work of a sink at the brokers, all of which blocks.
 
-use super::settings::{SinkSettings, section, state_of};
-use super::state::{self, Mark, PROGRESS, State};
+use super::settings::{SinkSettings, section};
+use super::state::{self, Asked, Mark, PROGRESS, State};
 use crate::write::{Writer, Written as Sent};
 use std::collections::BTreeMap;
 use syncline_core::{
@@ -41,7 +41,7 @@ impl Session {
         settings: &SinkSettings,
         reader: &ReaderName,
     ) -> Result<Self> {
-        let feeds = KafkaFeeds::new(settings.kafka.clone(), &section(system), &state_of(reader))?;
+        let feeds = state::feeds_of(system, settings, reader)?;
         Ok(Self {
             system: system.clone(),
             settings: settings.clone(),
@@ -64,7 +64,8 @@ impl Session {
         // Topics may have been set otherwise, or made anew, since.
         self.topics.clear();
         self.feeds.take_over()?;
-        self.state = state::load(&self.feeds)?;
+        self.state = State::default();
+        self.state.read_on(&self.feeds)?;
         Ok(self.state.progress.clone())
     }
 
@@ -106,10 +107,7 @@ impl Session {
     }
 
     pub(super) fn park(&mut self, parked: &[Parked], settled: &[ParkKey]) -> Result<()> {
-        for key in settled {
-            self.feeds.put(&state::key_to(key), None)?;
-            self.pending.insert(key.clone(), None);
-        }
+        settled.iter().try_for_each(|key| self.settle(key))?;
         for row in parked {
             let number = match self.mark(&row.key) {
                 Some(mark) => mark.number,
@@ -119,11 +117,26 @@ impl Session {
             if bytes.len() > self.settings.kafka.message_bytes_max {
                 return Err(self.too_long_to_keep(bytes.len()));
             }
-            self.feeds.put(&state::key_to(&row.key), Some(&bytes))?;
+            self.keep(&row.key, Some(&bytes))?;
             let mark = Mark { number, attempts: row.attempts };
             self.pending.insert(row.key.clone(), Some((mark, bytes)));
         }
         Ok(())
+    }
+
+    fn settle(&mut self, key: &ParkKey) -> Result<()> {
+        self.keep(key, None)?;
+        self.pending.insert(key.clone(), None);
+        Ok(())
+    }
+
+    /// Puts a row into the state; what was asked of it is done with that.
+    fn keep(&mut self, key: &ParkKey, row: Option<&[u8]>) -> Result<()> {
+        let bytes = state::key_to(key);
+        if self.state.asked.contains_key(key) {
+            self.feeds.answer(&bytes)?;
+        }
+        self.feeds.put(&bytes, row)
     }
 
     fn mark(&self, key: &ParkKey) -> Option<Mark> {
@@ -158,11 +171,22 @@ impl Session {
         state::in_order(rows)
     }
 
-    pub(super) fn park_marks(&self) -> Vec<ParkMark> {
+    /// What is known of the rows set aside, with what was asked of them since.
+    pub(super) fn park_marks(&mut self) -> Result<Vec<ParkMark>> {
+        if self.state.marks.is_empty() && self.pending.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.state.read_on(&self.feeds)?;
         let mut marks = self.state.marks.clone();
+        for (key, asked) in &self.state.asked {
+            match asked {
+                Asked::Drop => drop(marks.remove(key)),
+                Asked::Replay => marks.get_mut(key).into_iter().for_each(|it| it.attempts = 0),
+            }
+        }
         self.settle_into(&mut marks);
         let mark = |(key, mark): (ParkKey, Mark)| ParkMark { key, attempts: mark.attempts };
-        marks.into_iter().map(mark).collect()
+        Ok(marks.into_iter().map(mark).collect())
     }
 
     fn settle_into(&self, marks: &mut BTreeMap<ParkKey, Mark>) {
@@ -179,12 +203,19 @@ impl Session {
             kept.log == progress.log && kept.topic == progress.topic && kept.next > progress.next
         };
         let progress = self.state.progress.as_ref().filter(is_behind).unwrap_or(progress).clone();
+        let dropped = self.state.asked.iter().filter(|(_, asked)| **asked == Asked::Drop);
+        let dropped: Vec<ParkKey> = dropped.map(|(key, _)| key.clone()).collect();
+        for key in dropped.iter().filter(|key| !self.pending.contains_key(*key)).collect::<Vec<_>>()
+        {
+            self.settle(key)?;
+        }
         self.feeds.put(PROGRESS, Some(&state::progress_to(&progress)))?;
         let committed = self.feeds.commit();
         if committed.is_ok() {
             let mut marks = std::mem::take(&mut self.state.marks);
             self.settle_into(&mut marks);
-            self.state = State { progress: Some(progress), marks };
+            self.state.asked.retain(|key, _| !self.pending.contains_key(key));
+            (self.state.progress, self.state.marks) = (Some(progress), marks);
         }
         self.pending.clear();
         committed

@@ -5,7 +5,7 @@
 //!        r<row's key>  a row set aside; without a value it was taken back
 //! value  of a row: length of the head (u32, the lowest byte first), the head as JSON, the image with its schema
 //! ```
-//! The first byte of a head says which version wrote it.
+//! What is asked of a row has the row's key, and counts where it comes behind the row.
 
 use super::settings::{SinkSettings, section, state_of};
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ use syncline_core::{
     Error, Kind, LogId, Offset, ParkKey, Parked, Progress, ReaderName, Result, Stage, SystemName,
     Topic,
 };
-use syncline_log::KafkaFeeds;
+use syncline_log::{KafkaFeeds, KafkaTold};
 
 /// The key of the progress.
 pub(super) const PROGRESS: &[u8] = b"p";
@@ -65,57 +65,100 @@ pub(super) struct Mark {
     pub(super) attempts: u32,
 }
 
+/// What a person asks for of a row that is set aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// To try it again at once.
+    Replay,
+    /// To forget it.
+    Drop,
+}
+
+impl Asked {
+    fn as_bytes(self) -> &'static [u8] {
+        match self {
+            Self::Replay => b"replay",
+            Self::Drop => b"drop",
+        }
+    }
+
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        [Self::Replay, Self::Drop].into_iter().find(|it| it.as_bytes() == bytes)
+    }
+}
+
 /// What the brokers have of a reader.
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) progress: Option<Progress>,
     pub(super) marks: BTreeMap<ParkKey, Mark>,
+    /// What was asked of a row after it was set aside.
+    pub(super) asked: BTreeMap<ParkKey, Asked>,
+    /// Up to where that was read.
+    until: u64,
 }
 
 impl State {
+    /// Reads on.
+    ///
+    /// # Errors
+    /// `Unavailable` where the brokers are away, `Corrupt` for what is none of ours.
+    pub(super) fn read_on(&mut self, feeds: &KafkaFeeds) -> Result<()> {
+        let from = self.until;
+        self.until = feeds.read(from, |told| self.hear(told))?;
+        Ok(())
+    }
+
+    fn hear(&mut self, told: KafkaTold<'_>) -> Result<()> {
+        match told {
+            KafkaTold::Put(PROGRESS, value) => {
+                self.progress = value.map(progress_from).transpose()?;
+            }
+            KafkaTold::Put(key, value) => {
+                let key = key_from(key)?;
+                self.asked.remove(&key);
+                match value {
+                    Some(value) => {
+                        let head = split(value)?.0;
+                        let mark = Mark { number: head.number, attempts: head.attempts };
+                        self.marks.insert(key, mark);
+                    }
+                    None => drop(self.marks.remove(&key)),
+                }
+            }
+            KafkaTold::Asked(key, what) => {
+                let (key, asked) = (key_from(key)?, Asked::parse(what));
+                self.asked
+                    .extend(asked.filter(|_| self.marks.contains_key(&key)).map(|it| (key, it)));
+            }
+        }
+        Ok(())
+    }
+
     /// The number that the next row gets.
     pub(super) fn next_number(&self) -> u64 {
         self.marks.values().map(|mark| mark.number + 1).max().unwrap_or_default()
     }
 }
 
-/// Reads what was committed.
+/// Rows as they are kept, by what they are known by.
+pub(super) type Rows = BTreeMap<ParkKey, Vec<u8>>;
+
+/// The rows that were set aside and committed, and that nobody asked to forget since.
 ///
 /// # Errors
 /// `Unavailable` where the brokers are away, `Corrupt` for what is none of ours.
-pub(super) fn load(feeds: &KafkaFeeds) -> Result<State> {
-    let mut state = State::default();
-    feeds.read(|key, value| {
-        if key == PROGRESS {
-            state.progress = value.map(progress_from).transpose()?;
-            return Ok(());
-        }
-        let key = key_from(key)?;
-        match value {
-            Some(value) => {
-                let head = split(value)?.0;
-                let mark = Mark { number: head.number, attempts: head.attempts };
-                state.marks.insert(key, mark);
+pub(super) fn load_rows(feeds: &KafkaFeeds) -> Result<Rows> {
+    let mut rows = Rows::new();
+    feeds.read(0, |told| {
+        match told {
+            KafkaTold::Put(PROGRESS, _) => {}
+            KafkaTold::Put(key, Some(value)) => drop(rows.insert(key_from(key)?, value.to_vec())),
+            KafkaTold::Put(key, None) => drop(rows.remove(&key_from(key)?)),
+            KafkaTold::Asked(key, what) if Asked::parse(what) == Some(Asked::Drop) => {
+                rows.remove(&key_from(key)?);
             }
-            None => drop(state.marks.remove(&key)),
-        }
-        Ok(())
-    })?;
-    Ok(state)
-}
-
-/// The rows that were set aside and committed, oldest first.
-///
-/// # Errors
-/// The same.
-pub(super) fn load_rows(feeds: &KafkaFeeds) -> Result<BTreeMap<ParkKey, Vec<u8>>> {
-    let mut rows = BTreeMap::new();
-    feeds.read(|key, value| {
-        if key != PROGRESS {
-            match (key_from(key)?, value) {
-                (key, Some(value)) => drop(rows.insert(key, value.to_vec())),
-                (key, None) => drop(rows.remove(&key)),
-            }
+            KafkaTold::Asked(..) => {}
         }
         Ok(())
     })?;
@@ -123,7 +166,7 @@ pub(super) fn load_rows(feeds: &KafkaFeeds) -> Result<BTreeMap<ParkKey, Vec<u8>>
 }
 
 /// Rows as they are kept, as they were, oldest first.
-pub(super) fn in_order(rows: BTreeMap<ParkKey, Vec<u8>>) -> Result<Vec<Parked>> {
+pub(super) fn in_order(rows: Rows) -> Result<Vec<Parked>> {
     let mut read = rows
         .into_iter()
         .map(|(key, value)| row_from(key, &value))
@@ -141,11 +184,36 @@ pub fn parked_rows(
     settings: &SinkSettings,
     reader: &ReaderName,
 ) -> Result<Vec<Parked>> {
-    let feeds = KafkaFeeds::new(settings.kafka.clone(), &section(system), &state_of(reader))?;
+    let feeds = feeds_of(system, settings, reader)?;
     if !feeds.is_there()? {
         return Ok(Vec::new());
     }
     in_order(load_rows(&feeds)?)
+}
+
+/// Asks whoever writes for a reader for something of rows that it set aside. It hears of it when it looks at them
+/// next. Blocks.
+///
+/// # Errors
+/// The same.
+pub fn ask_parked(
+    system: &SystemName,
+    settings: &SinkSettings,
+    reader: &ReaderName,
+    rows: &[ParkKey],
+    asked: Asked,
+) -> Result<()> {
+    let feeds = feeds_of(system, settings, reader)?;
+    rows.iter().try_for_each(|row| feeds.ask(&key_to(row), asked.as_bytes()))
+}
+
+/// What a reader writes, and its state.
+pub(super) fn feeds_of(
+    system: &SystemName,
+    settings: &SinkSettings,
+    reader: &ReaderName,
+) -> Result<KafkaFeeds> {
+    KafkaFeeds::new(settings.kafka.clone(), &section(system), &state_of(reader))
 }
 
 pub(super) fn progress_to(progress: &Progress) -> Vec<u8> {

@@ -81,7 +81,7 @@ impl Sink for DebeziumSink {
     }
 
     async fn park_marks(&mut self) -> Result<Vec<ParkMark>> {
-        self.at_brokers(|session| Ok(session.park_marks())).await
+        self.at_brokers(Session::park_marks).await
     }
 
     async fn commit(&mut self, progress: &Progress) -> Result<()> {

@@ -1,9 +1,9 @@
 //! What can't be written, and what is left of the transaction then.
 
-use super::scene::{Target, progress};
-use syncline_core::conformance::sink::{ItemChange, batch, items, whole};
-use syncline_core::{Kind, Op, Sink, TargetChange};
-use syncline_debezium::Absent;
+use super::scene::{Target, progress, reader};
+use syncline_core::conformance::sink::{ItemChange, batch, items, system, whole};
+use syncline_core::{Kind, Offset, Op, ParkKey, Parked, Sink, Stage, TargetChange};
+use syncline_debezium::{Absent, Asked, DebeziumSink, ask_parked};
 
 fn rows(changes: &[ItemChange]) -> [TargetChange; 1] {
     [TargetChange::Rows(batch(changes))]
@@ -81,4 +81,55 @@ async fn a_name_that_kafka_refuses_is_told_with_the_setting() {
     let refused = sink.write(&rows(&[whole(Op::Insert, 1, "a", 1)])).await.unwrap_err();
     assert_eq!(refused.kind(), Kind::Config);
     assert_eq!(refused.hint_text(), Some("set topic_prefix in [systems.target]"));
+}
+
+fn parked(key: &str) -> Parked {
+    Parked {
+        key: ParkKey { mapping: "m.sql".into(), stage: Stage::Write, key: key.into() },
+        table: items().name().to_string(),
+        image: batch(&[whole(Op::Insert, 1, "a", 1)]),
+        reason: "too long".into(),
+        culprit: None,
+        hint: None,
+        offset: Offset(1),
+        attempts: 5,
+    }
+}
+
+/// Whoever asks does not take the reader's place.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_set_aside_are_tried_again_or_forgotten_when_somebody_asks() {
+    let target = Target::new("asked");
+    let mut sink = target.opened().await;
+    let rows = ["[\"1\"]", "[\"2\"]", "[\"3\"]"].map(parked);
+    sink.park(&rows, &[]).await.unwrap();
+    sink.commit(&progress(1)).await.unwrap();
+    let keys = rows.map(|row| row.key);
+    let ask = async |keys: &[ParkKey], asked| {
+        let (settings, keys) = (target.settings.clone(), keys.to_vec());
+        let ask = move || ask_parked(&system(), &settings, &reader(), &keys, asked);
+        tokio::task::spawn_blocking(ask).await.unwrap().unwrap();
+    };
+    let attempts = async |sink: &mut DebeziumSink| {
+        let marks = sink.park_marks().await.unwrap();
+        marks.into_iter().map(|it| (it.key.key, it.attempts)).collect::<Vec<_>>()
+    };
+    let named = |key: &str, attempts| (key.to_owned(), attempts);
+    ask(&keys[..1], Asked::Replay).await;
+    ask(&keys[1..2], Asked::Drop).await;
+    assert_eq!(attempts(&mut sink).await, [named("[\"1\"]", 0), named("[\"3\"]", 5)]);
+    assert_eq!(sink.parked().await.unwrap().len(), 2);
+    // It was tried again in vain, and another is asked for in the open transaction.
+    sink.park(&[Parked { attempts: 1, ..parked("[\"1\"]") }], &[]).await.unwrap();
+    ask(&keys[2..], Asked::Replay).await;
+    sink.commit(&progress(2)).await.unwrap();
+    assert_eq!(attempts(&mut sink).await, [named("[\"1\"]", 1), named("[\"3\"]", 0)]);
+    // All of it is known to whoever comes next, and what was forgotten may be set aside anew.
+    let mut next = target.opened().await;
+    assert_eq!(attempts(&mut next).await, [named("[\"1\"]", 1), named("[\"3\"]", 0)]);
+    next.park(&[parked("[\"2\"]")], &keys[2..]).await.unwrap();
+    next.commit(&progress(3)).await.unwrap();
+    let mut last = target.opened().await;
+    assert_eq!(attempts(&mut last).await, [named("[\"1\"]", 1), named("[\"2\"]", 5)]);
+    assert_eq!(last.parked().await.unwrap().len(), 2);
 }

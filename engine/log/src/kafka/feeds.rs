@@ -9,8 +9,9 @@ use super::names;
 use super::owned::Owned;
 use super::settings::KafkaSettings;
 use super::topics::{self, Made, Use};
+use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, Message, OwnedHeaders};
-use rdkafka::producer::BaseRecord;
+use rdkafka::producer::{BaseRecord, FutureRecord};
 use std::sync::Arc;
 use std::time::Duration;
 use syncline_core::{Error, Kind, Result};
@@ -20,6 +21,9 @@ const OWNER: &[u8] = b"o";
 
 /// What every key of the state begins with, to be told from [`OWNER`].
 const STATE: u8 = b's';
+
+/// The same of what others ask for.
+const ASKED: u8 = b'a';
 
 /// Beside its bytes a record takes less than this in a request.
 const RECORD_OVERHEAD: usize = 512;
@@ -51,6 +55,15 @@ pub struct KafkaFeed {
     pub is_compacted: bool,
     /// How long it keeps records; `None` where none is taken away for its age.
     pub keeps_for: Option<Duration>,
+}
+
+/// What is found in the state's topic.
+#[derive(Debug, Clone, Copy)]
+pub enum KafkaTold<'m> {
+    /// Key and value that were put there, or that it was taken away.
+    Put(&'m [u8], Option<&'m [u8]>),
+    /// What was asked under a key.
+    Asked(&'m [u8], &'m [u8]),
 }
 
 /// A record to be sent.
@@ -161,16 +174,27 @@ impl KafkaFeeds {
         Ok(topics::partitions(&self.clients, &self.admin, self.owned.name())?.is_some())
     }
 
-    /// Goes through the state as it was committed: keys, and what was put there last is told last. Blocks.
+    /// Goes through the state as it was committed, and what was asked of whoever has it, from an offset on; says where
+    /// that ends. Blocks.
     ///
     /// # Errors
     /// `Unavailable` where the brokers are away.
-    pub fn read(&self, mut visit: impl FnMut(&[u8], Option<&[u8]>) -> Result<()>) -> Result<()> {
-        self.owned.scan(0, |message| match message.key().and_then(<[u8]>::split_first) {
-            Some((&STATE, key)) => visit(key, message.payload()),
-            _ => Ok(()),
+    pub fn read(
+        &self,
+        from: u64,
+        mut visit: impl FnMut(KafkaTold<'_>) -> Result<()>,
+    ) -> Result<u64> {
+        let mut next = from;
+        self.owned.scan(from, |message| {
+            // Not where the topic ends: what is behind an open transaction is told later.
+            next = u64::try_from(message.offset()).unwrap_or_default() + 1;
+            match (message.key().and_then(<[u8]>::split_first), message.payload()) {
+                (Some((&STATE, key)), value) => visit(KafkaTold::Put(key, value)),
+                (Some((&ASKED, key)), Some(what)) => visit(KafkaTold::Asked(key, what)),
+                _ => Ok(()),
+            }
         })?;
-        Ok(())
+        Ok(next)
     }
 
     /// Puts a value into the state, or takes it away, within the open transaction. Blocks while there is no room.
@@ -178,10 +202,41 @@ impl KafkaFeeds {
     /// # Errors
     /// `Fenced` where another has taken it over, `Unavailable` where the brokers are away.
     pub fn put(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<()> {
+        self.put_under(STATE, key, value)
+    }
+
+    /// Forgets what was asked under a key, the same way.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn answer(&mut self, key: &[u8]) -> Result<()> {
+        self.put_under(ASKED, key, None)
+    }
+
+    fn put_under(&mut self, kind: u8, key: &[u8], value: Option<&[u8]>) -> Result<()> {
         self.whole()?;
-        let sent = self.owned.send(&[&[STATE], key].concat(), value);
+        let sent = self.owned.send(&[&[kind], key].concat(), value);
         self.is_torn = sent.is_err();
         sent
+    }
+
+    /// Asks whoever has the state for something. What it has is not touched, so it is not taken over. Blocks.
+    ///
+    /// # Errors
+    /// `Unavailable` where the brokers are away, `Config` where they refuse us.
+    pub fn ask(&self, key: &[u8], what: &[u8]) -> Result<()> {
+        let name = self.owned.name();
+        let failed =
+            |error: &KafkaError| self.clients.error(format!("can't write to {name}"), error);
+        let key = [&[ASKED], key].concat();
+        let record = FutureRecord::to(name).partition(0).key(&key).payload(what);
+        let producer = self.clients.producer()?;
+        let sent = producer.send_result(record).map_err(|(error, _)| failed(&error))?;
+        match futures::executor::block_on(sent) {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err((error, _))) => Err(failed(&error)),
+            Err(_) => Err(failed(&KafkaError::Canceled)),
+        }
     }
 
     /// Sends a record within the open transaction: to the partition of its key, or to the first. Blocks while there
