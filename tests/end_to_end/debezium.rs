@@ -101,7 +101,8 @@ fn feed(broker: &Broker) -> String {
          [systems.feed.tables.\"public.people\".columns]\nid = {{ type = \"integer\" }}\n\
          name = {{ type = \"text\", null = false }}\nnote = {{ type = \"varchar(40)\" }}\n\
          amount = {{ type = \"numeric(10,2)\" }}\nborn = {{ type = \"date\" }}\n\
-         seen = {{ type = \"timestamptz\" }}\nactive = {{ type = \"boolean\" }}\n",
+         seen = {{ type = \"timestamptz\" }}\nactive = {{ type = \"boolean\" }}\n\n\
+         [systems.feed.limits]\nmessage_bytes_max = \"128KiB\"\n",
         broker.address()
     )
 }
@@ -174,6 +175,23 @@ async fn topics_that_are_written_give_debeziums_sink_the_rows_of_the_source() ->
         "{}",
         doctor.stdout
     );
+
+    // A row that is too long for a record waits where it can be seen, and goes on once it is not.
+    source
+        .batch_execute(
+            "INSERT INTO people (id, name, active) VALUES (77777, repeat('x', 200000), true)",
+        )
+        .await?;
+    until("the long row is set aside", DEADLINE, async || {
+        running.check()?;
+        let parked = scene.syncline(&["parked", "list"])?;
+        Ok(parked.stdout.contains("77777") && parked.stdout.contains("too long"))
+    })
+    .await?;
+    let replayed = scene.syncline(&["parked", "replay", "feed", "people/to_feed.sql"])?;
+    ensure!(replayed.stdout.starts_with("1 rows will be tried"), "{}", replayed.stdout);
+    source.batch_execute("UPDATE people SET name = 'short' WHERE id = 77777").await?;
+    same(&mut running, &mut connect).await?;
 
     source
         .batch_execute(

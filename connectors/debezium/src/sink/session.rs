@@ -1,7 +1,7 @@
 //! The work of a sink at the brokers, all of which blocks.
 
-use super::settings::{SinkSettings, section};
-use super::state::{self, Asked, Mark, PROGRESS, State};
+use super::settings::SinkSettings;
+use super::state::{self, Asked, Mark, PROGRESS, Row, State};
 use crate::write::{Writer, Written as Sent};
 use std::collections::BTreeMap;
 use syncline_core::{
@@ -12,7 +12,6 @@ use syncline_log::{KafkaFeed, KafkaFeeds, KafkaRecord};
 
 /// A reader's place at the brokers, from the first time it was taken.
 pub(super) struct Session {
-    system: SystemName,
     settings: SinkSettings,
     reader: ReaderName,
     feeds: KafkaFeeds,
@@ -21,7 +20,7 @@ pub(super) struct Session {
     /// What was committed.
     state: State,
     /// What the open transaction makes of rows that are set aside; `None` takes one back.
-    pending: BTreeMap<ParkKey, Option<(Mark, Vec<u8>)>>,
+    pending: BTreeMap<ParkKey, Option<(Mark, Row)>>,
 }
 
 /// A topic that is written.
@@ -43,7 +42,6 @@ impl Session {
     ) -> Result<Self> {
         let feeds = state::feeds_of(system, settings, reader)?;
         Ok(Self {
-            system: system.clone(),
             settings: settings.clone(),
             reader: reader.clone(),
             feeds,
@@ -113,13 +111,11 @@ impl Session {
                 Some(mark) => mark.number,
                 None => self.next_number(),
             };
-            let bytes = state::row_to(row, number)?;
-            if bytes.len() > self.settings.kafka.message_bytes_max {
-                return Err(self.too_long_to_keep(bytes.len()));
-            }
-            self.keep(&row.key, Some(&bytes))?;
-            let mark = Mark { number, attempts: row.attempts };
-            self.pending.insert(row.key.clone(), Some((mark, bytes)));
+            let kept = state::row_to(row, number, self.settings.kafka.message_bytes_max)?;
+            self.keep(&row.key, Some(&kept))?;
+            let pieces = u32::try_from(kept.pieces.len()).unwrap_or(u32::MAX);
+            let mark = Mark { number, attempts: row.attempts, pieces };
+            self.pending.insert(row.key.clone(), Some((mark, kept)));
         }
         Ok(())
     }
@@ -130,13 +126,21 @@ impl Session {
         Ok(())
     }
 
-    /// Puts a row into the state; what was asked of it is done with that.
-    fn keep(&mut self, key: &ParkKey, row: Option<&[u8]>) -> Result<()> {
-        let bytes = state::key_to(key);
+    /// Puts a row into the state, or takes it away; what was asked of it is done with that.
+    fn keep(&mut self, key: &ParkKey, row: Option<&Row>) -> Result<()> {
+        let (bytes, before) = (state::key_to(key), self.mark(key).map_or(0, |it| it.pieces));
         if self.state.asked.contains_key(key) {
             self.feeds.answer(&bytes)?;
         }
-        self.feeds.put(&bytes, row)
+        let mut pieces = row.into_iter().flat_map(|row| &row.pieces);
+        for place in 0.. {
+            let piece = pieces.next();
+            if piece.is_none() && place >= before {
+                break;
+            }
+            self.feeds.put(&state::piece_key(place, key), piece.map(Vec::as_slice))?;
+        }
+        self.feeds.put(&bytes, row.map(|row| row.record.as_slice()))
     }
 
     fn mark(&self, key: &ParkKey) -> Option<Mark> {
@@ -151,20 +155,12 @@ impl Session {
         pending.max().unwrap_or_default().max(self.state.next_number())
     }
 
-    fn too_long_to_keep(&self, bytes: usize) -> Error {
-        let section = section(&self.system);
-        let most = self.settings.kafka.message_bytes_max;
-        Error::new(Kind::Config, "a row that was refused is too long to be set aside")
-            .detail(format!("it takes {bytes} bytes, a record may take {most}"))
-            .hint(format!("raise message_bytes_max in [{section}.limits]"))
-    }
-
     /// The rows set aside, with those of the open transaction.
     pub(super) fn parked(&self) -> Result<Vec<Parked>> {
         let mut rows = state::load_rows(&self.feeds)?;
         for (key, pending) in &self.pending {
             match pending {
-                Some((_, bytes)) => drop(rows.insert(key.clone(), bytes.clone())),
+                Some((_, row)) => drop(rows.insert(key.clone(), row.clone())),
                 None => drop(rows.remove(key)),
             }
         }

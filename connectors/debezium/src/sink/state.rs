@@ -1,9 +1,11 @@
 //! What is kept of a reader at the brokers: how far it is, and the rows that were set aside.
 //!
 //! ```text
-//! key    p             the progress, as JSON
-//!        r<row's key>  a row set aside; without a value it was taken back
-//! value  of a row: length of the head (u32, the lowest byte first), the head as JSON, the image with its schema
+//! key    p                 the progress, as JSON
+//!        r<row's key>      a row set aside; without a value it was taken back
+//!        i<n><row's key>   a piece of its image (n: u32, the highest byte first), where it is too long for one record
+//! value  of a row: length of the head (u32, the lowest byte first), the head as JSON, the image with its schema, or
+//!        nothing where it is in pieces
 //! ```
 //! What is asked of a row has the row's key, and counts where it comes behind the row.
 
@@ -22,6 +24,9 @@ pub(super) const PROGRESS: &[u8] = b"p";
 
 /// What the key of a row begins with.
 const ROW: u8 = b'r';
+
+/// What the key of a piece begins with.
+const PIECE: u8 = b'i';
 
 const VERSION: u32 = 1;
 
@@ -49,6 +54,8 @@ struct Head {
     version: u32,
     /// Counts up with each row that is set aside first.
     number: u64,
+    /// In how many pieces the image is; 0 where it is with the head.
+    pieces: u32,
     table: String,
     reason: String,
     culprit: Option<String>,
@@ -63,6 +70,15 @@ pub(super) struct Mark {
     /// Rows that were set aside earlier have a lower one.
     pub(super) number: u64,
     pub(super) attempts: u32,
+    pub(super) pieces: u32,
+}
+
+/// A row as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Row {
+    pub(super) record: Vec<u8>,
+    /// Of the image, where it is not in the record.
+    pub(super) pieces: Vec<Vec<u8>>,
 }
 
 /// What a person asks for of a row that is set aside.
@@ -114,14 +130,15 @@ impl State {
             KafkaTold::Put(PROGRESS, value) => {
                 self.progress = value.map(progress_from).transpose()?;
             }
+            KafkaTold::Put([PIECE, ..], _) => {}
             KafkaTold::Put(key, value) => {
                 let key = key_from(key)?;
                 self.asked.remove(&key);
                 match value {
                     Some(value) => {
                         let head = split(value)?.0;
-                        let mark = Mark { number: head.number, attempts: head.attempts };
-                        self.marks.insert(key, mark);
+                        let Head { number, attempts, pieces, .. } = head;
+                        self.marks.insert(key, Mark { number, attempts, pieces });
                     }
                     None => drop(self.marks.remove(&key)),
                 }
@@ -142,17 +159,21 @@ impl State {
 }
 
 /// Rows as they are kept, by what they are known by.
-pub(super) type Rows = BTreeMap<ParkKey, Vec<u8>>;
+pub(super) type Rows = BTreeMap<ParkKey, Row>;
 
 /// The rows that were set aside and committed, and that nobody asked to forget since.
 ///
 /// # Errors
 /// `Unavailable` where the brokers are away, `Corrupt` for what is none of ours.
 pub(super) fn load_rows(feeds: &KafkaFeeds) -> Result<Rows> {
-    let mut rows = Rows::new();
+    let (mut rows, mut pieces) = (BTreeMap::new(), BTreeMap::new());
     feeds.read(0, |told| {
         match told {
             KafkaTold::Put(PROGRESS, _) => {}
+            KafkaTold::Put(key @ [PIECE, ..], Some(value)) => {
+                pieces.insert(key.to_vec(), value.to_vec());
+            }
+            KafkaTold::Put([PIECE, ..], None) => {}
             KafkaTold::Put(key, Some(value)) => drop(rows.insert(key_from(key)?, value.to_vec())),
             KafkaTold::Put(key, None) => drop(rows.remove(&key_from(key)?)),
             KafkaTold::Asked(key, what) if Asked::parse(what) == Some(Asked::Drop) => {
@@ -162,7 +183,14 @@ pub(super) fn load_rows(feeds: &KafkaFeeds) -> Result<Rows> {
         }
         Ok(())
     })?;
-    Ok(rows)
+    // Only now: compaction may have taken the pieces of a row that was replaced, and not yet its record.
+    let whole = |(key, record): (ParkKey, Vec<u8>)| {
+        let count = split(&record)?.0.pieces;
+        let found = (0..count).map(|piece| pieces.remove(&piece_key(piece, &key)));
+        let pieces = found.collect::<Option<Vec<_>>>().ok_or_else(|| unknown("row in pieces"))?;
+        Ok((key, Row { record, pieces }))
+    };
+    rows.into_iter().map(whole).collect()
 }
 
 /// Rows as they are kept, as they were, oldest first.
@@ -244,10 +272,22 @@ fn key_from(bytes: &[u8]) -> Result<ParkKey> {
     Ok(ParkKey { mapping, stage, key })
 }
 
-pub(super) fn row_to(row: &Parked, number: u64) -> Result<Vec<u8>> {
+/// The key of a piece of a row's image.
+pub(super) fn piece_key(piece: u32, key: &ParkKey) -> Vec<u8> {
+    [&[PIECE][..], &piece.to_be_bytes(), &key_to(key)].concat()
+}
+
+/// A row as it is kept in records of at most so many bytes.
+pub(super) fn row_to(row: &Parked, number: u64, bytes_max: usize) -> Result<Row> {
+    let image = encode_standalone(&row.image)?;
+    let pieces: Vec<Vec<u8>> = match image.len() > bytes_max / 2 {
+        true => image.chunks(bytes_max.max(2) / 2).map(<[u8]>::to_vec).collect(),
+        false => Vec::new(),
+    };
     let head = Head {
         version: VERSION,
         number,
+        pieces: u32::try_from(pieces.len()).unwrap_or(u32::MAX),
         table: row.table.clone(),
         reason: row.reason.clone(),
         culprit: row.culprit.clone(),
@@ -257,14 +297,17 @@ pub(super) fn row_to(row: &Parked, number: u64) -> Result<Vec<u8>> {
     };
     let head = serde_json::to_vec(&head).expect("a head has text keys only");
     let length = u32::try_from(head.len()).unwrap_or(u32::MAX);
-    let image = encode_standalone(&row.image)?;
-    Ok([&length.to_le_bytes()[..], &head, &image].concat())
+    let image = if pieces.is_empty() { image } else { Vec::new() };
+    Ok(Row { record: [&length.to_le_bytes()[..], &head, &image].concat(), pieces })
 }
 
-fn row_from(key: ParkKey, bytes: &[u8]) -> Result<(u64, Parked)> {
-    let (head, image) = split(bytes)?;
+fn row_from(key: ParkKey, row: &Row) -> Result<(u64, Parked)> {
+    let (head, image) = split(&row.record)?;
     let Head { number, table, reason, culprit, hint, offset, attempts, .. } = head;
-    let image = decode_standalone(image)?;
+    let image = match row.pieces.is_empty() {
+        true => decode_standalone(image)?,
+        false => decode_standalone(&row.pieces.concat())?,
+    };
     Ok((number, Parked { key, table, image, reason, culprit, hint, offset, attempts }))
 }
 
@@ -327,12 +370,18 @@ mod tests {
             offset: Offset(3),
             attempts: 2,
         };
-        let bytes = row_to(&row, 11).unwrap();
-        let (number, back) = row_from(key.clone(), &bytes).unwrap();
-        assert_eq!((number, back.attempts, &back.culprit), (11, 2, &row.culprit));
-        assert!(same_batch(&back.image, &row.image));
-        for cut in [0, 3, 10, bytes.len() - 1] {
-            assert!(row_from(key.clone(), bytes.get(..cut).unwrap()).is_err(), "{cut}");
+        for (bytes_max, pieces) in [(1 << 20, 0), (1000, 3)] {
+            let kept = row_to(&row, 11, bytes_max).unwrap();
+            assert!(kept.pieces.len() >= pieces && (pieces > 0 || kept.pieces.is_empty()));
+            assert!(kept.pieces.iter().all(|piece| piece.len() <= bytes_max));
+            let (number, back) = row_from(key.clone(), &kept).unwrap();
+            assert_eq!((number, back.attempts, &back.culprit), (11, 2, &row.culprit));
+            assert!(same_batch(&back.image, &row.image));
+        }
+        let Row { record, .. } = row_to(&row, 11, 1 << 20).unwrap();
+        for cut in [0, 3, 10, record.len() - 1] {
+            let cut = Row { record: record.get(..cut).unwrap().to_vec(), pieces: Vec::new() };
+            assert!(row_from(key.clone(), &cut).is_err(), "{cut:?}");
         }
     }
 }

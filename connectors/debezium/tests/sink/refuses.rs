@@ -1,6 +1,7 @@
 //! What can't be written, and what is left of the transaction then.
 
 use super::scene::{Target, progress, reader};
+use syncline_core::conformance::same_batch;
 use syncline_core::conformance::sink::{ItemChange, batch, items, system, whole};
 use syncline_core::{Kind, Offset, Op, ParkKey, Parked, Sink, Stage, TargetChange};
 use syncline_debezium::{Absent, Asked, DebeziumSink, ask_parked};
@@ -132,4 +133,29 @@ async fn rows_set_aside_are_tried_again_or_forgotten_when_somebody_asks() {
     let mut last = target.opened().await;
     assert_eq!(attempts(&mut last).await, [named("[\"1\"]", 1), named("[\"2\"]", 5)]);
     assert_eq!(last.parked().await.unwrap().len(), 2);
+}
+
+/// It is refused because it is too long for a record, and kept in records all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_is_too_long_for_a_record_can_be_set_aside() {
+    let mut target = Target::new("pieces");
+    target.settings.kafka.message_bytes_max = 20_000;
+    let mut sink = target.opened().await;
+    let long = |attempts: u32, length| Parked {
+        image: batch(&[whole(Op::Insert, 1, &"x".repeat(length), attempts.into())]),
+        attempts,
+        ..parked("[\"1\"]")
+    };
+    for (attempts, length) in [(1, 100_000), (2, 30_000), (3, 10)] {
+        let row = long(attempts, length);
+        sink.park(std::slice::from_ref(&row), &[]).await.unwrap();
+        sink.commit(&progress(1)).await.unwrap();
+        let found = target.opened().await.parked().await.unwrap();
+        assert_eq!(found.len(), 1);
+        assert!(same_batch(&found[0].image, &row.image), "{length}");
+        sink = target.opened().await;
+    }
+    sink.park(&[], &[parked("[\"1\"]").key]).await.unwrap();
+    sink.commit(&progress(2)).await.unwrap();
+    assert!(target.opened().await.parked().await.unwrap().is_empty());
 }
