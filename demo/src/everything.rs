@@ -316,6 +316,13 @@ impl Everything {
         }
     }
 
+    /// With these types alone.
+    #[must_use]
+    pub fn only(mut self, sql_types: &[&str]) -> Self {
+        self.cases.retain(|(_, (sql_type, _))| sql_types.contains(sql_type));
+        self
+    }
+
     /// Without some types.
     #[must_use]
     pub fn without(mut self, sql_types: &[&str]) -> Self {

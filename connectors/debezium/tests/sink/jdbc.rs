@@ -8,7 +8,7 @@ use syncline_core::{
     Body, Captured, ChangeBatch, Entry, LogId, Offset, Op, Outlet, Position, Progress, ReaderName,
     Report, Resume, Sink, Source, Stopped, SystemName, TableName, TableSchema, TargetChange, Topic,
 };
-use syncline_debezium::{DebeziumSink, DecimalMode, SinkSettings};
+use syncline_debezium::{Absent, DebeziumSink, DecimalMode, SinkSettings};
 use syncline_demo::{
     Access, Broker, Cluster, ClusterOptions, Connect, Durability, Everything, Filled,
 };
@@ -48,6 +48,9 @@ impl Outlet for Taken {
     fn report(&self, _: Report) {}
 }
 
+/// How decimals are written, and what is absent.
+type How = (DecimalMode, Absent);
+
 /// Our source, and both sinks.
 struct Ways {
     taken: Arc<Taken>,
@@ -59,7 +62,7 @@ struct Ways {
 }
 
 impl Ways {
-    async fn begin(cluster: &Cluster, broker: &Broker, decimals: DecimalMode) -> Result<Self> {
+    async fn begin(cluster: &Cluster, broker: &Broker, how: How) -> Result<Self> {
         let topic = Topic::changes(&system());
         let reader = ReaderName::apply(&system(), &topic);
         let mut ours = PostgresSink::new(system(), settings(cluster, "ours"));
@@ -70,7 +73,7 @@ impl Ways {
             ..KafkaSettings::default()
         };
         let mut feed = SinkSettings::new(kafka, "jdbc");
-        feed.decimals = decimals;
+        (feed.decimals, feed.absent) = how;
         let mut feed = DebeziumSink::new(system(), feed);
         feed.open(&reader).await?;
         let table = TableName::table(&system(), "public", "everything");
@@ -156,7 +159,7 @@ struct Scene {
 }
 
 impl Scene {
-    async fn new(everything: Everything, decimals: DecimalMode) -> Result<Self> {
+    async fn new(everything: Everything, how: How) -> Result<Self> {
         let options = ClusterOptions {
             access: Access::Loopback,
             durability: Durability::None,
@@ -173,7 +176,7 @@ impl Scene {
         let source = cluster.connect("source").await?;
         source.batch_execute("ALTER TABLE everything REPLICA IDENTITY FULL").await?;
         let broker = Broker::start()?;
-        let ways = Ways::begin(&cluster, &broker, decimals).await?;
+        let ways = Ways::begin(&cluster, &broker, how).await?;
         let theirs = cluster.connect("theirs").await?;
         let filled = Filled { database: "theirs", topics: "jdbc.public.everything" };
         let connect = Connect::fill(&broker, &cluster, filled, &[])?;
@@ -212,7 +215,7 @@ fn beyond(found: &[String], expected: &[String]) -> String {
 
 /// Rows come, change and go; all go, and others come.
 async fn the_same(everything: Everything, decimals: DecimalMode) -> Result<()> {
-    let mut scene = Scene::new(everything.clone(), decimals).await?;
+    let mut scene = Scene::new(everything.clone(), (decimals, Absent::Refused)).await?;
     scene.source.batch_execute(&everything.inserts(1)).await?;
     scene.agree().await?;
     scene.source.batch_execute(&everything.inserts(1001)).await?;
@@ -236,4 +239,27 @@ async fn the_jdbc_sink_of_debezium_has_our_rows_with_decimals_as_texts() -> Resu
 async fn the_jdbc_sink_of_debezium_has_our_rows_with_decimals_as_bytes() -> Result<()> {
     let everything = Everything::default().as_jdbc_sink_writes().of_digits();
     the_same(everything, DecimalMode::Precise).await
+}
+
+/// Why rows that are not whole are refused where nothing else is said.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_jdbc_sink_of_debezium_takes_the_placeholder_for_a_text() -> Result<()> {
+    let everything = Everything::default().only(&["smallint", "text"]);
+    let how = (DecimalMode::Precise, Absent::Placeholder);
+    let mut scene = Scene::new(everything.clone(), how).await?;
+    scene.source.batch_execute("ALTER TABLE everything REPLICA IDENTITY DEFAULT").await?;
+    scene.source.batch_execute(&everything.inserts(1)).await?;
+    scene.agree().await?;
+    // The large texts are not sent with it.
+    scene.source.batch_execute("UPDATE everything SET c0 = 1").await?;
+    let (began, mut written) = (Instant::now(), 0);
+    while written == 0 {
+        ensure!(began.elapsed() < DEADLINE, "no placeholder was written");
+        scene.connect.check()?;
+        scene.ways.write().await?;
+        let query = "SELECT count(*) FROM everything WHERE c14 = '__debezium_unavailable_value'";
+        written = scene.theirs.query_one(query, &[]).await?.get(0);
+    }
+    ensure!(written == 1_i64, "{written} placeholders");
+    scene.ways.end().await
 }
