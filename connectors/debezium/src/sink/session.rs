@@ -4,11 +4,15 @@ use super::settings::SinkSettings;
 use super::state::{self, Asked, Mark, PROGRESS, Row, State};
 use crate::write::{Writer, Written as Sent};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use syncline_core::{
     ChangeBatch, Error, Kind, Op, ParkKey, ParkMark, Parked, Progress, ReaderName, Result,
     SystemName, TableName, TableSchema, TargetChange, Written,
 };
 use syncline_log::{KafkaFeed, KafkaFeeds, KafkaRecord};
+
+/// How many rows are encoded at a time.
+const PART_ROWS: usize = 64;
 
 /// A reader's place at the brokers, from the first time it was taken.
 pub(super) struct Session {
@@ -28,6 +32,33 @@ pub(super) struct Session {
 struct Topic {
     name: String,
     feed: KafkaFeed,
+}
+
+/// What is encoded at a time.
+enum Part<'c> {
+    Rows(ChangeBatch),
+    Truncate(&'c Arc<TableSchema>),
+}
+
+impl Part<'_> {
+    fn schema(&self) -> &TableSchema {
+        match self {
+            Self::Rows(rows) => rows.schema(),
+            Self::Truncate(schema) => schema,
+        }
+    }
+}
+
+/// A change in parts of few rows.
+fn parts(change: &TargetChange) -> Vec<Part<'_>> {
+    match change {
+        TargetChange::Rows(batch) => {
+            let starts = (0..batch.len()).step_by(PART_ROWS);
+            let part = |start| Part::Rows(batch.slice(start..batch.len().min(start + PART_ROWS)));
+            starts.map(part).collect()
+        }
+        TargetChange::Truncate(schema) => vec![Part::Truncate(schema)],
+    }
 }
 
 impl Session {
@@ -68,28 +99,38 @@ impl Session {
     }
 
     /// Writes changes. Order: all of it is encoded before any of it is sent, so that what is refused leaves nothing
-    /// behind.
+    /// behind. What would take too much memory until then is encoded again when it is sent.
     pub(super) fn write(&mut self, changes: &[TargetChange], written_at: i64) -> Result<Written> {
-        let mut written = Written::default();
-        let mut encoded = Vec::with_capacity(changes.len());
-        for change in changes {
-            let (schema, sent) = match change {
-                TargetChange::Rows(batch) => {
-                    written += count(batch);
-                    (batch.schema(), self.writer.write(batch, written_at)?)
-                }
-                TargetChange::Truncate(schema) => {
-                    (schema, vec![self.writer.truncate(schema, written_at)?])
-                }
-            };
-            let topic = self.topic(schema)?;
-            sent.iter().try_for_each(|sent| check(&topic, schema, sent))?;
-            encoded.push((topic, sent));
+        let (mut written, mut bytes) = (Written::default(), 0);
+        let mut encoded = Vec::new();
+        for part in changes.iter().flat_map(parts) {
+            let topic = self.topic(part.schema())?;
+            let sent = self.encode(&part, written_at)?;
+            for sent in &sent {
+                check(&topic, part.schema(), sent)?;
+                bytes += record(sent).bytes();
+            }
+            if let Part::Rows(rows) = &part {
+                written += count(rows);
+            }
+            let is_kept = bytes <= self.settings.kafka.unsynced_bytes;
+            encoded.push((topic, part, is_kept.then_some(sent)));
         }
-        for (topic, sent) in encoded {
+        for (topic, part, sent) in encoded {
+            let sent = match sent {
+                Some(sent) => sent,
+                None => self.encode(&part, written_at)?,
+            };
             sent.iter().try_for_each(|sent| self.feeds.send(&topic.name, record(sent)))?;
         }
         Ok(written)
+    }
+
+    fn encode(&mut self, part: &Part<'_>, written_at: i64) -> Result<Vec<Sent>> {
+        match part {
+            Part::Rows(rows) => self.writer.write(rows, written_at),
+            Part::Truncate(schema) => Ok(vec![self.writer.truncate(schema, written_at)?]),
+        }
     }
 
     /// The topic of a table, made if need be.

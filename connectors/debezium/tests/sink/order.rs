@@ -60,6 +60,26 @@ async fn a_consumer_hears_operations_as_debezium_says_them() {
     assert_eq!(delete["source"]["absent"], serde_json::json!(["name", "amount"]));
 }
 
+/// What would not fit into memory at once comes all the same, and in order.
+#[tokio::test(flavor = "multi_thread")]
+async fn more_than_is_kept_encoded_is_written_in_order() {
+    let mut target = Target::new("much");
+    target.settings.kafka.unsynced_bytes = 100_000;
+    let mut sink = target.opened().await;
+    let rows: Vec<_> = (0..1000).map(|id| whole(Op::Insert, id, "a", id)).collect();
+    let changes = [
+        TargetChange::Truncate(items()),
+        TargetChange::Rows(batch(&rows)),
+        TargetChange::Rows(batch(&[delete(7)])),
+    ];
+    assert_eq!(sink.write(&changes).await.unwrap().inserted, 1000);
+    sink.commit(&progress(1)).await.unwrap();
+    let heard = target.heard();
+    let ids: Vec<_> = heard.iter().filter_map(|it| it.key.as_ref()?["id"].as_i64()).collect();
+    assert_eq!(heard.first().map(|it| it.op()), Some("t"));
+    assert_eq!(ids, (0..1000).chain([7, 7]).collect::<Vec<_>>());
+}
+
 /// The partition that Kafka's own producers choose: `Utils.toPositive(Utils.murmur2(key)) % partitions`.
 fn of_kafka(key: &[u8], partitions: i32) -> i32 {
     const M: u32 = 0x5bd1_e995;
