@@ -1,4 +1,5 @@
-//! A private Kafka Connect worker with Debezium's connector for PostgreSQL; it lives as long as its [`Connect`].
+//! A private Kafka Connect worker with one of Debezium's connectors: that for PostgreSQL, which writes topics, or its
+//! JDBC sink, which reads them. It lives as long as its [`Connect`].
 //!
 //! The jars are fetched by `./dev`; where they are is in the variable [`CONNECT_JARS_VARIABLE`], or else where
 //! `./dev` puts them. Invariant: the only process ever signalled is the one started here.
@@ -46,6 +47,15 @@ pub struct Watched<'a> {
     pub prefix: &'a str,
 }
 
+/// What a database is filled from.
+#[derive(Debug, Clone, Copy)]
+pub struct Filled<'a> {
+    /// The database.
+    pub database: &'a str,
+    /// The topics, with commas between.
+    pub topics: &'a str,
+}
+
 /// A running worker. Stops when dropped.
 #[derive(Debug)]
 pub struct Connect {
@@ -55,7 +65,7 @@ pub struct Connect {
 }
 
 impl Connect {
-    /// Starts a worker with one connector, which reads a database of a cluster of
+    /// Starts a worker with the connector for PostgreSQL, which reads a database of a cluster of
     /// [`crate::Access::Loopback`] as the superuser. Further
     /// settings of the connector go before ours. Blocks until the worker has begun.
     ///
@@ -67,6 +77,25 @@ impl Connect {
         watched: Watched<'_>,
         settings: &[(&str, &str)],
     ) -> Result<Self> {
+        Self::run(broker, &connector(cluster, watched, settings))
+    }
+
+    /// Starts a worker with Debezium's JDBC sink, which writes what is committed to topics into the tables of a
+    /// database of such a cluster; a table has its name from the records. Further settings of the connector go
+    /// before ours. Blocks until the worker has begun.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn fill(
+        broker: &Broker,
+        cluster: &Cluster,
+        filled: Filled<'_>,
+        settings: &[(&str, &str)],
+    ) -> Result<Self> {
+        Self::run(broker, &sink(cluster, filled, settings))
+    }
+
+    fn run(broker: &Broker, connector: &str) -> Result<Self> {
         let jars = jars(CONNECT_JARS_VARIABLE, "connect")?;
         let directory = tempfile::Builder::new().prefix("syncline-connect-").tempdir()?;
         let mut connect = Self { jars, directory, worker: None };
@@ -75,7 +104,6 @@ impl Connect {
         std::fs::write(connect.path("log4j2.properties"), LOGGING)?;
         let worker = worker(connect.directory.path(), &broker.address(), port);
         std::fs::write(connect.path("worker.properties"), worker)?;
-        let connector = connector(cluster, watched, settings);
         std::fs::write(connect.path("connector.properties"), connector)?;
         connect.resume()?;
         Ok(connect)
@@ -118,8 +146,11 @@ impl Connect {
         }
         let said = self.said();
         if let Some(at) = said.find("Task threw an uncaught and unrecoverable exception") {
-            let said: String = said.chars().skip(said[..at].chars().count()).take(2000).collect();
-            bail!("the connector gave up\n{said}");
+            // Where it happened is of no use here; what happened is.
+            let why = said[at..].lines().filter(|line| !line.trim_start().starts_with("at "));
+            let why: String =
+                why.take(60).collect::<Vec<_>>().join("\n").chars().take(4000).collect();
+            bail!("the connector gave up\n{why}");
         }
         Ok(())
     }
@@ -197,6 +228,9 @@ fn worker(directory: &Path, brokers: &str, port: u16) -> String {
         ("plugin.path", file("plugins")),
         ("plugin.discovery", "hybrid_warn".to_owned()),
         ("producer.max.request.size", RECORD_BYTES_MAX.to_owned()),
+        ("consumer.isolation.level", "read_committed".to_owned()),
+        ("consumer.auto.offset.reset", "earliest".to_owned()),
+        ("consumer.metadata.max.age.ms", "1000".to_owned()),
     ])
 }
 
@@ -227,6 +261,42 @@ fn connector(cluster: &Cluster, watched: Watched<'_>, given: &[(&str, &str)]) ->
         ("value.converter.schemas.enable", "true".to_owned()),
     ];
     settings.extend(EXACT.map(|(name, value)| (name, value.to_owned())));
+    over(settings, given)
+}
+
+fn sink(cluster: &Cluster, filled: Filled<'_>, given: &[(&str, &str)]) -> String {
+    let json = "org.apache.kafka.connect.json.JsonConverter";
+    let Filled { database, topics } = filled;
+    let port = cluster.port();
+    let settings = vec![
+        ("name", "sink".to_owned()),
+        ("connector.class", "io.debezium.connector.jdbc.JdbcSinkConnector".to_owned()),
+        ("tasks.max", "1".to_owned()),
+        ("topics", topics.to_owned()),
+        // Texts are of whatever type their column has.
+        (
+            "connection.url",
+            format!("jdbc:postgresql://127.0.0.1:{port}/{database}?stringtype=unspecified"),
+        ),
+        ("connection.username", "postgres".to_owned()),
+        ("connection.password", "none".to_owned()),
+        ("insert.mode", "upsert".to_owned()),
+        ("primary.key.mode", "record_key".to_owned()),
+        ("delete.enabled", "true".to_owned()),
+        ("truncate.enabled", "true".to_owned()),
+        ("schema.evolution", "none".to_owned()),
+        ("collection.name.format", "${source.schema}.${source.table}".to_owned()),
+        ("key.converter", json.to_owned()),
+        ("key.converter.schemas.enable", "true".to_owned()),
+        ("value.converter", json.to_owned()),
+        ("value.converter.schemas.enable", "true".to_owned()),
+        ("value.converter.replace.null.with.default", "false".to_owned()),
+    ];
+    over(settings, given)
+}
+
+/// Settings, and those that go before them.
+fn over<'a>(mut settings: Vec<(&'a str, String)>, given: &[(&'a str, &str)]) -> String {
     settings.retain(|(name, _)| given.iter().all(|(other, _)| other != name));
     settings.extend(given.iter().map(|(name, value)| (*name, (*value).to_owned())));
     lines(&settings)

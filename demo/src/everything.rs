@@ -226,6 +226,51 @@ const KEPT_BY_DEBEZIUM: &[Case] = &[
     ),
 ];
 
+/// Decimals as their digits, which have no form for NaN and infinity.
+const DIGITS: &[Case] = &[
+    ("numeric(10,2)", &["0", "99999999.99", "-99999999.99", "0.01"]),
+    ("numeric(38,10)", &["9999999999999999999999999999.9999999999", "-0.0000000001"]),
+    (
+        "numeric",
+        &[
+            "0",
+            "0.000",
+            "1.50",
+            "-1e-1000",
+            "repeat('9', 131072)::numeric",
+            "('0.' || repeat('7', 16383))::numeric",
+        ],
+    ),
+];
+
+/// What Debezium's JDBC sink writes into PostgreSQL as it was sent. Kafka Connect's JSON makes 0 of NaN, infinity and -0; the
+/// sink makes other days of infinite ones, and stops at 24:00.
+const KEPT_BY_JDBC_SINK: &[Case] = &[
+    ("real", &["1e-45", "3.4028235e38", "0.1"]),
+    ("double precision", &["5e-324", "1.7976931348623157e308", "0.1"]),
+    (
+        "date",
+        &[
+            "'-infinity'",
+            "'4713-01-01 BC'",
+            "'5874897-12-31'",
+            "'0001-12-31 BC'",
+            "'1970-01-01'",
+            "'2024-02-29'",
+        ],
+    ),
+    ("time", &["'00:00'", "'23:59:59.999999'"]),
+    (
+        "timestamp",
+        &[
+            "'-infinity'",
+            "'4713-01-01 00:00:00 BC'",
+            "'294246-12-31 23:59:59.999999'",
+            "'1969-12-31 23:59:59.999999'",
+        ],
+    ),
+];
+
 /// The table `everything`: `id`, and a column `c0`, `c1`, … a type.
 #[derive(Debug, Clone)]
 pub struct Everything {
@@ -244,13 +289,37 @@ impl Everything {
     /// Without what Debezium's connector for PostgreSQL, release 3.6, does not send as it is.
     #[must_use]
     pub fn as_debezium_sends(mut self) -> Self {
-        let is_beyond =
-            |sql_type: &str| BEYOND_DEBEZIUM.iter().any(|(types, _)| types.contains(&sql_type));
+        self.keep(BEYOND_DEBEZIUM, KEPT_BY_DEBEZIUM);
+        self
+    }
+
+    /// Without what Debezium's JDBC sink, release 3.6, does not write into PostgreSQL as it is.
+    #[must_use]
+    pub fn as_jdbc_sink_writes(mut self) -> Self {
+        self.keep(&[], KEPT_BY_JDBC_SINK);
+        self
+    }
+
+    /// Without decimals that are no number, or an infinite one.
+    #[must_use]
+    pub fn of_digits(mut self) -> Self {
+        self.keep(&[], DIGITS);
+        self
+    }
+
+    fn keep(&mut self, beyond: &[(&[&str], &str)], kept: &[Case]) {
+        let is_beyond = |sql_type: &str| beyond.iter().any(|(types, _)| types.contains(&sql_type));
         self.cases.retain(|(_, (sql_type, _))| !is_beyond(sql_type));
         for (_, (sql_type, values)) in &mut self.cases {
-            let kept = KEPT_BY_DEBEZIUM.iter().find(|(of, _)| of == sql_type);
+            let kept = kept.iter().find(|(of, _)| of == sql_type);
             *values = kept.map_or(*values, |(_, kept)| kept);
         }
+    }
+
+    /// With these types alone.
+    #[must_use]
+    pub fn only(mut self, sql_types: &[&str]) -> Self {
+        self.cases.retain(|(_, (sql_type, _))| sql_types.contains(sql_type));
         self
     }
 

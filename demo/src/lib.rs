@@ -16,7 +16,7 @@ mod university;
 pub use binaries::Binaries;
 pub use broker::{Broker, BrokerOptions, JARS_VARIABLE, KAFKA_VARIABLE, log_section};
 pub use cluster::{Access, Cluster, ClusterOptions, Durability};
-pub use connect::{CONNECT_JARS_VARIABLE, Connect, Watched};
+pub use connect::{CONNECT_JARS_VARIABLE, Connect, Filled, Watched};
 pub use everything::Everything;
 pub use program::{Program, Running, processor_time};
 pub use university::{

@@ -1,9 +1,9 @@
 //! A system that is the topics of Debezium: the same rows as from the database itself.
 
 use crate::types::differences;
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use std::time::Duration;
-use syncline_demo::{Broker, Connect, Everything, Watched};
+use syncline_demo::{Broker, Connect, Everything, Filled, Running, Watched};
 use syncline_tests::{Scene, until};
 
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -86,5 +86,121 @@ async fn a_topic_of_debezium_gives_the_rows_of_our_own_reader() -> Result<()> {
     })
     .await;
     ensure!(waited.is_ok(), "{}\n{}", left.join("\n"), running.said());
+    Ok(())
+}
+
+const PEOPLE: &str =
+    "id integer PRIMARY KEY, name text NOT NULL, note varchar(40), amount numeric(10,2),
+     born date, seen timestamptz, active boolean";
+
+/// The topics that the program writes.
+fn feed(broker: &Broker) -> String {
+    format!(
+        "\n[systems.feed]\nconnector = \"debezium\"\nbrokers = \"{}\"\ntopic_prefix = \"campus\"\n\n\
+         [systems.feed.tables.\"public.people\"]\nkey = [\"id\"]\n\n\
+         [systems.feed.tables.\"public.people\".columns]\nid = {{ type = \"integer\" }}\n\
+         name = {{ type = \"text\", null = false }}\nnote = {{ type = \"varchar(40)\" }}\n\
+         amount = {{ type = \"numeric(10,2)\" }}\nborn = {{ type = \"date\" }}\n\
+         seen = {{ type = \"timestamptz\" }}\nactive = {{ type = \"boolean\" }}\n\n\
+         [systems.feed.limits]\nmessage_bytes_max = \"128KiB\"\n",
+        broker.address()
+    )
+}
+
+/// The rows that go on, as PostgreSQL prints them.
+async fn people(client: &tokio_postgres::Client) -> Result<Vec<String>> {
+    let query = "SELECT p::text FROM people AS p WHERE active ORDER BY id";
+    Ok(client.query(query, &[]).await?.iter().map(|row| row.get(0)).collect())
+}
+
+/// The topics that the program writes, through Debezium's own JDBC sink: the rows of the source, whatever happens to them
+/// and to the program.
+#[tokio::test]
+async fn topics_that_are_written_give_debeziums_sink_the_rows_of_the_source() -> Result<()> {
+    let scene = Scene::of(&["source", "theirs"], &[]).await?;
+    let (source, theirs) = (scene.database("source").await?, scene.database("theirs").await?);
+    for database in [&source, &theirs] {
+        database.batch_execute(&format!("CREATE TABLE people ({PEOPLE})")).await?;
+    }
+    let broker = Broker::start()?;
+    scene.write("syncline.toml", &(scene.settings() + &feed(&broker)))?;
+    let names = "id, name, note, amount, born, seen, active";
+    let statement = format!(
+        "INSERT INTO feed.public.people ({names})\n\
+         SELECT {names} FROM source.public.people WHERE active;\n"
+    );
+    scene.write("people/to_feed.sql", &statement)?;
+    source
+        .batch_execute(
+            "INSERT INTO people SELECT n, 'Zoë ' || n, nullif('note ' || n % 7, 'note 0'), n / 7.0,
+                 DATE '1990-01-01' + n, TIMESTAMPTZ '2026-03-29 01:59:59+00' + n * interval '1 hour',
+                 n % 10 > 0 FROM generate_series(1, 2000) AS n",
+        )
+        .await?;
+    let mut running = scene.start()?;
+    scene.until_streaming(&mut running).await?;
+    let filled = Filled { database: "theirs", topics: "campus.public.people" };
+    let mut connect = Connect::fill(&broker, &scene.cluster, filled, &[])?;
+    let same = async |running: &mut Running, connect: &mut Connect| {
+        let waited = until("theirs has the rows of the source", DEADLINE, async || {
+            running.check()?;
+            connect.check()?;
+            Ok(people(&source).await? == people(&theirs).await?)
+        });
+        waited.await.with_context(|| running.said())
+    };
+    same(&mut running, &mut connect).await?;
+
+    // Rows that go, that come, that leave what is selected, and that get another key.
+    source
+        .batch_execute(
+            "DELETE FROM people WHERE id % 11 = 0; UPDATE people SET active = NOT active WHERE id % 13 = 0;
+             UPDATE people SET id = id + 10000, note = NULL WHERE id % 17 = 0",
+        )
+        .await?;
+    same(&mut running, &mut connect).await?;
+    let gone = theirs.query_one("SELECT count(*) FROM people WHERE NOT active", &[]).await?;
+    ensure!(gone.get::<_, i64>(0) == 0, "rows that are not selected are there");
+
+    // Killed while it writes, it goes on.
+    let writes = "UPDATE people SET amount = amount + 1, name = name || '!'";
+    source.batch_execute(writes).await?;
+    running.kill()?;
+    source.batch_execute(writes).await?;
+    let mut running = scene.run()?;
+    same(&mut running, &mut connect).await?;
+    let doctor = scene.syncline(&["doctor"])?;
+    ensure!(
+        doctor.stdout.contains("topic campus.public.people of feed.public.people"),
+        "{}",
+        doctor.stdout
+    );
+
+    // A row that is too long for a record waits where it can be seen, and goes on once it is not.
+    source
+        .batch_execute(
+            "INSERT INTO people (id, name, active) VALUES (77777, repeat('x', 200000), true)",
+        )
+        .await?;
+    until("the long row is set aside", DEADLINE, async || {
+        running.check()?;
+        let parked = scene.syncline(&["parked", "list"])?;
+        Ok(parked.stdout.contains("77777") && parked.stdout.contains("too long"))
+    })
+    .await?;
+    let replayed = scene.syncline(&["parked", "replay", "feed", "people/to_feed.sql"])?;
+    ensure!(replayed.stdout.starts_with("1 rows will be tried"), "{}", replayed.stdout);
+    source.batch_execute("UPDATE people SET name = 'short' WHERE id = 77777").await?;
+    same(&mut running, &mut connect).await?;
+
+    source
+        .batch_execute(
+            "TRUNCATE people; INSERT INTO people (id, name, active) VALUES (1, 'a', true)",
+        )
+        .await?;
+    same(&mut running, &mut connect).await?;
+    let parked = scene.syncline(&["parked", "list"])?;
+    ensure!(parked.stdout.contains("nothing is set aside"), "{}{}", parked.stdout, parked.stderr);
+    running.terminate()?;
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! Debezium's format: the bytes of a Kafka record in, changes out, and back; and a source that reads it from topics.
+//! Debezium's format: the bytes of a Kafka record in, changes out, and back; a source that reads it from topics, and a
+//! sink that writes it there.
 //!
 //! ```text
 //!  Record (key, value) ──Reader──▶ Event ──TableBuilder──▶ ChangeBatch ──Writer──▶ Written (key, value)
@@ -6,8 +7,8 @@
 //!                                  a mark, …                table
 //! ```
 //!
-//! The format does no I/O: whoever feeds it owns topics, offsets and headers, as [`DebeziumSource`] does, the
-//! only part here that knows Kafka. Nothing here indexes foreign bytes or panics on them, and no error holds
+//! The format does no I/O: whoever feeds it owns topics, offsets and headers, as [`DebeziumSource`] and
+//! [`DebeziumSink`] do, the only parts here that know Kafka. Nothing here indexes foreign bytes or panics on them, and no error holds
 //! a row's value.
 //!
 //! # What is read
@@ -53,7 +54,7 @@
 //! followed by its tombstone. `source.connector` is `syncline`; the block has our positions beside
 //! Debezium's fields, and `absent`, the columns of which an image before says nothing. In an image
 //! after, which consumers write, the placeholder stands for an absent text or bytes, and any other
-//! absent column is refused. Decimals are exact bytes, or texts ([`Writer::decimals_as_text`]), which
+//! absent column is refused; or all are ([`Absent`]). Decimals are exact bytes, or texts ([`Writer::decimals_as_text`]), which
 //! alone can say NaN. Parameters `syncline.type` and `syncline.column` keep a column's own type,
 //! number, default and generation. What is written is read back as the same batch, but for an update of
 //! a key: it is written as Debezium does, as a delete, its tombstone and an insert.
@@ -81,6 +82,7 @@ mod json;
 mod read;
 mod schema;
 mod settings;
+mod sink;
 mod source;
 mod value;
 mod write;
@@ -89,6 +91,7 @@ pub use read::{
     Coordinates, Event, Image, Message, Reader, Record, RowChange, Snapshot, SourceInfo,
     TableBuilder, TransactionMark, TransactionPlace, Truncated,
 };
-pub use settings::{BinaryMode, DecimalMode, Images, Settings, TimePrecision};
+pub use settings::{Absent, BinaryMode, DecimalMode, Images, Settings, TimePrecision};
+pub use sink::{Asked, DebeziumSink, SinkSettings, ask_parked, doctor_written, parked_rows};
 pub use source::{DebeziumSource, SourceSettings, doctor, inspect, sample};
 pub use write::{HEADER_NEW_KEY, HEADER_OLD_KEY, Writer, Written};

@@ -88,3 +88,12 @@ pub enum Images {
     /// The key's alone: `binlog_row_image = MINIMAL`, supplemental logging of keys.
     KeyOnly,
 }
+
+/// What is done about a column of an image after that says nothing of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absent {
+    /// The placeholder stands for a text or bytes; of other types it is refused.
+    Placeholder,
+    /// It is refused: a consumer that does not know the placeholder takes it for the value.
+    Refused,
+}

@@ -13,7 +13,8 @@ mod rules;
 
 pub use embedded::{EmbeddedLog, Settings};
 pub use kafka::{
-    Compression, KafkaConsumer, KafkaContext, KafkaJournal, KafkaLease, KafkaLog, KafkaSettings,
-    KafkaTopics, Sasl, Security, Standing, Tls, worker_elsewhere, worker_name,
+    Compression, KafkaConsumer, KafkaContext, KafkaFeed, KafkaFeeds, KafkaJournal, KafkaLease,
+    KafkaLog, KafkaRecord, KafkaSettings, KafkaTold, KafkaTopics, Sasl, Security, Standing, Tls,
+    worker_elsewhere, worker_name,
 };
 pub use memory::MemoryLog;

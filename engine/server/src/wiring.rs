@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use syncline_core::{CatalogTable, ReaderName, SystemName, TableName, Topic, Transform};
-use syncline_debezium::DebeziumSource;
+use syncline_debezium::{DebeziumSink, DebeziumSource};
 use syncline_discard::DiscardSink;
 use syncline_generator::GeneratorSource;
 use syncline_mappings::Mapping;
@@ -203,8 +203,16 @@ fn plan_sinks(project: &Project, mappings: &[Mapping], is_ours: &IsOurs) -> Outc
             }
             System::Discard => Arc::new(|| Box::new(DiscardSink::new())),
             System::Generator(_) => return Err(one_way(system, "written", "it makes up its rows")),
-            System::Debezium(_) => {
-                return Err(one_way(system, "written", "its topics are Debezium's"));
+            System::Debezium(topics) => {
+                let declared = topics.written().map_or(&[][..], |feeds| &feeds.tables);
+                let (_, writes) = tables_of(mappings, system);
+                let is_declared =
+                    |name: &TableName| declared.iter().any(|table| table.schema.name() == name);
+                if let Some(name) = writes.iter().find(|name| !is_declared(name)) {
+                    return Err(undeclared(system, name));
+                }
+                let (name, settings) = (system.clone(), project.feeds(system)?);
+                Arc::new(move || Box::new(DebeziumSink::new(name.clone(), settings.clone())))
             }
         };
         plans.push(SinkPlan { system: system.clone(), make });
@@ -225,6 +233,13 @@ fn plan_entities(rules: &[EntityRules], weighing: &Weighing) -> Vec<EntityPlan> 
 fn one_way(system: &SystemName, use_: &str, why: &str) -> Failure {
     Problem::new(format!("system {system} can't be {use_}: {why}"))
         .hint("name another system in the mapping, or give this one another connector".to_owned())
+        .into()
+}
+
+/// A table that is read from a topic, and that a mapping writes.
+fn undeclared(system: &SystemName, table: &TableName) -> Failure {
+    Problem::new(format!("{table} can't be written: it is read from a topic"))
+        .hint(format!("declare the table that is written in [systems.{system}.tables]"))
         .into()
 }
 

@@ -3,11 +3,12 @@
 use super::brokers::Brokers;
 use super::settings::SourceSettings;
 use syncline_core::{Finding, Result, Severity, SystemName, TableName};
+use syncline_log::KafkaSettings;
 
 /// Looks the topics of these tables over. Brokers that can't be reached are a finding too. Blocks.
 #[must_use]
 pub fn doctor(system: &SystemName, settings: &SourceSettings, reads: &[TableName]) -> Vec<Finding> {
-    let mut found = vec![encryption(system, settings)];
+    let mut found = vec![encryption(system, &settings.kafka)];
     let looked = Brokers::new(system, settings).and_then(|brokers| {
         reads.iter().try_for_each(|table| look(&brokers, settings, table, &mut found))
     });
@@ -22,17 +23,18 @@ pub fn doctor(system: &SystemName, settings: &SourceSettings, reads: &[TableName
     found
 }
 
-fn encryption(system: &SystemName, settings: &SourceSettings) -> Finding {
+/// Whether others can read along.
+pub(crate) fn encryption(system: &SystemName, kafka: &KafkaSettings) -> Finding {
     let is_near = |broker: &String| {
         let host = broker.rsplit_once(':').map_or(broker.as_str(), |it| it.0);
         let host = host.trim_matches(['[', ']']);
         host == "localhost"
             || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
     };
-    if settings.kafka.security.tls.is_some() {
+    if kafka.security.tls.is_some() {
         return well("the connection is encrypted and verified");
     }
-    if settings.kafka.brokers.iter().all(is_near) {
+    if kafka.brokers.iter().all(is_near) {
         return well("the connection stays on this machine");
     }
     Finding {
@@ -82,6 +84,7 @@ fn look(
     Ok(())
 }
 
-fn well(what: impl Into<String>) -> Finding {
+/// That all is well.
+pub(crate) fn well(what: impl Into<String>) -> Finding {
     Finding { severity: Severity::Ok, problem: what.into(), detail: None, mend: None }
 }

@@ -6,6 +6,7 @@ mod columns;
 mod envelope;
 mod payload;
 mod row;
+mod source;
 mod writer;
 
 pub use writer::{HEADER_NEW_KEY, HEADER_OLD_KEY, Writer, Written};

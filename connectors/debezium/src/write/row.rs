@@ -7,7 +7,7 @@ use crate::json::push_text;
 use arrow_array::Array;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use syncline_core::{ChangeBatch, Result};
+use syncline_core::{ChangeBatch, Error, Result};
 
 /// Which image of a row it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +22,8 @@ pub(super) enum Side {
 pub(super) struct Rows<'a> {
     pub(super) batch: &'a ChangeBatch,
     pub(super) envelope: &'a Envelope,
-    pub(super) placeholder: &'a str,
+    /// What stands for a value that was not sent; `None` where nothing may.
+    pub(super) placeholder: Option<&'a str>,
 }
 
 impl Rows<'_> {
@@ -83,22 +84,31 @@ impl Rows<'_> {
         let form = self.envelope.forms[column];
         let nullable = self.batch.schema().columns()[column].nullable;
         match side {
-            Side::After if !form.has_placeholder() => {
-                return Err(beyond(
-                    self.name(column),
-                    "it is absent, and Debezium's format can say so of texts and bytes alone",
-                ));
+            Side::After => {
+                let Some(placeholder) = self.placeholder else {
+                    return Err(self.absent(column, "whoever reads the topic would take what stands for it for its value")
+                        .hint("have the source send whole rows (REPLICA IDENTITY FULL), or set absent = \"placeholder\" where all readers know it"));
+                };
+                if !form.has_placeholder() {
+                    return Err(self
+                        .absent(column, "Debezium's format can say so of texts and bytes alone"));
+                }
+                if form == super::columns::Form::Bytes {
+                    out.push('"');
+                    STANDARD.encode_string(placeholder, out);
+                    out.push('"');
+                } else {
+                    push_text(out, placeholder);
+                }
             }
-            Side::After if form == super::columns::Form::Bytes => {
-                out.push('"');
-                STANDARD.encode_string(self.placeholder, out);
-                out.push('"');
-            }
-            Side::After => push_text(out, self.placeholder),
             Side::Before if nullable => out.push_str("null"),
             Side::Before => out.push_str(form.filling()),
         }
         Ok(())
+    }
+
+    fn absent(&self, column: usize, why: &str) -> Error {
+        beyond(self.name(column), format_args!("it is absent, and {why}"))
     }
 
     /// Adds the names of the columns that the row does not speak of, as a JSON array, or null.

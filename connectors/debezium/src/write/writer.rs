@@ -1,10 +1,9 @@
 //! Records of a batch.
 
-use super::envelope::{Envelope, place};
+use super::envelope::Envelope;
 use super::row::{Rows, Side};
-use crate::json::push_text;
-use crate::settings::DecimalMode;
-use std::fmt::Write as _;
+use super::source::{Block, push_end};
+use crate::settings::{Absent, DecimalMode};
 use std::sync::Arc;
 use syncline_core::{ChangeBatch, Op, Result, TableSchema, Transaction};
 
@@ -31,6 +30,7 @@ pub struct Writer {
     prefix: String,
     placeholder: String,
     decimals: DecimalMode,
+    absent: Absent,
     with_schema: bool,
     /// Of the last batch's schema.
     envelope: Option<Envelope>,
@@ -44,6 +44,7 @@ impl Writer {
             prefix: prefix.into(),
             placeholder: crate::Settings::default().placeholder,
             decimals: DecimalMode::Precise,
+            absent: Absent::Placeholder,
             with_schema: true,
             envelope: None,
         }
@@ -55,6 +56,20 @@ impl Writer {
     pub fn decimals_as_text(mut self) -> Self {
         self.decimals = DecimalMode::String;
         self.envelope = None;
+        self
+    }
+
+    /// What is done about a column that an image after says nothing of.
+    #[must_use]
+    pub fn absent(mut self, absent: Absent) -> Self {
+        self.absent = absent;
+        self
+    }
+
+    /// What stands for a value that was not sent (`unavailable.value.placeholder`).
+    #[must_use]
+    pub fn placeholder(mut self, placeholder: impl Into<String>) -> Self {
+        self.placeholder = placeholder.into();
         self
     }
 
@@ -77,10 +92,43 @@ impl Writer {
             Some(known) if known.schema == *batch.schema() => known,
             _ => self.envelope_of(batch.schema())?,
         };
-        let rows = Rows { batch, envelope: &envelope, placeholder: &self.placeholder };
+        let placeholder = match self.absent {
+            Absent::Placeholder => Some(self.placeholder.as_str()),
+            Absent::Refused => None,
+        };
+        let rows = Rows { batch, envelope: &envelope, placeholder };
         let written = self.records(&rows, written_at);
         self.envelope = Some(envelope);
         written
+    }
+
+    /// The record that says that all rows of a table went. It has no key, so that its place among other records is
+    /// that of their partition, and no position of ours.
+    ///
+    /// # Errors
+    /// `Config` when a column has a type that Debezium's format has not.
+    pub fn truncate(&mut self, schema: &Arc<TableSchema>, written_at: i64) -> Result<Written> {
+        let envelope = self.envelope_of(schema)?;
+        let transaction = Transaction {
+            epoch: 0,
+            commit: 0,
+            committed_at: written_at.saturating_mul(1_000),
+            ours: false,
+        };
+        let block = Block {
+            prefix: &self.prefix,
+            table: schema.name(),
+            is_snapshot: false,
+            transaction,
+            ordinal: 0,
+            ordinal_before: None,
+        };
+        let mut out = "{\"before\":null,\"after\":null,\"source\":".to_owned();
+        block.push(&mut out);
+        out.push_str("null}");
+        push_end(&mut out, 't', written_at);
+        let value = Some(self.with_schema(&envelope.value_schema, &out));
+        Ok(Written { key: None, value, headers: Vec::new() })
     }
 
     fn envelope_of(&self, schema: &Arc<TableSchema>) -> Result<Envelope> {
@@ -192,43 +240,21 @@ impl Writer {
             Op::Delete => 'd',
             Op::Update | Op::Before => 'u',
         };
-        let (micros, nanos) =
-            (written_at.saturating_mul(1_000), written_at.saturating_mul(1_000_000));
-        // Writing to a text can't fail.
-        let _ = write!(
-            out,
-            ",\"op\":\"{op}\",\"ts_ms\":{written_at},\"ts_us\":{micros},\"ts_ns\":{nanos},\
-             \"transaction\":null}}"
-        );
+        push_end(&mut out, op, written_at);
         Ok(self.with_schema(&rows.envelope.value_schema, &out))
     }
 
     fn push_source(&self, out: &mut String, rows: &Rows<'_>, change: &Change) {
-        let (database, schema, table) = place(rows.batch.schema().name());
-        let version = concat!("\"", env!("CARGO_PKG_VERSION"), "\"");
-        let mut text = |name: &str, value: &str| {
-            out.push_str(name);
-            push_text(out, value);
-        };
-        text("{\"connector\":", "syncline");
-        text(",\"name\":", &self.prefix);
-        text(",\"db\":", database);
-        text(",\"schema\":", schema);
-        text(",\"table\":", table);
-        text(",\"snapshot\":", if change.op == Op::Snapshot { "true" } else { "false" });
-        let Transaction { epoch, commit, committed_at, ours } = change.transaction;
         let ordinals = rows.batch.ordinals();
-        let before = change.before.map_or("null".into(), |before| ordinals[before].to_string());
-        // Writing to a text can't fail.
-        let _ = write!(
-            out,
-            ",\"version\":{version},\"sequence\":null,\"ts_ms\":{},\"ts_us\":{committed_at},\
-             \"ts_ns\":{},\"epoch\":{epoch},\"commit\":\"{commit}\",\"ordinal\":{},\
-             \"before_ordinal\":{before},\"ours\":{ours},\"absent\":",
-            committed_at.div_euclid(1_000),
-            committed_at.saturating_mul(1_000),
-            ordinals[change.row],
-        );
+        let block = Block {
+            prefix: &self.prefix,
+            table: rows.batch.schema().name(),
+            is_snapshot: change.op == Op::Snapshot,
+            transaction: change.transaction,
+            ordinal: ordinals[change.row],
+            ordinal_before: change.before.map(|before| ordinals[before]),
+        };
+        block.push(out);
         match (change.op, change.before) {
             (Op::Delete, _) => rows.push_absent_names(out, change.row),
             (_, Some(before)) => rows.push_absent_names(out, before),

@@ -16,6 +16,9 @@ use syncline_core::Result;
 /// Most that is in one request; as large as a record at least.
 const REQUEST_BYTES: usize = 1 << 20;
 
+/// Most that is in one request of several topics: what Kafka takes where a topic does not say more.
+const MIXED_REQUEST_BYTES: usize = 1_000_000;
+
 /// Longest that a transaction may take; brokers allow a quarter of an hour where nothing else is said.
 const TRANSACTION_MAX: Duration = Duration::from_secs(600);
 
@@ -77,10 +80,20 @@ impl Clients {
         Self { used: Purpose::Topics { section }, ..Self::new(settings) }
     }
 
+    /// Clients for topics that others read.
+    pub(super) fn of_feeds(settings: KafkaSettings, section: String) -> Self {
+        Self { used: Purpose::Feeds { section }, ..Self::new(settings) }
+    }
+
     /// # Errors
     /// `Config` where the settings can't work.
     pub(super) fn check(&self) -> Result<()> {
         self.settings.check(&self.used)
+    }
+
+    /// The section of the project that has the brokers.
+    pub(super) fn section(&self) -> &str {
+        self.used.section()
     }
 
     /// One session of a writer. What it can't deliver ends it: there is never a gap in what it writes.
@@ -119,6 +132,9 @@ impl Clients {
         let queue_kbytes = settings.message_bytes_max / 512 + 8192;
         config
             .set("transactional.id", id)
+            .set("batch.size", MIXED_REQUEST_BYTES.to_string())
+            // As Kafka's own producers do it, so that a key stays where they would put it.
+            .set("partitioner", "murmur2_random")
             .set("transaction.timeout.ms", TRANSACTION_MAX.as_millis().to_string())
             .set("message.timeout.ms", longest)
             .set("queue.buffering.max.messages", "1000000")

@@ -76,7 +76,7 @@ fn meaning(
         ),
         Some(Code::InvalidReplicationFactor) => (
             Kind::Config,
-            Some("set replicas in [log] to no more than there are brokers".to_owned()),
+            Some(format!("set replicas in [{section}] to no more than there are brokers")),
         ),
         Some(Code::PolicyViolation | Code::InvalidConfig | Code::InvalidTopic) => {
             (Kind::Config, None)
@@ -101,13 +101,17 @@ fn rights(code: Code, settings: &KafkaSettings, used: &Purpose) -> String {
         (Purpose::Topics { .. }, _) => {
             "let our user Describe and Read the topics, and Read the group".to_owned()
         }
-        (Purpose::Log, Code::TransactionalIdAuthorizationFailed) => {
+        (Purpose::Feeds { .. }, Code::TopicAuthorizationFailed) => format!(
+            "let our user Describe, DescribeConfigs and Write the topics, and Create, Describe, DescribeConfigs, \
+             Read and Write those whose names begin with {prefix:?}"
+        ),
+        (_, Code::TransactionalIdAuthorizationFailed) => {
             format!("let our user Describe and Write transactional ids that begin with {prefix:?}")
         }
-        (Purpose::Log, Code::GroupAuthorizationFailed) => {
+        (_, Code::GroupAuthorizationFailed) => {
             format!("let our user Read and Describe groups that begin with {prefix:?}")
         }
-        (Purpose::Log, _) => format!(
+        (Purpose::Log | Purpose::Feeds { .. }, _) => format!(
             "let our user Create, Describe, DescribeConfigs, Read, Write and Delete topics whose names \
              begin with {prefix:?} (and IdempotentWrite on the cluster, where brokers are older than 2.8)"
         ),

@@ -26,6 +26,7 @@ mod append;
 mod client;
 mod cursor;
 mod error;
+mod feeds;
 mod foreign;
 mod journal;
 mod lease;
@@ -41,6 +42,7 @@ mod topic;
 mod topics;
 
 pub use client::Context as KafkaContext;
+pub use feeds::{KafkaFeed, KafkaFeeds, KafkaRecord, KafkaTold};
 pub use foreign::{KafkaConsumer, KafkaTopics};
 pub use journal::KafkaJournal;
 pub use lease::{KafkaLease, Standing, worker_elsewhere, worker_name};

@@ -5,6 +5,8 @@
 //! the last record of a key, also where nobody was to hear it; with transactions there is none that nobody was
 //! to hear. Offsets that name themselves, as entries have them, would not do here.
 //!
+//! A transaction may have records of other topics too: they are heard with ours, or not at all.
+//!
 //! A record of its own says who took the topic over. By it a process whose session was lost tells whether it
 //! still has the topic: it does not take it back from another.
 
@@ -92,6 +94,8 @@ impl Delivered {
 /// Hears of deliveries.
 struct Deliveries {
     context: Context,
+    /// The topic that is ours: others have places of their own.
+    topic: String,
     delivered: Arc<Delivered>,
 }
 
@@ -110,7 +114,8 @@ impl ProducerContext for Deliveries {
 
     /// What was not delivered fails its transaction: nobody has to hear of it here.
     fn delivery(&self, delivered: &DeliveryResult<'_>, (): ()) {
-        self.delivered.arrived(delivered.as_ref().ok().and_then(place_behind));
+        let of_ours = delivered.as_ref().ok().filter(|it| it.topic() == self.topic);
+        self.delivered.arrived(of_ours.and_then(place_behind));
     }
 }
 
@@ -154,6 +159,16 @@ impl Owned {
         self.is_fenced
     }
 
+    /// The topic.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether there is something that a commit would tell.
+    pub(super) fn is_open(&self) -> bool {
+        self.session.as_ref().is_some_and(|it| it.is_open)
+    }
+
     /// Whether it can be written to without taking it over again.
     pub(super) fn has_session(&self) -> bool {
         self.session.is_some()
@@ -181,7 +196,8 @@ impl Owned {
     /// Begins a session: from here on nobody before us can commit.
     fn begin(&mut self) -> Result<()> {
         let delivered = Arc::<Delivered>::default();
-        let context = |context| Deliveries { context, delivered: delivered.clone() };
+        let topic = self.name.clone();
+        let context = |context| Deliveries { context, topic, delivered: delivered.clone() };
         let producer = self.clients.transactional(&self.name, context)?;
         let began = Instant::now();
         while let Err(error) = producer.init_transactions(PATIENCE) {
@@ -243,10 +259,17 @@ impl Owned {
 
     /// Writes a record of the open transaction; begins one where none is. Blocks while there is no room.
     pub(super) fn send(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<()> {
+        let name = self.name.clone();
+        let mut record = BaseRecord::<[u8], [u8]>::to(&name).partition(0).key(key);
+        record.payload = value;
+        self.send_along(record)
+    }
+
+    /// Writes a record of the open transaction to whatever topic; begins one where none is. Blocks while there is
+    /// no room.
+    pub(super) fn send_along(&mut self, mut record: BaseRecord<'_, [u8], [u8]>) -> Result<()> {
         self.begin_transaction()?;
         let Some(session) = &self.session else { return Err(self.lost()) };
-        let mut record = BaseRecord::<[u8], [u8]>::to(&self.name).partition(0).key(key);
-        record.payload = value;
         let (longest, began) = (self.clients.settings.delivery_timeout, Instant::now());
         loop {
             // Order: counted before it can arrive.

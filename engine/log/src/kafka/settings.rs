@@ -151,6 +151,8 @@ pub(super) enum Purpose {
     Log,
     /// Topics that others write, set up in this section of the project.
     Topics { section: String },
+    /// Topics that others read, set up in this section of the project.
+    Feeds { section: String },
 }
 
 impl Purpose {
@@ -158,7 +160,7 @@ impl Purpose {
     pub(super) fn section(&self) -> &str {
         match self {
             Self::Log => "log",
-            Self::Topics { section } => section,
+            Self::Topics { section } | Self::Feeds { section } => section,
         }
     }
 }

@@ -55,14 +55,38 @@ impl Use {
 /// `Config` where it is set so that it would lose entries, or must not be made; `Unavailable` where the
 /// brokers are away.
 pub(super) fn ensure(clients: &Clients, admin: &Admin, name: &str, of: Use) -> Result<()> {
+    match make(clients, admin, name, 1, of.settings())? {
+        Made::New => Ok(()),
+        Made::Before => check(clients, admin, name, of),
+    }
+}
+
+/// Whether a topic was there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Made {
+    New,
+    Before,
+}
+
+/// Makes a topic with these settings, where there is none of its name. Blocks.
+///
+/// # Errors
+/// The same.
+pub(super) fn make(
+    clients: &Clients,
+    admin: &Admin,
+    name: &str,
+    partitions: i32,
+    with: &[(&str, &str)],
+) -> Result<Made> {
     let settings = &clients.settings;
     let (message_bytes, in_sync) =
         ((settings.message_bytes_max + (1 << 16)).to_string(), settings.replicas_in_sync_min);
     let in_sync = in_sync.map(|it| it.to_string());
     let replicas = settings.replicas.map_or(-1, i32::from);
-    let mut topic = NewTopic::new(name, 1, TopicReplication::Fixed(replicas))
+    let mut topic = NewTopic::new(name, partitions, TopicReplication::Fixed(replicas))
         .set("max.message.bytes", &message_bytes);
-    for (key, value) in of.settings() {
+    for (key, value) in with {
         topic = topic.set(key, value);
     }
     if let Some(in_sync) = &in_sync {
@@ -71,8 +95,8 @@ pub(super) fn ensure(clients: &Clients, admin: &Admin, name: &str, of: Use) -> R
     let failed = |error: &KafkaError| clients.error(format!("can't make topic {name}"), error);
     let made = futures::executor::block_on(admin.create_topics([&topic], &options(clients)));
     match made.map_err(|error| failed(&error))?.pop() {
-        None | Some(Ok(_)) => Ok(()),
-        Some(Err((_, Code::TopicAlreadyExists))) => check(clients, admin, name, of),
+        None | Some(Ok(_)) => Ok(Made::New),
+        Some(Err((_, Code::TopicAlreadyExists))) => Ok(Made::Before),
         Some(Err((_, code))) => Err(failed(&KafkaError::AdminOp(code))),
     }
 }
@@ -84,37 +108,65 @@ fn options(clients: &Clients) -> AdminOptions {
 
 /// Whether a topic that is there keeps what it must.
 fn check(clients: &Clients, admin: &Admin, name: &str, of: Use) -> Result<()> {
-    let failed = |error: &KafkaError| clients.error(format!("can't look at topic {name}"), error);
-    let timeout = clients.settings.request_timeout;
-    let metadata = admin.inner().fetch_metadata(Some(name), timeout).map_err(|it| failed(&it))?;
-    let partitions = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
+    let partitions = partitions(clients, admin, name)?.unwrap_or_default();
     if partitions > 1 {
         return Err(Error::new(Kind::Config, format!("topic {name} has {partitions} partitions"))
             .detail("source transactions are whole, and in order, in one partition only")
             .hint(format!("delete the topic {name}, or set another prefix in [log]")));
     }
-    let asked = ResourceSpecifier::Topic(name);
-    let found = futures::executor::block_on(admin.describe_configs([&asked], &options(clients)));
-    let found = match found.map_err(|error| failed(&error))?.pop() {
-        Some(Ok(found)) => found,
-        Some(Err(code)) => return Err(failed(&KafkaError::AdminOp(code))),
-        None => return Ok(()),
-    };
-    let entries = found.entry_map();
-    let values: HashMap<&str, &str> =
-        entries.iter().filter_map(|(key, entry)| Some((*key, entry.value.as_deref()?))).collect();
+    let values = set_to(clients, admin, name)?;
     let wrong = of
         .settings()
         .iter()
-        .find(|(key, value)| values.get(key).is_some_and(|found| found != value));
+        .find(|(key, value)| values.get(*key).is_some_and(|found| found != value));
     match wrong {
         None => Ok(()),
         Some((key, value)) => {
-            let found = values.get(key).copied().unwrap_or_default();
+            let found = values.get(*key).map(String::as_str).unwrap_or_default();
             Err(Error::new(Kind::Config, format!("topic {name} has {key} = {found}"))
                 .detail("the brokers would delete what not every reader has read")
                 .hint(format!("set {key} = {value} on it")))
         }
+    }
+}
+
+/// How many partitions a topic has; `None` where there is no such topic. Blocks.
+///
+/// # Errors
+/// `Unavailable` where the brokers are away, `Config` where they refuse us.
+pub(super) fn partitions(clients: &Clients, admin: &Admin, name: &str) -> Result<Option<usize>> {
+    let failed = |error: &KafkaError| clients.error(format!("can't look at topic {name}"), error);
+    let timeout = clients.settings.request_timeout;
+    let metadata = admin.inner().fetch_metadata(Some(name), timeout).map_err(|it| failed(&it))?;
+    let Some(topic) = metadata.topics().first() else { return Ok(None) };
+    match topic.error().map(Code::from) {
+        None => Ok(Some(topic.partitions().len())),
+        Some(Code::UnknownTopicOrPartition | Code::UnknownTopic) => Ok(None),
+        // It was made just now.
+        Some(Code::LeaderNotAvailable) => Ok(Some(topic.partitions().len())),
+        Some(code) => Err(failed(&KafkaError::MetadataFetch(code))),
+    }
+}
+
+/// What a topic is set to, by the names of its settings. Blocks.
+///
+/// # Errors
+/// The same.
+pub(super) fn set_to(
+    clients: &Clients,
+    admin: &Admin,
+    name: &str,
+) -> Result<HashMap<String, String>> {
+    let failed = |error: &KafkaError| clients.error(format!("can't look at topic {name}"), error);
+    let asked = ResourceSpecifier::Topic(name);
+    let found = futures::executor::block_on(admin.describe_configs([&asked], &options(clients)));
+    match found.map_err(|error| failed(&error))?.pop() {
+        Some(Ok(found)) => {
+            let entries = found.entries.into_iter();
+            Ok(entries.filter_map(|entry| Some((entry.name, entry.value?))).collect())
+        }
+        Some(Err(code)) => Err(failed(&KafkaError::AdminOp(code))),
+        None => Ok(HashMap::new()),
     }
 }
 

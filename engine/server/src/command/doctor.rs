@@ -6,7 +6,7 @@ use crate::checked::{self, Checked};
 use crate::problem::{Exit, Outcome, Problem};
 use crate::project::{Lock, Project};
 use crate::wiring::tables_of;
-use futures::future::{join, join_all};
+use futures::future::{join_all, join3};
 use serde::Serialize;
 use std::fmt::Write as _;
 use syncline_core::{Finding, Severity, SystemName};
@@ -47,8 +47,18 @@ pub(crate) async fn run(context: &Context) -> Outcome<Exit> {
             SystemReport { system: name, findings }
         }
     });
-    let (asked, topics) = join(join_all(asked), join_all(topics)).await;
-    let systems = asked.into_iter().chain(topics).collect();
+    let written = project.all_feeds()?.into_iter().map(|(system, settings)| {
+        let (_, writes) = tables_of(&mappings, &system);
+        async move {
+            let name = system.clone();
+            let look = move || Ok(syncline_debezium::doctor_written(&system, &settings, &writes));
+            let findings = in_topics(look).await.unwrap_or_else(|error| vec![unreachable(error)]);
+            SystemReport { system: name, findings }
+        }
+    });
+    let (asked, topics, written) =
+        join3(join_all(asked), join_all(topics), join_all(written)).await;
+    let systems = asked.into_iter().chain(topics).chain(written).collect();
     let report = Report { project: problems, systems };
     let worst = report.systems.iter().flat_map(|s| &s.findings).map(|f| f.severity).max();
     let is_well = worst != Some(Severity::Error) && !report.project.iter().any(Problem::is_error);

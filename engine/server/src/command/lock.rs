@@ -40,6 +40,7 @@ pub(crate) async fn inspect_all(project: &Project) -> Outcome<Lock> {
         in_topics(move || syncline_debezium::inspect(&system, &settings)).await
     });
     let mut tables = without_asking(project);
+    tables.extend(project.declared_tables().cloned());
     let mut failures: Vec<Failure> = Vec::new();
     let (asked, looked_at) = join(join_all(asked), join_all(looked_at)).await;
     for answer in asked.into_iter().chain(looked_at) {

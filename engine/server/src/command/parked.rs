@@ -1,16 +1,19 @@
-//! `parked`: rows that were set aside. Those a target refused are kept by the target itself; those
-//! that did not reach their entity are kept in the project's state.
+//! `parked`: rows that were set aside. Those a target refused are kept by the target itself, or at the brokers
+//! where it is topics; those that did not reach their entity are kept in the project's state.
 
 use super::Context;
+use super::lock::in_topics;
 use crate::arguments::{ParkedAction, ParkedRows};
 use crate::checked::find_file;
 use crate::live::{ADDRESS_FILE, SetAside, ask, before_entities};
 use crate::problem::{Exit, Failure, Outcome, Problem};
-use crate::project::Project;
+use crate::project::{Project, System};
 use crate::render::{self, Align, table};
 use crate::state::State;
 use serde::Serialize;
-use syncline_core::{ParkKey, ReaderName, Stage, SystemName, Topic};
+use std::collections::BTreeMap;
+use syncline_core::{ParkKey, Parked, ReaderName, Stage, SystemName, Topic};
+use syncline_debezium::{Asked, ask_parked};
 use syncline_postgres::{ParkedRow, Settings, drop_parked, list_parked, replay_parked};
 
 #[derive(Serialize)]
@@ -38,12 +41,19 @@ async fn list(context: &Context, project: &Project, only: Option<&str>) -> Outco
     match only {
         Some(system) => {
             let system = SystemName::new(system);
-            parked.extend(at_target(&system, &project.postgres(&system)?).await?);
+            if is_feed(project, system.as_str())? {
+                parked.extend(in_feeds(project, &system).await?);
+            } else {
+                parked.extend(at_target(&system, &project.postgres(&system)?).await?);
+            }
         }
         None => {
             parked.extend(in_state(project).await?);
             for (system, settings) in project.all_postgres()? {
                 parked.extend(at_target(&system, &settings).await?);
+            }
+            for (system, _) in project.all_feeds()? {
+                parked.extend(in_feeds(project, &system).await?);
             }
         }
     }
@@ -71,6 +81,66 @@ fn of_target(system: &SystemName, row: ParkedRow) -> SetAside {
     }
 }
 
+/// What is kept at the brokers beside the topics of a system.
+async fn in_feeds(project: &Project, system: &SystemName) -> Outcome<Vec<SetAside>> {
+    let rows = kept(project, system).await?;
+    let at_target =
+        |(reader, row)| SetAside { system: Some(system.to_string()), ..SetAside::of(&reader, row) };
+    Ok(rows.into_iter().map(at_target).collect())
+}
+
+/// The rows that are kept there, with who set them aside.
+pub(super) async fn kept(
+    project: &Project,
+    system: &SystemName,
+) -> Outcome<Vec<(ReaderName, Parked)>> {
+    let (of, settings) = (system.clone(), project.feeds(system)?);
+    let readers: Vec<_> = topics(project).map(|topic| ReaderName::apply(system, &topic)).collect();
+    let rows = in_topics(move || {
+        let mut rows = Vec::new();
+        for reader in readers {
+            let parked = syncline_debezium::parked_rows(&of, &settings, &reader)?;
+            rows.extend(parked.into_iter().map(|row| (reader.clone(), row)));
+        }
+        Ok(rows)
+    });
+    Ok(rows.await?)
+}
+
+/// Asks for the rows that are meant; says how many they are.
+async fn ask_for(project: &Project, rows: &ParkedRows, asked: Asked) -> Outcome<u64> {
+    let (system, mapping) = (SystemName::new(&rows.system), mapping_of(project, rows));
+    let is_meant = |key: &ParkKey| {
+        key.mapping == mapping && rows.key.as_ref().is_none_or(|meant| *meant == key.key)
+    };
+    let mut meant: BTreeMap<ReaderName, Vec<ParkKey>> = BTreeMap::new();
+    for (reader, row) in kept(project, &system).await? {
+        if is_meant(&row.key) {
+            meant.entry(reader).or_default().push(row.key);
+        }
+    }
+    let count = meant.values().map(|rows| rows.len() as u64).sum();
+    let settings = project.feeds(&system)?;
+    in_topics(move || {
+        let mut each = meant.into_iter();
+        each.try_for_each(|(of, rows)| ask_parked(&system, &settings, &of, &rows, asked))
+    })
+    .await?;
+    Ok(count)
+}
+
+/// Whether rows are set aside at brokers, and not by the target itself.
+fn is_feed(project: &Project, system: &str) -> Outcome<bool> {
+    Ok(matches!(project.system(&SystemName::new(system))?, System::Debezium(_)))
+}
+
+/// All topics of the log that a project may have.
+fn topics(project: &Project) -> impl Iterator<Item = Topic> {
+    let systems = project.settings.systems.keys().map(Topic::changes);
+    let entities = project.entity_schemas().map(|it| Topic::entity(&it.name().to_string()));
+    systems.chain(entities)
+}
+
 /// What the running process knows, since the state is its; where none runs, the state itself.
 async fn in_state(project: &Project) -> Outcome<Vec<SetAside>> {
     let directory = project.state();
@@ -89,8 +159,7 @@ async fn in_state(project: &Project) -> Outcome<Vec<SetAside>> {
     }
     let state = State::open(project)?;
     let entities: Vec<String> = project.entity_schemas().map(|it| it.name().to_string()).collect();
-    let systems = project.settings.systems.keys().map(Topic::changes);
-    let topics: Vec<Topic> = systems.chain(entities.iter().map(|it| Topic::entity(it))).collect();
+    let topics: Vec<Topic> = topics(project).collect();
     let readers = entities
         .iter()
         .flat_map(|entity| topics.iter().map(|topic| ReaderName::resolve(entity, topic)));
@@ -98,9 +167,13 @@ async fn in_state(project: &Project) -> Outcome<Vec<SetAside>> {
 }
 
 async fn replay(context: &Context, project: &Project, rows: &ParkedRows) -> Outcome<Exit> {
-    let settings = project.postgres(&SystemName::new(&rows.system))?;
-    let mapping = mapping_of(project, rows);
-    let rows = replay_parked(&settings, None, Some(mapping), rows.key.as_deref()).await?;
+    let rows = if is_feed(project, &rows.system)? {
+        ask_for(project, rows, Asked::Replay).await?
+    } else {
+        let settings = project.postgres(&SystemName::new(&rows.system))?;
+        let mapping = mapping_of(project, rows);
+        replay_parked(&settings, None, Some(mapping), rows.key.as_deref()).await?
+    };
     let text = |changed: &Changed| match changed.rows {
         0 => "no such row is set aside\n".to_owned(),
         rows => format!("{rows} rows will be tried again by the running Syncline\n"),
@@ -110,6 +183,20 @@ async fn replay(context: &Context, project: &Project, rows: &ParkedRows) -> Outc
 }
 
 async fn drop_rows(context: &Context, project: &Project, rows: &ParkedRows) -> Outcome<Exit> {
+    let dropped = if is_feed(project, &rows.system)? {
+        ask_for(project, rows, Asked::Drop).await?
+    } else {
+        drop_at_target(project, rows).await?
+    };
+    let text = |changed: &Changed| match changed.rows {
+        0 => "no such row is set aside\n".to_owned(),
+        rows => format!("{rows} rows dropped\n"),
+    };
+    context.output.result(&Changed { rows: dropped }, text);
+    Ok(Exit::Ok)
+}
+
+async fn drop_at_target(project: &Project, rows: &ParkedRows) -> Outcome<u64> {
     let settings = project.postgres(&SystemName::new(&rows.system))?;
     let mapping = mapping_of(project, rows);
     let mut dropped = 0;
@@ -120,12 +207,7 @@ async fn drop_rows(context: &Context, project: &Project, rows: &ParkedRows) -> O
             dropped += 1;
         }
     }
-    let text = |changed: &Changed| match changed.rows {
-        0 => "no such row is set aside\n".to_owned(),
-        rows => format!("{rows} rows dropped\n"),
-    };
-    context.output.result(&Changed { rows: dropped }, text);
-    Ok(Exit::Ok)
+    Ok(dropped)
 }
 
 async fn drop_one(settings: &Settings, row: &ParkedRow) -> Outcome<bool> {

@@ -3,19 +3,21 @@
 //! The running process is asked, since the claims are its; where none runs, they are opened here.
 
 use super::Context;
+use super::parked::kept;
 use super::why_text::to_text;
 use crate::arguments::Why as Arguments;
 use crate::live::{ADDRESS_FILE, ask, ask_why};
 use crate::problem::{Exit, Failure, Outcome, Problem, did_you_mean};
-use crate::project::{Entity, Project};
+use crate::project::{Entity, Project, System};
 use crate::weighing::{Answer, Question, Weighing};
 use crate::{checked, masked};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use syncline_control::{Control, Filter, State};
+use syncline_core::{Parked, SystemName};
 use syncline_mappings::Mapping;
-use syncline_postgres::list_parked;
+use syncline_postgres::{ParkedRow, list_parked};
 use syncline_resolve::Why;
 use tokio::time::timeout;
 
@@ -229,15 +231,42 @@ fn lane_of(status: &serde_json::Value, mapping: &str) -> Option<LaneNow> {
 /// it is found where that is the entity's.
 async fn set_aside(project: &Project, mapping: &Mapping, why: &Why) -> Outcome<Vec<String>> {
     let Some(system) = mapping.writes.system() else { return Ok(Vec::new()) };
-    let crate::project::System::Postgres(_) = project.system(system)? else {
-        return Ok(Vec::new());
-    };
-    let settings = project.postgres(system)?;
-    let rows = timeout(TARGET_TIMEOUT, list_parked(&settings)).await.map_err(|_| {
+    let rows = timeout(TARGET_TIMEOUT, at_target(project, system)).await.map_err(|_| {
         let wrong = Problem::new(format!("system {system} does not answer in time"));
         Failure::new(Exit::Unavailable, wrong)
     })??;
     let key = serde_json::to_string(&why.key).expect("texts are JSON");
     let of_row = rows.into_iter().filter(|row| row.mapping == mapping.name && row.key == key);
     Ok(of_row.map(|row| row.reason).collect())
+}
+
+/// A row that a target has set aside: mapping, key and reason.
+struct AtTarget {
+    mapping: String,
+    key: String,
+    reason: String,
+}
+
+async fn at_target(project: &Project, system: &SystemName) -> Outcome<Vec<AtTarget>> {
+    Ok(match project.system(system)? {
+        System::Postgres(_) => {
+            let rows = list_parked(&project.postgres(system)?).await?.into_iter();
+            let of = |row: ParkedRow| AtTarget {
+                mapping: row.mapping,
+                key: row.key,
+                reason: row.reason,
+            };
+            rows.map(of).collect()
+        }
+        System::Debezium(_) => {
+            let rows = kept(project, system).await?.into_iter();
+            let of = |(_, row): (_, Parked)| AtTarget {
+                mapping: row.key.mapping,
+                key: row.key.key,
+                reason: row.reason,
+            };
+            rows.map(of).collect()
+        }
+        System::Generator(_) | System::Discard => Vec::new(),
+    })
 }

@@ -44,7 +44,8 @@ pub(crate) fn before_entities(
 }
 
 impl SetAside {
-    fn of(reader: &ReaderName, row: Parked) -> Self {
+    /// A row that a reader set aside before it reached a target of its own.
+    pub(crate) fn of(reader: &ReaderName, row: Parked) -> Self {
         Self {
             system: None,
             reader: reader.to_string(),

@@ -101,7 +101,7 @@ pub(super) fn refuse_existence(name: &str, section: &Section<'_>) {
     }
 }
 
-fn unknown_type(native: &str) -> Problem {
+pub(super) fn unknown_type(native: &str) -> Problem {
     const COMMON: [&str; 14] = [
         "text",
         "integer",

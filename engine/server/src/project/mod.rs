@@ -6,6 +6,7 @@ mod document;
 mod drift;
 mod entity;
 mod expressions;
+mod feeds;
 mod fields;
 mod files;
 mod groups;

@@ -8,6 +8,7 @@ use super::lock::{self, Lock};
 use super::log::Log;
 use super::settings::{self, Settings};
 use super::systems::{Postgres, System};
+use super::topics::Topics;
 use super::values::Surroundings;
 use crate::decisions;
 use crate::problem::{Exit, Failure, Outcome, Problem, did_you_mean};
@@ -15,7 +16,7 @@ use crate::state::{Directory, EMBEDDED};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use syncline_core::{ChangeLog, Checkpoints, SystemName, TableSchema};
+use syncline_core::{CatalogTable, ChangeLog, Checkpoints, SystemName, TableSchema};
 use syncline_log::{EmbeddedLog, KafkaLease, KafkaLog, KafkaSettings, worker_elsewhere};
 use syncline_mappings::{Catalog, Entity as MappedEntity, Options, SqlFile};
 
@@ -146,8 +147,27 @@ impl Project {
 
     /// The settings of a system that is read from topics, every text looked up.
     pub(crate) fn debezium(&self, name: &SystemName) -> Outcome<syncline_debezium::SourceSettings> {
+        let settings = self.topics(name)?.resolve(&self.from).map_err(Failure::config)?;
+        settings.ok_or_else(|| {
+            Problem::new(format!("system {name} has no topics that are read"))
+                .hint(format!("name them: [systems.{name}.topics]"))
+                .into()
+        })
+    }
+
+    /// The settings of a system whose topics are written, the same way.
+    pub(crate) fn feeds(&self, name: &SystemName) -> Outcome<syncline_debezium::SinkSettings> {
+        let settings = self.topics(name)?.resolve_written(&self.from).map_err(Failure::config)?;
+        settings.ok_or_else(|| {
+            Problem::new(format!("system {name} has no tables that are written"))
+                .hint(format!("declare them: [systems.{name}.tables.\"schema.table\"]"))
+                .into()
+        })
+    }
+
+    fn topics(&self, name: &SystemName) -> Outcome<&Topics> {
         match self.system(name)? {
-            System::Debezium(topics) => topics.resolve(&self.from).map_err(Failure::config),
+            System::Debezium(topics) => Ok(topics),
             other => {
                 let message = format!("{name} is {}, not topics of Debezium", other.kind());
                 Err(Problem::new(message).into())
@@ -155,13 +175,30 @@ impl Project {
         }
     }
 
+    fn all_topics(&self) -> impl Iterator<Item = (&SystemName, &Topics)> {
+        self.settings.systems.iter().filter_map(|(name, system)| match system {
+            System::Debezium(topics) => Some((name, topics.as_ref())),
+            _ => None,
+        })
+    }
+
     /// The settings of all systems that are read from topics.
     pub(crate) fn all_debezium(
         &self,
     ) -> Outcome<Vec<(SystemName, syncline_debezium::SourceSettings)>> {
-        let systems = self.settings.systems.iter();
-        let topics = systems.filter(|(_, system)| matches!(system, System::Debezium(_)));
-        topics.map(|(name, _)| Ok((name.clone(), self.debezium(name)?))).collect()
+        let read = self.all_topics().filter(|(_, topics)| topics.is_read());
+        read.map(|(name, _)| Ok((name.clone(), self.debezium(name)?))).collect()
+    }
+
+    /// The settings of all systems whose topics are written.
+    pub(crate) fn all_feeds(&self) -> Outcome<Vec<(SystemName, syncline_debezium::SinkSettings)>> {
+        let written = self.all_topics().filter(|(_, topics)| topics.written().is_some());
+        written.map(|(name, _)| Ok((name.clone(), self.feeds(name)?))).collect()
+    }
+
+    /// The tables that the project itself declares.
+    pub(crate) fn declared_tables(&self) -> impl Iterator<Item = &CatalogTable> {
+        self.all_topics().filter_map(|(_, topics)| topics.written()).flat_map(|it| &it.tables)
     }
 
     /// The settings of all PostgreSQL systems.
@@ -209,7 +246,12 @@ impl Project {
             return Err(wrong.into());
         }
         let text = read_text(&self.from.directory, &path)?.text;
-        Lock::parse(&text).map_err(|problem| Failure::new(Exit::Config, problem))
+        let mut lock = Lock::parse(&text).map_err(|problem| Failure::new(Exit::Config, problem))?;
+        // What is declared counts as it is said now.
+        for table in self.declared_tables() {
+            lock.tables.insert(table.schema.name().clone(), table.clone());
+        }
+        Ok(lock)
     }
 
     /// Replaces the lock, whole or not at all.

@@ -20,7 +20,7 @@ use toml::de::DeValue;
 pub(crate) enum System {
     /// A PostgreSQL database.
     Postgres(Box<Postgres>),
-    /// Topics that Debezium writes; only read.
+    /// Topics in Debezium's format.
     Debezium(Box<Topics>),
     /// Rows that are made up; only read.
     Generator(generator::Settings),

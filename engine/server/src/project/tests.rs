@@ -231,6 +231,7 @@ fn topics_are_a_system_like_others() {
         unreachable!("it is topics")
     };
     let found = topics.resolve(&variables(&[("BROKERS", "a:1, b:2")])).expect("all is there");
+    let found = found.expect("topics are read");
     assert_eq!(found.kafka.brokers, ["a:1", "b:2"]);
     assert_eq!(found.topics["public.students"], "dbserver1.public.students");
     assert!(found.group.ends_with(".capture.topics"), "{}", found.group);

@@ -1,33 +1,36 @@
-//! `[systems.NAME]` of `connector = "debezium"`: which topics, at which brokers, written how.
+//! `[systems.NAME]` of `connector = "debezium"`: which topics, at which brokers, written how; those that are read
+//! here, those that are written in [`super::feeds`].
 
 use super::document::{Section, Value, Wrong};
+use super::feeds::Feeds;
 use super::kafka::Reach;
 use super::limits::{positive, set};
 use super::values::{ByteSize, Surroundings, one_of};
 use crate::problem::{Place, Problem};
 use std::collections::{BTreeMap, BTreeSet};
-use syncline_core::SystemName;
-use syncline_debezium::{BinaryMode, Images, Settings, SourceSettings};
+use syncline_core::{SystemName, TableName};
+use syncline_debezium::{BinaryMode, Images, Settings, SinkSettings, SourceSettings};
 use syncline_log::KafkaSettings;
 use toml::de::DeValue;
 
-/// Topics that Debezium writes, as the project says them.
+/// Topics in Debezium's format, as the project says them.
 #[derive(Debug)]
 pub(crate) struct Topics {
     reach: Reach,
-    /// Everything else; brokers and security are filled in when they are looked up.
-    settings: SourceSettings,
+    /// Of those that are read, where any is; brokers and security are filled in when they are looked up.
+    read: Option<SourceSettings>,
+    /// Those that are written, where any is.
+    written: Option<Feeds>,
 }
 
 impl Topics {
-    /// `project` is what the consumer group is named after where `group` isn't said.
+    /// `project` is what the consumer group and the state are named after where nothing is said.
     pub(super) fn from_section(
         name: &SystemName,
         section: &Section<'_>,
         project: &str,
     ) -> Option<Self> {
         let reach = Reach::from_section(section);
-        let topics = section.required::<TopicOfTable>("topics");
         let group = section.or("group", format!("{project}.capture.{name}"));
         let mut settings = SourceSettings::new(KafkaSettings::default(), &group);
         settings.format = format(section);
@@ -35,17 +38,74 @@ impl Topics {
         if let Some(limits) = section.section("limits") {
             read_limits(&limits, &mut settings);
         }
-        settings.topics = topics?.0;
-        Some(Self { reach: reach?, settings })
+        let written = Feeds::from_section(name, section, project, settings.kafka.clone());
+        let topics = section.optional::<TopicOfTable>("topics").map(|it| it.0);
+        if !section.has("topics") && !section.has("tables") {
+            let wrong = Problem::new(format!(
+                "{} has neither topics to read nor tables to write",
+                section.name()
+            ))
+            .hint(format!(
+                "[{0}.topics] names topics, [{0}.tables.\"schema.table\"] declares tables",
+                section.name()
+            ));
+            section.report_here(wrong);
+        }
+        refuse_both(section, topics.as_ref(), written.as_ref());
+        let read = topics.map(|topics| SourceSettings { topics, ..settings });
+        if section.has("tables") && written.is_none() {
+            return None;
+        }
+        Some(Self { reach: reach?, read, written })
     }
 
-    /// What the source needs, every text looked up; all that is missing at once.
-    pub(crate) fn resolve(&self, from: &Surroundings) -> Result<SourceSettings, Vec<Problem>> {
-        let (brokers, security) = self.reach.resolve(from)?;
-        let mut settings = self.settings.clone();
-        settings.kafka.brokers = brokers;
-        settings.kafka.security = security;
-        Ok(settings)
+    /// Those that are written.
+    pub(crate) fn written(&self) -> Option<&Feeds> {
+        self.written.as_ref()
+    }
+
+    /// Whether any is read.
+    pub(crate) fn is_read(&self) -> bool {
+        self.read.is_some()
+    }
+
+    /// What the source needs, every text looked up; all that is missing at once. None where no topic is read.
+    pub(crate) fn resolve(
+        &self,
+        from: &Surroundings,
+    ) -> Result<Option<SourceSettings>, Vec<Problem>> {
+        let Some(mut settings) = self.read.clone() else { return Ok(None) };
+        (settings.kafka.brokers, settings.kafka.security) = self.reach.resolve(from)?;
+        Ok(Some(settings))
+    }
+
+    /// What the sink needs, the same way. None where no topic is written.
+    pub(crate) fn resolve_written(
+        &self,
+        from: &Surroundings,
+    ) -> Result<Option<SinkSettings>, Vec<Problem>> {
+        let Some(feeds) = &self.written else { return Ok(None) };
+        let mut settings = feeds.settings.clone();
+        (settings.kafka.brokers, settings.kafka.security) = self.reach.resolve(from)?;
+        Ok(Some(settings))
+    }
+}
+
+/// A table is read or written: what it has can't be both asked for and declared.
+fn refuse_both(
+    section: &Section<'_>,
+    topics: Option<&BTreeMap<String, String>>,
+    written: Option<&Feeds>,
+) {
+    let (Some(topics), Some(written)) = (topics, written) else { return };
+    for table in &written.tables {
+        let TableName::Table { schema, table, .. } = table.schema.name() else { continue };
+        let name = format!("{schema}.{table}");
+        if topics.contains_key(&name) {
+            let wrong = Problem::new(format!("table {name} is both read and written"))
+                .hint("give one of them another name".to_owned());
+            section.report("tables", wrong);
+        }
     }
 }
 
@@ -76,7 +136,9 @@ fn read_limits(section: &Section<'_>, settings: &mut SourceSettings) {
     set(&mut settings.look, positive(section, "look"));
     set(&mut settings.kafka.fetch_bytes, memory("fetch_bytes"));
     set(&mut settings.kafka.message_bytes_max, memory("message_bytes_max"));
+    set(&mut settings.kafka.unsynced_bytes, memory("unsynced_bytes"));
     set(&mut settings.kafka.request_timeout, positive(section, "request_timeout"));
+    set(&mut settings.kafka.delivery_timeout, positive(section, "delivery_timeout"));
     section.finish();
 }
 
