@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread;
 use syncline_core::{
     Column, Cursor, Error, Expression, Expressions, Kind, LostExpression, Result, SystemName,
 };
@@ -20,6 +22,9 @@ use syncline_segment::RealDisk;
 
 /// The folder of claims in the state directory.
 const CLAIMS: &str = "claims";
+
+/// How many entities are opened side by side.
+const AT_A_TIME: usize = 8;
 
 /// The claims of all entities.
 #[derive(Debug, Clone, Default)]
@@ -107,18 +112,21 @@ impl Weighing {
         expressions: &Arc<dyn Expressions>,
     ) -> Outcome<Self> {
         let mut entities = BTreeMap::new();
-        for rules in rules {
-            let name = rules.schema.name().to_string();
-            let directory = directory(&state.directory, &name);
-            let rows = RowStore::open(Arc::new(RealDisk), &directory, StoreSettings::default())?;
-            let rows: Box<dyn Rows> = match state.journal(&name)? {
-                Some(journal) => Box::new(JournaledRows::open(rows, journal)?),
-                None => Box::new(rows),
-            };
-            // Claims that are begun anew are told from those that went before them.
-            let id = SystemClock.now().unsigned_abs();
-            let entity = Entity::open_with(rows, rules, id, expressions.clone())?;
-            entities.insert(name, SharedEntity::new(entity));
+        for some in rules.chunks(AT_A_TIME) {
+            // Side by side: what is elsewhere is asked for over a network.
+            let opened: Vec<Outcome<Entity>> = thread::scope(|scope| {
+                let opening: Vec<_> = some
+                    .iter()
+                    .map(|rules| scope.spawn(|| open_entity(state, rules.clone(), expressions)))
+                    .collect();
+                let join = |it: thread::ScopedJoinHandle<'_, _>| {
+                    it.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                };
+                opening.into_iter().map(join).collect()
+            });
+            for (rules, entity) in some.iter().zip(opened) {
+                entities.insert(rules.schema.name().to_string(), SharedEntity::new(entity?));
+            }
         }
         Ok(Self { entities, sensitive: project.sensitive_fields(), _state: None })
     }
@@ -188,6 +196,26 @@ impl Weighing {
             Err(error) => Foretold::Refused(error.into()),
         }
     }
+}
+
+fn open_entity(
+    state: &State,
+    rules: EntityRules,
+    expressions: &Arc<dyn Expressions>,
+) -> Outcome<Entity> {
+    let name = rules.schema.name().to_string();
+    let directory = directory(&state.directory, &name);
+    let rows = RowStore::open(Arc::new(RealDisk), &directory, StoreSettings::default())?;
+    if state.is_ours.as_ref().is_some_and(|it| !it.load(Ordering::Relaxed)) {
+        return Err(Error::new(Kind::Unavailable, "another worker has the project by now").into());
+    }
+    let rows: Box<dyn Rows> = match state.journal(&name)? {
+        Some(journal) => Box::new(JournaledRows::open(rows, journal)?),
+        None => Box::new(rows),
+    };
+    // Claims that are begun anew are told from those that went before them.
+    let id = SystemClock.now().unsigned_abs();
+    Ok(Entity::open_with(rows, rules, id, expressions.clone())?)
 }
 
 /// Where the project's expressions are wrong by now, those in force still tell why.

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use syncline_core::codec::{decode_schema, encode_schema};
 use syncline_core::{Digest, Error, Kind, LogId, Result, TableSchema, Topic as TopicName};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
 /// The note that says which log this is.
 const ID: &str = "id";
@@ -31,9 +31,8 @@ pub(super) struct Shared {
     pub(super) notes: Arc<Notes>,
     pub(super) schemas: Schemas,
     pub(super) cursors: Cursors,
-    topics: Mutex<HashMap<TopicName, Arc<Topic>>>,
-    /// Held while topics are looked up at the brokers.
-    looking: tokio::sync::Mutex<()>,
+    /// Each is looked up at the brokers once, several side by side.
+    topics: Mutex<HashMap<TopicName, Arc<OnceCell<Arc<Topic>>>>>,
     /// A permit for each byte that may be accepted and not durable.
     room: Arc<Semaphore>,
 }
@@ -68,7 +67,6 @@ impl KafkaLog {
             schemas: Schemas::default(),
             cursors: Cursors::default(),
             topics: Mutex::default(),
-            looking: tokio::sync::Mutex::default(),
             room: Arc::new(Semaphore::new(room)),
         };
         Ok(Self { shared: Arc::new(shared), id })
@@ -92,27 +90,25 @@ fn identity(notes: &Notes) -> Result<LogId> {
 impl Shared {
     /// A topic, made at the brokers when it is used first.
     pub(super) async fn topic(self: &Arc<Self>, name: &TopicName) -> Result<Arc<Topic>> {
-        if let Some(topic) = lock(&self.topics).get(name) {
-            return Ok(topic.clone());
-        }
-        let _looking = self.looking.lock().await;
-        if let Some(topic) = lock(&self.topics).get(name) {
-            return Ok(topic.clone());
-        }
+        let known = lock(&self.topics).get(name).cloned();
+        let topic =
+            known.unwrap_or_else(|| lock(&self.topics).entry(name.clone()).or_default().clone());
+        topic.get_or_try_init(|| self.look_up(name)).await.cloned()
+    }
+
+    async fn look_up(self: &Arc<Self>, name: &TopicName) -> Result<Arc<Topic>> {
         let at_brokers = names::of(&self.clients.settings.prefix, name)?;
         let (shared, wanted) = (self.clone(), at_brokers.clone());
         let loaded = blocking(move || {
             topics::ensure(&shared.clients, &shared.admin, &wanted, topics::Use::Entries)?;
             load(&shared.clients, &wanted)
         });
-        let topic = Arc::new(Topic::new(name.clone(), at_brokers, loaded.await?));
-        lock(&self.topics).insert(name.clone(), topic.clone());
-        Ok(topic)
+        Ok(Arc::new(Topic::new(name.clone(), at_brokers, loaded.await?)))
     }
 
     /// All topics in use.
     pub(super) fn topics(&self) -> Vec<Arc<Topic>> {
-        lock(&self.topics).values().cloned().collect()
+        lock(&self.topics).values().filter_map(|topic| topic.get().cloned()).collect()
     }
 
     /// Waits until so many bytes may be accepted; more than all there may ever be counts as all.
