@@ -111,12 +111,17 @@ async fn what_another_appended_last_is_asked_for() {
     append(&former, &topic, 0..5).await;
     let later = open(&settings);
     assert_eq!(later.tail(&topic).await.unwrap().next, Offset(5));
-    append(&former, &topic, 5..7).await;
+    // The former one can note no schemas any more, so it repeats itself.
+    append(&former, &topic, 0..2).await;
     assert_eq!(later.tail(&topic).await.unwrap().next, Offset(5), "it was not told");
     assert_eq!(later.tail_anew(&topic).await.unwrap().next, Offset(7));
     append(&later, &topic, 7..9).await;
     assert_eq!(later.tail_anew(&topic).await.unwrap().next, Offset(9));
-    assert_samples(&read_all(&later, &topic).await, 0..9);
+    let records = read_all(&later, &topic).await;
+    let (first, last) = records.split_at(5);
+    assert_samples(first, 0..5);
+    assert_samples(&last[..2], 0..2);
+    assert_samples(&last[2..], 7..9);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,6 +14,30 @@ use syncline_core::{
     Transform, Transformed,
 };
 use syncline_runtime::{Plan, Settings};
+use tokio::time::{sleep, timeout};
+
+/// Holds mappings up until it is dropped at the latest: they would hold up a test that fails, too.
+struct Hold(Arc<AtomicBool>);
+
+impl Hold {
+    fn begin() -> Self {
+        Self(Arc::new(AtomicBool::new(true)))
+    }
+}
+
+impl std::ops::Deref for Hold {
+    type Target = Arc<AtomicBool>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
 
 /// A mapping that does not get past one name as long as it is held up.
 #[derive(Debug)]
@@ -83,7 +107,7 @@ fn cards(lms: &Target) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_comes_before_the_one_it_refers_to_waits_and_is_not_parked() {
-    let (lms, held_up) = (Target::default(), Arc::new(AtomicBool::new(true)));
+    let (lms, held_up) = (Target::default(), Hold::begin());
     let running = start(&lms, &held_up, Duration::from_secs(60));
     running.commit(&[(I, 1, Some("Ana")), (I, 2, Some("Bo"))]);
     until("a refusal", || lms.too_early.load(Ordering::Relaxed) > 0).await;
@@ -93,6 +117,16 @@ async fn a_row_that_comes_before_the_one_it_refers_to_waits_and_is_not_parked() 
     assert_eq!(lms.ever_parked.load(Ordering::Relaxed), 0);
 }
 
+/// Waits until a topic has everything before an offset.
+async fn until_there(running: &Running, topic: &Topic, next: Offset) {
+    let waiting = async {
+        while running.log.tail(topic).await.unwrap().next < next {
+            sleep(Duration::from_millis(2)).await;
+        }
+    };
+    assert!(timeout(Duration::from_secs(10), waiting).await.is_ok(), "{topic} ends before {next}");
+}
+
 /// Puts a user there by another hand than the lane's.
 fn put_user(lms: &Target, id: usize) {
     lms.held.lock().unwrap().rows.insert(format!("[\"{id}\"]"), format!("by hand {id}"));
@@ -100,7 +134,7 @@ fn put_user(lms: &Target, id: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_goes_on_when_the_other_is_there_whoever_is_still_waited_for() {
-    let (lms, held_up) = (Target::default(), Arc::new(AtomicBool::new(true)));
+    let (lms, held_up) = (Target::default(), Hold::begin());
     let running = start(&lms, &held_up, Duration::from_secs(60));
     running.commit(&[(I, 1, Some("Ana"))]);
     until("a refusal", || lms.too_early.load(Ordering::Relaxed) > 0).await;
@@ -113,7 +147,7 @@ async fn a_row_goes_on_when_the_other_is_there_whoever_is_still_waited_for() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn few_rows_without_the_others_hold_up_none_of_the_many_that_have_them() {
-    let (lms, held_up) = (Target::default(), Arc::new(AtomicBool::new(true)));
+    let (lms, held_up) = (Target::default(), Hold::begin());
     (1..40).for_each(|id| put_user(&lms, id));
     let settings = Settings {
         linked_wait: Duration::from_secs(60),
@@ -127,9 +161,7 @@ async fn few_rows_without_the_others_hold_up_none_of_the_many_that_have_them() {
     let name = |id: i64| -> &'static str { Box::leak(format!("name {id}").into_boxed_str()) };
     running.commit(&(1..=40).map(|id| (I, id, Some(name(id)))).collect::<Vec<_>>());
     let changes = Topic::changes(&system("sis"));
-    while running.log.tail(&changes).await.unwrap().next < Offset(40) {
-        tokio::task::yield_now().await;
-    }
+    until_there(&running, &changes, Offset(40)).await;
     lms.away.store(0, Ordering::Relaxed);
     until("all cards but one", || cards(&lms) == 39).await;
     until("that one set aside", || lms.held.lock().unwrap().parked.len() == 1).await;
@@ -141,7 +173,7 @@ async fn few_rows_without_the_others_hold_up_none_of_the_many_that_have_them() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_life_waits_for_no_more_than_the_one_before() {
-    let (lms, held_up) = (Target::default(), Arc::new(AtomicBool::new(true)));
+    let (lms, held_up) = (Target::default(), Hold::begin());
     // Nobody ever has the first card.
     lms.refused.lock().unwrap().push("Ana".to_owned());
     let settings = Settings { linked_wait: Duration::from_secs(60), ..quick() };
@@ -151,11 +183,9 @@ async fn another_life_waits_for_no_more_than_the_one_before() {
     until("a note", || is_noted("linked/apply/lms/changes.sis")).await;
     running.commit(&[(I, 2, Some("Bo"))]);
     let entity = Topic::entity("person");
-    while running.log.tail(&entity).await.unwrap().next < Offset(2) {
-        tokio::task::yield_now().await;
-    }
+    until_there(&running, &entity, Offset(2)).await;
     // The second life could wait for what came since, which is held up for ever.
-    let at_bo = Arc::new(AtomicBool::new(true));
+    let at_bo = Hold::begin();
     let until_bo = |of| Arc::new(HeldUpAt { of, name: "Bo", held_up: at_bo.clone() }) as _;
     let free = Arc::new(AtomicBool::new(false));
     let next = plan(&lms, until_bo, &free);
@@ -175,7 +205,7 @@ async fn another_life_waits_for_no_more_than_the_one_before() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lane_that_does_nothing_is_not_waited_for_without_end() {
-    let (lms, held_up) = (Target::default(), Arc::new(AtomicBool::new(true)));
+    let (lms, held_up) = (Target::default(), Hold::begin());
     let running = start(&lms, &held_up, Duration::from_millis(20));
     running.commit(&[(I, 1, Some("Ana"))]);
     until("a parked card", || lms.held.lock().unwrap().parked.len() == 1).await;
@@ -187,7 +217,7 @@ async fn a_lane_that_does_nothing_is_not_waited_for_without_end() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lanes_that_wait_for_each_other_come_to_an_end() {
-    let (lms, held_up) = (Target::default(), Arc::new(AtomicBool::new(true)));
+    let (lms, held_up) = (Target::default(), Hold::begin());
     let running = start(&lms, &held_up, Duration::from_secs(60));
     running.commit(&[(I, 1, Some("Ana"))]);
     held_up.store(false, Ordering::Relaxed);
@@ -203,7 +233,7 @@ async fn lanes_that_wait_for_each_other_come_to_an_end() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lane_that_waits_ends_when_told_to() {
-    let (lms, held_up) = (Target::default(), Arc::new(AtomicBool::new(true)));
+    let (lms, held_up) = (Target::default(), Hold::begin());
     let running = start(&lms, &held_up, Duration::from_secs(60));
     running.commit(&[(I, 1, Some("Ana"))]);
     until("a refusal", || lms.too_early.load(Ordering::Relaxed) > 0).await;
