@@ -1,7 +1,7 @@
 //! Two lanes of one target whose tables refer to each other: `cards` to `users`, which come by the
 //! longer way.
 
-use crate::support::{Target, people, system, text, until};
+use crate::support::{Target, people, system, text, until, wait_while};
 use crate::{
     D, I, Running, U, claims, quick, rename, rename_when, sink_plan, start_on, start_plan,
 };
@@ -62,8 +62,8 @@ impl Transform for HeldUpAt {
 
     fn transform(&self, batch: &ChangeBatch) -> Result<Transformed> {
         let is_at = (0..batch.len()).any(|row| text(batch, 1, row).as_deref() == Some(self.name));
-        while is_at && self.held_up.load(Ordering::Relaxed) {
-            std::thread::yield_now();
+        if is_at {
+            wait_while(&self.held_up);
         }
         self.of.transform(batch)
     }
@@ -191,8 +191,9 @@ async fn another_life_waits_for_no_more_than_the_one_before() {
     let next = plan(&lms, until_bo, &free);
     let script = running.script();
     let (log, notes) = (running.log.clone(), running.notes.clone());
-    running.stop().await;
+    running.trigger.trigger();
     held_up.store(false, Ordering::Relaxed);
+    running.stop().await;
     let running = start_on(log, notes, next, settings, script);
     until("the card of nobody set aside", || {
         lms.held.lock().unwrap().parked.keys().any(|key| key.mapping.ends_with("cards"))

@@ -137,6 +137,17 @@ impl Script {
     }
 }
 
+/// Waits while a mapping is held up. The tasks of its thread go on elsewhere.
+pub(crate) fn wait_while(held_up: &AtomicBool) {
+    if held_up.load(Ordering::Relaxed) {
+        tokio::task::block_in_place(|| {
+            while held_up.load(Ordering::Relaxed) {
+                std::thread::yield_now();
+            }
+        });
+    }
+}
+
 /// Copies rows to another table, unless it is held up; refuses rows named `bad`.
 #[derive(Debug)]
 pub(crate) struct Rename {
@@ -160,9 +171,7 @@ impl Transform for Rename {
     }
 
     fn transform(&self, batch: &ChangeBatch) -> Result<Transformed> {
-        while self.held_up.load(Ordering::Relaxed) {
-            std::thread::yield_now();
-        }
+        wait_while(&self.held_up);
         let names = batch.columns().column(1).as_any().downcast_ref::<StringArray>().unwrap();
         let bad = |row: &u32| names.iter().nth(*row as usize).flatten() == Some("bad");
         let all = 0..u32::try_from(batch.len()).unwrap();
