@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use syncline_core::{
-    Error, Kind, Op, ParkKey, Parked, Progress, ReaderName, Result, Sink, TargetChange, Written,
+    Error, Kind, ParkKey, Parked, Progress, ReaderName, Result, Sink, TargetChange, Written,
 };
 
 /// Counts rows and forgets them.
@@ -57,14 +57,7 @@ fn count(changes: &[TargetChange]) -> Written {
     let mut written = Written::default();
     for change in changes {
         let TargetChange::Rows(batch) = change else { continue };
-        for &op in batch.ops() {
-            match Op::from_u8(op) {
-                Some(Op::Insert | Op::Snapshot) => written.inserted += 1,
-                Some(Op::Update) => written.updated += 1,
-                Some(Op::Delete) => written.deleted += 1,
-                Some(Op::Before) | None => {}
-            }
-        }
+        written += Written::by_operation(batch);
     }
     written
 }
@@ -118,6 +111,7 @@ impl Sink for DiscardSink {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use syncline_core::Op;
     use syncline_core::conformance::sink::{batch, delete, items, system, whole};
     use syncline_core::{LogId, Offset, SystemName, Topic};
 

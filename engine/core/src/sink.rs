@@ -1,7 +1,8 @@
 //! The contract of what writes to a system.
 
 use crate::{
-    ChangeBatch, LogId, Offset, ParkKey, ParkMark, Parked, ReaderName, Result, TableSchema, Topic,
+    ChangeBatch, LogId, Offset, Op, ParkKey, ParkMark, Parked, ReaderName, Result, TableSchema,
+    Topic,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -37,6 +38,23 @@ pub struct Written {
     pub updated: u64,
     /// Rows deleted.
     pub deleted: u64,
+}
+
+impl Written {
+    /// Rows by their operation, for a target that can't be asked what it has.
+    #[must_use]
+    pub fn by_operation(batch: &ChangeBatch) -> Self {
+        let mut written = Self::default();
+        for &op in batch.ops() {
+            match Op::from_u8(op) {
+                Some(Op::Insert | Op::Snapshot) => written.inserted += 1,
+                Some(Op::Update) => written.updated += 1,
+                Some(Op::Delete) => written.deleted += 1,
+                Some(Op::Before) | None => {}
+            }
+        }
+        written
+    }
 }
 
 impl std::ops::AddAssign for Written {

@@ -1,7 +1,7 @@
 //! What is wrong with topics that are written, and what mends it.
 
 use super::settings::{SinkSettings, section};
-use crate::source::{encryption, well};
+use crate::source::{encryption, failed, well};
 use syncline_core::{Finding, Result, Severity, SystemName, TableName};
 use syncline_log::{KafkaFeed, KafkaFeeds};
 
@@ -17,12 +17,7 @@ pub fn doctor_written(
 ) -> Vec<Finding> {
     let mut found = vec![encryption(system, &settings.kafka)];
     if let Err(error) = look(system, settings, writes, &mut found) {
-        found.push(Finding {
-            severity: Severity::Error,
-            problem: error.to_string(),
-            detail: error.detail_text().map(str::to_owned),
-            mend: error.hint_text().map(str::to_owned),
-        });
+        found.push(failed(&error));
     }
     found
 }

@@ -6,8 +6,8 @@ use crate::write::{Writer, Written as Sent};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use syncline_core::{
-    ChangeBatch, Error, Kind, Op, ParkKey, ParkMark, Parked, Progress, ReaderName, Result,
-    SystemName, TableName, TableSchema, TargetChange, Written,
+    ChangeBatch, Error, Kind, ParkKey, ParkMark, Parked, Progress, ReaderName, Result, SystemName,
+    TableName, TableSchema, TargetChange, Written,
 };
 use syncline_log::{KafkaFeed, KafkaFeeds, KafkaRecord};
 
@@ -111,7 +111,7 @@ impl Session {
                 bytes += record(sent).bytes();
             }
             if let Part::Rows(rows) = &part {
-                written += count(rows);
+                written += Written::by_operation(rows);
             }
             let is_kept = bytes <= self.settings.kafka.unsynced_bytes;
             encoded.push((topic, part, is_kept.then_some(sent)));
@@ -307,18 +307,4 @@ fn check(topic: &Topic, schema: &TableSchema, sent: &Sent) -> Result<()> {
         .map_err(|error: Error| error.hint("make the topic again with one partition"));
     }
     Ok(())
-}
-
-/// Counts what is written by operation: a topic can't be asked what it has.
-fn count(batch: &ChangeBatch) -> Written {
-    let mut written = Written::default();
-    for &op in batch.ops() {
-        match Op::from_u8(op) {
-            Some(Op::Insert | Op::Snapshot) => written.inserted += 1,
-            Some(Op::Update) => written.updated += 1,
-            Some(Op::Delete) => written.deleted += 1,
-            Some(Op::Before) | None => {}
-        }
-    }
-    written
 }

@@ -2,7 +2,7 @@
 
 use super::brokers::Brokers;
 use super::settings::SourceSettings;
-use syncline_core::{Finding, Result, Severity, SystemName, TableName};
+use syncline_core::{Error, Finding, Result, Severity, SystemName, TableName};
 use syncline_log::KafkaSettings;
 
 /// Looks the topics of these tables over. Brokers that can't be reached are a finding too. Blocks.
@@ -13,14 +13,19 @@ pub fn doctor(system: &SystemName, settings: &SourceSettings, reads: &[TableName
         reads.iter().try_for_each(|table| look(&brokers, settings, table, &mut found))
     });
     if let Err(error) = looked {
-        found.push(Finding {
-            severity: Severity::Error,
-            problem: error.to_string(),
-            detail: error.detail_text().map(str::to_owned),
-            mend: error.hint_text().map(str::to_owned),
-        });
+        found.push(failed(&error));
     }
     found
+}
+
+/// What could not be looked at.
+pub(crate) fn failed(error: &Error) -> Finding {
+    Finding {
+        severity: Severity::Error,
+        problem: error.to_string(),
+        detail: error.detail_text().map(str::to_owned),
+        mend: error.hint_text().map(str::to_owned),
+    }
 }
 
 /// Whether others can read along.

@@ -29,6 +29,6 @@ mod words;
 
 pub use capture::DebeziumSource;
 pub use doctor::doctor;
-pub(crate) use doctor::{encryption, well};
+pub(crate) use doctor::{encryption, failed, well};
 pub use inspect::{inspect, sample};
 pub use settings::SourceSettings;

@@ -1,12 +1,13 @@
 //! Debezium's own JDBC sink reads our topics: the rows in its database are those in ours.
 
+use crate::taken::Taken;
 use anyhow::{Result, ensure};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use syncline_core::{
-    Body, Captured, ChangeBatch, Entry, LogId, Offset, Op, Outlet, Position, Progress, ReaderName,
-    Report, Resume, Sink, Source, Stopped, SystemName, TableName, TableSchema, TargetChange, Topic,
+    Body, ChangeBatch, LogId, Offset, Op, Progress, ReaderName, Resume, Sink, Source, SystemName,
+    TableName, TableSchema, TargetChange, Topic,
 };
 use syncline_debezium::{Absent, DebeziumSink, DecimalMode, SinkSettings};
 use syncline_demo::{
@@ -18,35 +19,6 @@ use tokio::task::JoinHandle;
 use tokio_postgres::Client;
 
 const DEADLINE: Duration = Duration::from_secs(120);
-
-/// Takes all that a source hands over.
-#[derive(Default)]
-struct Taken {
-    entries: Mutex<Vec<Entry>>,
-    released: Mutex<Option<Position>>,
-    stopping: AtomicBool,
-}
-
-impl Outlet for Taken {
-    fn emit(&self, captured: Captured) -> std::result::Result<(), Stopped> {
-        let last = captured.entries.iter().rev().find_map(|entry| entry.boundary);
-        self.entries.lock().unwrap().extend(captured.entries);
-        if let Some(last) = last {
-            *self.released.lock().unwrap() = Some(last.position);
-        }
-        Ok(())
-    }
-
-    fn released(&self) -> Option<Position> {
-        *self.released.lock().unwrap()
-    }
-
-    fn stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
-    }
-
-    fn report(&self, _: Report) {}
-}
 
 /// How decimals are written, and what is absent.
 type How = (DecimalMode, Absent);

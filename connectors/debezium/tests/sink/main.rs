@@ -9,3 +9,5 @@ mod jdbc;
 mod order;
 mod refuses;
 mod scene;
+#[path = "../common/taken.rs"]
+mod taken;

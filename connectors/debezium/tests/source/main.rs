@@ -10,3 +10,5 @@ mod real;
 mod refuses;
 mod scene;
 mod sent;
+#[path = "../common/taken.rs"]
+mod taken;

@@ -1,13 +1,14 @@
 //! The real Debezium connector for PostgreSQL over the table of every type: its topic gives a target the rows that
 //! our own reader gives.
 
+use crate::taken::Taken;
 use anyhow::{Context, Result, ensure};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use syncline_core::{
-    Body, Captured, ChangeBatch, Entry, LogId, Offset, Op, Outlet, Position, Progress, ReaderName,
-    Report, Resume, Sink, Source, Stopped, SystemName, TableName, TargetChange, Topic,
+    Body, ChangeBatch, LogId, Offset, Op, Progress, ReaderName, Resume, Sink, Source, SystemName,
+    TableName, TargetChange, Topic,
 };
 use syncline_debezium::{DebeziumSource, SourceSettings};
 use syncline_demo::{
@@ -18,35 +19,6 @@ use syncline_postgres::{PostgresSink, PostgresSource, Settings};
 use tokio::task::JoinHandle;
 
 const DEADLINE: Duration = Duration::from_secs(120);
-
-/// Takes all that a source hands over.
-#[derive(Default)]
-struct Taken {
-    entries: Mutex<Vec<Entry>>,
-    released: Mutex<Option<Position>>,
-    stopping: AtomicBool,
-}
-
-impl Outlet for Taken {
-    fn emit(&self, captured: Captured) -> std::result::Result<(), Stopped> {
-        let last = captured.entries.iter().rev().find_map(|entry| entry.boundary);
-        self.entries.lock().unwrap().extend(captured.entries);
-        if let Some(last) = last {
-            *self.released.lock().unwrap() = Some(last.position);
-        }
-        Ok(())
-    }
-
-    fn released(&self) -> Option<Position> {
-        *self.released.lock().unwrap()
-    }
-
-    fn stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
-    }
-
-    fn report(&self, _: Report) {}
-}
 
 /// A source at work, and the database into which its rows go.
 struct Way {

@@ -171,7 +171,7 @@ impl KafkaFeeds {
     /// # Errors
     /// `Unavailable` where the brokers are away, `Config` where they refuse us.
     pub fn is_there(&self) -> Result<bool> {
-        Ok(topics::partitions(&self.clients, &self.admin, self.owned.name())?.is_some())
+        Ok(topics::partitions(&self.clients, &self.admin, &self.owned.name)?.is_some())
     }
 
     /// Goes through the state as it was committed, and what was asked of whoever has it, from an offset on; says where
@@ -225,7 +225,7 @@ impl KafkaFeeds {
     /// # Errors
     /// `Unavailable` where the brokers are away, `Config` where they refuse us.
     pub fn ask(&self, key: &[u8], what: &[u8]) -> Result<()> {
-        let name = self.owned.name();
+        let name = &self.owned.name;
         let failed =
             |error: &KafkaError| self.clients.error(format!("can't write to {name}"), error);
         let key = [&[ASKED], key].concat();

@@ -45,19 +45,15 @@ pub(super) fn notes(prefix: &str) -> Result<String> {
     check(format!("{prefix}.{NOTES}"))
 }
 
+fn check(name: String) -> Result<String> {
+    given(name, "prefix in [log]")
+}
+
 /// A name that the project gives, by what it sets there.
 ///
 /// # Errors
 /// The same.
 pub(super) fn given(name: String, set: &str) -> Result<String> {
-    checked(name, set)
-}
-
-fn check(name: String) -> Result<String> {
-    checked(name, "prefix in [log]")
-}
-
-fn checked(name: String, set: &str) -> Result<String> {
     let allowed = |it: char| it.is_ascii_alphanumeric() || matches!(it, '.' | '_' | '-');
     if name.len() > NAME_BYTES_MAX || !name.chars().all(allowed) {
         return Err(Error::new(Kind::Config, format!("Kafka can't have a topic named {name:?}"))

@@ -159,11 +159,6 @@ impl Owned {
         self.is_fenced
     }
 
-    /// The topic.
-    pub(super) fn name(&self) -> &str {
-        &self.name
-    }
-
     /// Whether there is something that a commit would tell.
     pub(super) fn is_open(&self) -> bool {
         self.session.as_ref().is_some_and(|it| it.is_open)

@@ -26,7 +26,7 @@ const WAIT_FIRST: Duration = Duration::from_millis(250);
 const WAIT_LONGEST: Duration = Duration::from_secs(5);
 /// Trying takes no more than one part in so many of the time.
 const WAITS_TO_TRIES: u32 = 4;
-/// No row is set aside before it had this long to become right.
+/// While there is anyone to wait for, no row is set aside before it had this long to become right.
 const GRACE: Duration = Duration::from_secs(1);
 /// One row in so many is few.
 const FEW: usize = 16;

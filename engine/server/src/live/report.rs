@@ -86,8 +86,10 @@ impl Report {
 
     /// Whether another process took the place of one of our loops.
     pub(crate) fn is_overtaken(&self) -> bool {
-        let is_fenced = |state: &LoopState| matches!(state, LoopState::Stopped { kind, .. } if Exit::of_word(kind) == Exit::InUse);
-        self.loops().any(|(_, state)| is_fenced(state))
+        self.stopped().any(|(_, state)| {
+            let LoopState::Stopped { kind, .. } = state else { return false };
+            Exit::of_word(kind) == Exit::InUse
+        })
     }
 
     /// Why the engine can't do all its work, where a loop failed for good.
