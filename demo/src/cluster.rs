@@ -153,6 +153,46 @@ impl Cluster {
         self.spawn()
     }
 
+    /// Stops all of its processes where they are, as a machine that hangs.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn freeze(&self) -> Result<()> {
+        self.signal_all(Signal::SIGSTOP)
+    }
+
+    /// Lets them go on.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn thaw(&self) -> Result<()> {
+        self.signal_all(Signal::SIGCONT)
+    }
+
+    /// Of the server and all that it started: each has a session of its own.
+    fn signal_all(&self, signal: Signal) -> Result<()> {
+        let Some(server) = &self.server else { return Ok(()) };
+        let server = i32::try_from(server.id())?;
+        let children = std::fs::read_to_string(format!("/proc/{server}/task/{server}/children"))?;
+        let children = children.split_ascii_whitespace().filter_map(|id| id.parse().ok());
+        for process in std::iter::once(server).chain(children) {
+            match kill(Pid::from_raw(process), signal) {
+                // It ended meanwhile.
+                Err(nix::errno::Errno::ESRCH) => {}
+                sent => sent?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands a folder to whoever runs the server.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn own(&self, path: &Path) -> Result<()> {
+        self.binaries.own(path)
+    }
+
     /// Connects as the superuser. The connection is driven by a task of its own.
     ///
     /// # Errors

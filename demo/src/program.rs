@@ -43,6 +43,19 @@ impl Program {
         Ok(Self { file, environment: Vec::new() })
     }
 
+    /// A copy of the program in a folder.
+    ///
+    /// # Errors
+    /// When it can't be copied.
+    pub fn copied_to(&self, folder: &Path) -> Result<Self> {
+        let file = folder.join(NAME);
+        // A file that is being run can be replaced, and not written.
+        let new = folder.join(format!("{NAME}.new"));
+        std::fs::copy(&self.file, &new)?;
+        std::fs::rename(&new, &file)?;
+        Ok(Self { file, environment: self.environment.clone() })
+    }
+
     /// The same program with further variables.
     #[must_use]
     pub fn with(mut self, environment: impl IntoIterator<Item = (String, String)>) -> Self {
@@ -106,6 +119,14 @@ impl Running {
             None => Ok(()),
             Some(status) => bail!("{NAME} ended with {status}\n{}", self.last_words()),
         }
+    }
+
+    /// How it ended, if it did.
+    ///
+    /// # Errors
+    /// When the system can't tell.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.process.try_wait()?)
     }
 
     /// Ends it at once, as a power cut would.

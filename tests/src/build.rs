@@ -13,17 +13,35 @@ static BUILT: OnceLock<std::result::Result<(), String>> = OnceLock::new();
 /// # Errors
 /// When it can't be built.
 pub fn program() -> Result<Program> {
-    let built = BUILT.get_or_init(|| build().map_err(|error| format!("{error:#}")));
+    // The selection that `./dev` builds: another one has other features, and all is built anew.
+    let built =
+        BUILT.get_or_init(|| build(&["--all-targets"]).map_err(|error| format!("{error:#}")));
     built.clone().map_err(anyhow::Error::msg)?;
     Program::beside_us()
 }
 
-fn build() -> Result<()> {
+/// The same with points at which it can be made to crash, in a folder beside it. What is built last is
+/// without them.
+///
+/// # Errors
+/// When it can't be built.
+pub fn crash_program() -> Result<Program> {
+    // A test as well: with it the selection has the features of the one below, and only what has points is
+    // built anew.
+    let selection = ["--bins", "--test", "crash", "--features", "syncline/crash-points"];
+    build(&selection)?;
+    let built = Program::beside_us()?;
+    let folder = built.directory().join("crash-points");
+    std::fs::create_dir_all(&folder)?;
+    let program = built.copied_to(&folder)?;
+    build(&["--all-targets"])?;
+    Ok(program)
+}
+
+fn build(selection: &[&str]) -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    // The selection that `./dev` builds: another one has other features, and all is built anew.
-    let selection = ["build", "--workspace", "--all-targets"];
-    command.current_dir(env!("CARGO_MANIFEST_DIR")).args(selection);
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--workspace"]).args(selection);
     if !cfg!(debug_assertions) {
         command.arg("--release");
     }

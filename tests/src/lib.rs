@@ -7,10 +7,12 @@ mod reference;
 mod scene;
 mod status;
 mod wait;
+mod wire;
 
-pub use build::program;
+pub use build::{crash_program, program};
 pub use log::Log;
 pub use reference::{copy_reference, copy_reference_with};
 pub use scene::{Outcome, Scene};
 pub use status::{ask, check_health, is_streaming};
 pub use wait::until;
+pub use wire::{Trouble, Wire};

@@ -15,6 +15,7 @@ use crate::snapshot::View;
 use crate::source::{Capture, nothing};
 use crate::stream;
 use crate::wire::{Connection, Purpose, ServerIdentity, SlotCreated};
+use fail::fail_point;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 use syncline_core::{Error, Identity, Kind, Position, Result, Resume, SystemName, TableName};
@@ -116,6 +117,7 @@ impl Capture<'_> {
         let former: Vec<TableName> =
             former.iter().map(|known| known.schema.name().clone()).collect();
         publication::ensure(catalog, self.system, self.settings, self.tables, &former)?;
+        fail_point!("begin.published");
         let mut published = publication::published(catalog, self.system, self.settings)?;
         let wanted = relations.into_iter().map(|relation| {
             let published = published.remove(relation.table.schema.name()).unwrap_or_default();
@@ -192,6 +194,7 @@ impl Capture<'_> {
                     return Err(slot::in_use(self.settings, &reader));
                 }
                 replication.drop_slot(name)?;
+                fail_point!("begin.slot_dropped");
                 Ok(note)
             }
             (None, Some(_)) => Err(unknown_slot(self.system, name)),
@@ -199,6 +202,7 @@ impl Capture<'_> {
                 let epoch = position.map_or(1, |last| last.epoch + 1);
                 let note = Note::creating(&server.system_identifier, server.timeline, name, epoch);
                 self.announce(replication, &note, server)?;
+                fail_point!("begin.announced");
                 Ok(note)
             }
         }
@@ -222,6 +226,7 @@ impl Capture<'_> {
             self.check_stop()
         })?;
         replication.set_tick(None)?;
+        fail_point!("begin.slot_made");
         let SlotCreated { consistent_point, snapshot } = created;
         let position = Position { epoch: note.epoch, commit: consistent_point.0, ordinal: 0 };
         note.timeline = server.timeline;

@@ -26,6 +26,7 @@ use crate::connect::connect;
 use crate::mark;
 use crate::settings::Settings;
 use async_trait::async_trait;
+use fail::fail_point;
 use lanes::Limits;
 use progress::Move;
 use session::{CommitError, Session, field};
@@ -103,8 +104,10 @@ impl Sink for PostgresSink {
         let patience = self.settings.connect_timeout * PATIENCE;
         let former = progress::Former { process: self.former, any: self.settings.takes_over() };
         progress::take_place(&mut session, reader, former, patience).await?;
+        fail_point!("sink.placed");
         self.former = Some(session.process().await?);
         progress::create(&mut session, &self.settings).await?;
+        fail_point!("sink.prepared");
         let mark = self.mark(&mut session, reader).await;
         let progress = progress::read(&mut session, reader).await?;
         let Settings { batch_rows_max: rows, batch_bytes_max: bytes, .. } = self.settings;

@@ -10,6 +10,7 @@ use crate::fold::{Standing, Step, fold};
 use crate::kind::{CloseReason, State};
 use crate::statement::{Statement, rows_per_statement};
 use crate::store::{Control, Numbers};
+use fail::fail_point;
 use sqlx::{AnyConnection, Row};
 use std::collections::{BTreeSet, HashMap};
 
@@ -39,7 +40,10 @@ impl Control {
             return Ok(());
         }
         rows.write(writing.connection(), now_micros).await?;
-        writing.commit().await
+        fail_point!("control.written");
+        writing.commit().await?;
+        fail_point!("control.noted");
+        Ok(())
     }
 }
 

@@ -4,6 +4,7 @@
 
 use crate::error::{Error, Result, is_missing_table};
 use crate::statement::Statement;
+use fail::fail_point;
 use sqlx::{AnyConnection, AnyPool, Row};
 
 /// The migrations in order; a store of version n has had the first n.
@@ -15,21 +16,24 @@ const KNOWN: i64 = MIGRATIONS.len() as i64;
 /// Runs the migrations that the store has not had, all in one transaction.
 pub(crate) async fn bring_up_to_date(pool: &AnyPool) -> Result<()> {
     let mut connection = pool.acquire().await?;
-    match version(&mut connection).await {
-        Ok(found) if found >= KNOWN => return expect_current(found),
-        Ok(_) => {}
-        Err(error) if is_missing_table(&error) => make_version(&mut connection).await?,
-        Err(error) => return Err(error.into()),
+    match version(&mut connection).await? {
+        Some(found) if found >= KNOWN => return expect_current(found),
+        Some(_) => {}
+        None => make_version(&mut connection).await?,
     }
     drop(connection);
     migrate(pool).await
 }
 
-/// The store's version.
-pub(crate) async fn version(
-    connection: &mut AnyConnection,
-) -> std::result::Result<i64, sqlx::Error> {
-    sqlx::query("SELECT version FROM control_version").fetch_one(connection).await?.try_get(0)
+/// The store's version; none where it is not noted yet: a crash, or another process, may be between making the
+/// table and filling it.
+pub(crate) async fn version(connection: &mut AnyConnection) -> Result<Option<i64>> {
+    let asked = sqlx::query("SELECT version FROM control_version").fetch_optional(connection).await;
+    match asked {
+        Ok(row) => Ok(row.map(|row| row.try_get(0)).transpose()?),
+        Err(error) if is_missing_table(&error) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Refuses any version but the newest.
@@ -52,6 +56,7 @@ async fn make_version(connection: &mut AnyConnection) -> Result<()> {
          (one BIGINT NOT NULL PRIMARY KEY, version BIGINT NOT NULL)",
     );
     make.execute(connection).await?;
+    fail_point!("control.begun");
     let none = Statement::new(
         "INSERT INTO control_version (one, version) VALUES (1, 0) ON CONFLICT (one) DO NOTHING",
     );
@@ -75,7 +80,9 @@ async fn migrate(pool: &AnyPool) -> Result<()> {
     let mut advance = Statement::new("UPDATE control_version SET version = ");
     advance.bind(KNOWN.max(found))?;
     advance.execute(&mut transaction).await?;
+    fail_point!("control.migrated");
     transaction.commit().await?;
+    fail_point!("control.made");
     expect_current(KNOWN.max(found))
 }
 

@@ -9,7 +9,7 @@
 //! Invariant: a transaction that writes begins by locking the row of numbers. Writers, of this
 //! process and of others, therefore come one after the other, and numbers become visible in order.
 
-use crate::error::{Error, Result, is_missing_table};
+use crate::error::{Error, Result};
 use crate::migrate;
 use crate::statement::Statement;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
@@ -79,12 +79,10 @@ impl Control {
         }
         let options = database.options(address, "ro")?;
         let reading = pool(database, Purpose::Reading, &options).await?;
-        match migrate::version(&mut *reading.acquire().await?).await {
+        match migrate::version(&mut *reading.acquire().await?).await? {
             // Another process is making it.
-            Ok(0) => return Ok(None),
-            Ok(version) => migrate::expect_current(version)?,
-            Err(error) if is_missing_table(&error) => return Ok(None),
-            Err(error) => return Err(error.into()),
+            None | Some(0) => return Ok(None),
+            Some(version) => migrate::expect_current(version)?,
         }
         Ok(Some(Self {
             applying: reading.clone(),

@@ -5,6 +5,7 @@
 //! between the two copies twice, which is harmless.
 
 use crate::Registry;
+use fail::fail_point;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -52,6 +53,7 @@ impl Backfills {
         request.tables.extend(tables);
         request.anew |= anew;
         self.save(system, &request)?;
+        fail_point!("backfill.asked");
         drop(saving);
         capture.ask();
         self.asked.send_replace(());
@@ -72,6 +74,7 @@ impl Backfills {
             // It asks for more than what was taken.
             return Ok(());
         }
+        fail_point!("backfill.taken");
         request.tables.retain(|table| !taken.tables.contains(table));
         request.anew = false;
         self.save(system, &request)

@@ -14,6 +14,7 @@ use crate::supervise::Attempt;
 use crate::take::take;
 use crate::{Backfills, MakeSource, Registry, Settings, Shutdown};
 use async_trait::async_trait;
+use fail::fail_point;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesOrdered;
@@ -120,6 +121,7 @@ impl Capture {
     /// Where the source begins.
     async fn resume(&self) -> Result<(Resume, Request)> {
         let boundary = take(self.log.as_ref(), &self.topic).await?;
+        fail_point!("capture.taken");
         let checkpoints = self.checkpoints.clone();
         let name = checkpoint_name(&self.system);
         let checkpoint = blocking(move || checkpoints.load(&name)).await?;
@@ -272,6 +274,7 @@ impl Appending<'_> {
         } else {
             self.capture.log.append(&self.capture.topic, entries).await?.durable
         };
+        fail_point!("capture.appended");
         self.pending.push_back(Box::pin(async move { durable.await.map(|_next| settled) }));
         Ok(())
     }
@@ -292,10 +295,12 @@ impl Appending<'_> {
     }
 
     async fn on_durable(&mut self, settled: Settled) -> Result<()> {
+        fail_point!("capture.durable");
         if let Some(note) = settled.checkpoint {
             let checkpoints = self.capture.checkpoints.clone();
             let name = checkpoint_name(&self.capture.system);
             blocking(move || checkpoints.save(&name, &note)).await?;
+            fail_point!("capture.noted");
             if let Some(request) = self.request.take() {
                 self.capture.backfills.taken(&self.capture.system, &request)?;
             }
@@ -307,6 +312,7 @@ impl Appending<'_> {
         if let Some(boundary) = settled.boundary {
             self.counters.released(boundary.position);
             self.release.send_replace(Some(boundary.position));
+            fail_point!("capture.released");
         }
         Ok(())
     }

@@ -10,6 +10,7 @@
 //! restart a new moment has to begin. `docs/design/tombstones.md` has the argument.
 
 use crate::resolve::{Input, Resolve};
+use fail::fail_point;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use syncline_core::{Boundary, ChangeBatch, Cursor, Offset, Op, Position, Result, Stability};
@@ -98,6 +99,7 @@ impl Collecting {
             Ok((dropped, on))
         });
         let (dropped, on) = piece.await?;
+        fail_point!("collect.forgotten");
         let counters = resolve.registry.entity(&resolve.entity);
         counters.dropped.fetch_add(dropped, Ordering::Relaxed);
         self.sweep = on;

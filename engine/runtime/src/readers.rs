@@ -12,6 +12,7 @@
 //! between asks twice, which is harmless.
 
 use crate::Backfills;
+use fail::fail_point;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -97,15 +98,18 @@ impl Readers {
             note.readers.extend(known);
             note.readers.extend(fresh.iter().map(|(reader, at)| (reader.clone(), Some(*at))));
         })?;
+        fail_point!("readers.noted");
         for gone in former.keys().filter(|reader| !readers.contains_key(*reader)) {
             log.forget(gone).await?;
         }
         for (reader, at) in &fresh {
             if let Some(topic) = readers.get(reader) {
                 log.commit(reader, topic, *at).await?;
+                fail_point!("readers.registered");
             }
         }
         self.ask_for_unseen(mappings, &fresh, backfills)?;
+        fail_point!("readers.asked");
         self.change(|note| {
             note.readers.retain(|reader, _| readers.contains_key(reader));
             note.ahead.retain(|reader| readers.contains_key(reader));

@@ -27,6 +27,7 @@ use crate::supervise::Attempt;
 use crate::take::take;
 use crate::{Registry, Settings, Shutdown, notes};
 use async_trait::async_trait;
+use fail::fail_point;
 use futures::future::select_all;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -80,6 +81,7 @@ impl Attempt for Resolve {
         // Order: whoever has the claims may have the topic.
         self.with_claims(|claims| claims.rollback()).await?;
         take(self.log.as_ref(), &self.topic).await?;
+        fail_point!("resolve.taken");
         let mut resolving = Resolving {
             resolve: self,
             parking: Vec::new(),
@@ -257,6 +259,7 @@ impl Resolving<'_> {
         match prepared.commit {
             Some(commit) => {
                 self.append(input, Vec::new(), boundary).await?;
+                fail_point!("resolve.whole");
                 self.commit(input, commit.next).await?;
                 self.abandoned[input] &= !is_heard;
                 self.within[input] = false;
@@ -322,6 +325,7 @@ impl Resolving<'_> {
                 })
             });
             let resolved = resolved.await?;
+            fail_point!("resolve.heard");
             self.emit(input, resolved).await?;
         }
         Ok(())
@@ -338,6 +342,7 @@ impl Resolving<'_> {
             let piece = self.resolve.with_claims(move |claims| claims.sweep(&sweep, cursor, at));
             let (resolved, next) = piece.await?;
             self.emit(input, resolved).await?;
+            fail_point!("resolve.swept");
             from = next;
         }
         Ok(())
@@ -348,9 +353,11 @@ impl Resolving<'_> {
         if let Some(golden) = resolved.golden {
             self.append(input, vec![Entry { body: Body::Rows(golden), boundary: None }], None)
                 .await?;
+            fail_point!("resolve.golden");
         }
         if !resolved.conflicts.is_empty() {
             self.resolve.conflicts.note(&self.resolve.entity, resolved.conflicts).await?;
+            fail_point!("resolve.conflicts");
         }
         Ok(())
     }
@@ -387,6 +394,7 @@ impl Resolving<'_> {
         if let Some(Open { boundary, .. }) = self.open.take() {
             let entry = Entry { body: Body::Abandoned, boundary };
             self.resolve.log.append(&self.resolve.topic, vec![entry]).await?.durable.await?;
+            fail_point!("resolve.abandoned");
         }
         self.resolve.with_claims(|claims| claims.rollback()).await?;
         self.parking[input] = self.resolve.parked(&self.resolve.inputs[input])?;
@@ -402,10 +410,13 @@ impl Resolving<'_> {
         if is_changed {
             // Order: rows that are set aside are noted before they count as heard, those taken back after it.
             notes::add(checkpoints, reader, &self.parking[input])?;
+            fail_point!("resolve.set_aside");
         }
         self.resolve.with_claims(move |claims| claims.commit(log, &heard, next)).await?;
+        fail_point!("resolve.claims");
         if is_changed {
             notes::save(checkpoints, reader, &self.parking[input])?;
+            fail_point!("resolve.taken_back");
             self.parking[input].written();
         }
         self.resolve.log.commit(reader, topic, next).await?;

@@ -2,6 +2,7 @@
 
 use crate::frame::{HEAD_BYTES, HEADER, Head, PREAMBLE_BYTES, preamble};
 use crate::{Disk, Error};
+use fail::fail_point;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSlice, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -50,7 +51,9 @@ impl Writer {
             Ok(writer)
         };
         let writer = write().inspect_err(|_| drop(fs::remove_file(&new)))?;
+        fail_point!("segment.written");
         fs::rename(&new, path).map_err(Error::write("rename", &new))?;
+        fail_point!("segment.renamed");
         sync_directory(parent(path))?;
         Ok(writer)
     }

@@ -7,6 +7,8 @@ mod checked;
 mod clock;
 mod command;
 mod conflicts;
+#[cfg(feature = "crash-points")]
+mod crash;
 mod decisions;
 mod demo;
 mod engine;
@@ -35,6 +37,8 @@ fn main() -> Exit {
     let arguments = Arguments::parse();
     let output = Output::new(arguments.json);
     logging::begin(&arguments, output);
+    #[cfg(feature = "crash-points")]
+    let _counting = crash::arm();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

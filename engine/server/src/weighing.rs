@@ -117,7 +117,12 @@ impl Weighing {
             let opened: Vec<Outcome<Entity>> = thread::scope(|scope| {
                 let opening: Vec<_> = some
                     .iter()
-                    .map(|rules| scope.spawn(|| open_entity(state, rules.clone(), expressions)))
+                    .map(|rules| {
+                        scope.spawn(move || {
+                            let settings = project.settings.claims;
+                            open_entity((state, settings), rules.clone(), expressions)
+                        })
+                    })
                     .collect();
                 let join = |it: thread::ScopedJoinHandle<'_, _>| {
                     it.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
@@ -199,13 +204,13 @@ impl Weighing {
 }
 
 fn open_entity(
-    state: &State,
+    (state, settings): (&State, StoreSettings),
     rules: EntityRules,
     expressions: &Arc<dyn Expressions>,
 ) -> Outcome<Entity> {
     let name = rules.schema.name().to_string();
     let directory = directory(&state.directory, &name);
-    let rows = RowStore::open(Arc::new(RealDisk), &directory, StoreSettings::default())?;
+    let rows = RowStore::open(Arc::new(RealDisk), &directory, settings)?;
     if state.is_ours.as_ref().is_some_and(|it| !it.load(Ordering::Relaxed)) {
         return Err(Error::new(Kind::Unavailable, "another worker has the project by now").into());
     }

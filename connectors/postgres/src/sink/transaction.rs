@@ -12,6 +12,7 @@ use super::session::{Session, field};
 use super::sqlstate;
 use super::steps::{Step, TableRows, same};
 use super::target::{self, TargetTable};
+use fail::fail_point;
 use std::collections::HashMap;
 use std::sync::Arc;
 use syncline_core::{
@@ -109,6 +110,7 @@ impl Open {
                 Step::Rows(tables) => self.write_rows(tables).await?,
                 Step::Truncate(tables) => self.truncate(tables).await?,
             };
+            fail_point!("sink.step");
         }
         if deferrable {
             // A row that breaks a constraint is refused here, where the caller can part it from

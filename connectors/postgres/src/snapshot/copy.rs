@@ -6,6 +6,7 @@ use crate::note::{Note, SnapshotStage};
 use crate::source::Capture;
 use crate::stream;
 use crate::wire::{Connection, Purpose, literal};
+use fail::fail_point;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -99,15 +100,18 @@ pub(crate) fn run(
     // From here on the slot is in use: a note that says so is durable before the first row is there.
     capture.emit(vec![crate::source::nothing(position, seen.at)], Some(&note))?;
     capture.await_released(position)?;
+    fail_point!("snapshot.in_use");
     let noted = Noted { note, at: Instant::now(), bytes: 0 };
     let run = Run { capture, note: Mutex::new(noted), boundary, xmin: seen.xmin };
     for (place, wanted) in wanted.iter().enumerate() {
         if let Some(table) = run.begin(first(&mut connections)?, place, wanted)? {
             table.copy(&mut connections)?;
+            fail_point!("snapshot.table");
         }
     }
     let noted = run.note.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     capture.emit(Vec::new(), Some(&noted.note))?;
+    fail_point!("snapshot.done");
     Ok(noted.note)
 }
 
@@ -203,6 +207,7 @@ impl<'a> Run<'a> {
         // The tick of the table before: a catalog query may take longer.
         connection.set_tick(None)?;
         let leaves = chunks::plan(connection, self.capture, wanted, known)?;
+        fail_point!("snapshot.planned");
         chunks::hold(connection, self.capture, &leaves)?;
         // The columns as this view has them; they may have changed since an earlier run.
         known.schema = stream::next_revision(&known.schema, stream::captured(wanted));

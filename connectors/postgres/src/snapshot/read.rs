@@ -6,6 +6,7 @@ use crate::catalog::{append_line, column_list};
 use crate::note::SnapshotStage;
 use crate::rows::{Change, RowBatch};
 use crate::wire::{Connection, CopyStep};
+use fail::fail_point;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use syncline_core::{Body, Entry, Error, Kind, Op, Result};
@@ -38,6 +39,7 @@ impl Table<'_> {
                 self.capture.check_stop()?;
                 let entry = self.entry(&mut rows)?;
                 self.capture.emit(vec![entry], None)?;
+                fail_point!("snapshot.batch");
                 self.report(false);
             }
         }
@@ -76,6 +78,7 @@ impl Table<'_> {
             leaf.set_done(task.chunk);
         }
         noted.emit(self.capture, entries)?;
+        fail_point!("snapshot.chunk");
         drop(noted);
         self.report(false);
         Ok(())

@@ -9,6 +9,7 @@ use crate::mark;
 use crate::note::Note;
 use crate::rows::{Carried, Change, Field};
 use crate::source::Capture;
+use fail::fail_point;
 use std::collections::HashSet;
 use syncline_core::{Boundary, Entry, Error, Kind, Op, Position, Result, TableSchema, Transaction};
 
@@ -118,6 +119,7 @@ impl<'a> Changes<'a> {
                         table.oid = change.oid;
                         table.schema = TableSchema::clone(&change.schema);
                         self.note_changed = true;
+                        fail_point!("schema.changed");
                     }
                 }
                 Ok(())

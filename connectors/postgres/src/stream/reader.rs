@@ -11,6 +11,7 @@ use crate::note::Note;
 use crate::source::{Capture, nothing};
 use crate::watch::Activity;
 use crate::wire::{Connection, Frame, Lsn, ServerError};
+use fail::fail_point;
 use std::time::{Duration, Instant};
 use syncline_core::{Boundary, Error, Kind, Position, Result};
 
@@ -37,6 +38,7 @@ pub(crate) fn run(
     let spill = Spill::open(capture.system, capture.settings)?;
     let settings = capture.settings;
     connection.start_stream(&settings.slot, Lsn(from.commit), &settings.publication)?;
+    fail_point!("handoff.streaming");
     let now = Instant::now();
     let stream = Stream {
         capture,
@@ -112,6 +114,7 @@ impl Stream<'_> {
                 }
                 Next::Replay { xid, commit_lsn, end_lsn, committed_at } => {
                     self.replay(xid, commit_lsn, committed_at)?;
+                    fail_point!("spill.replayed");
                     self.changes.commit(end_lsn)?;
                     self.at_commit(now)?;
                 }
@@ -135,6 +138,7 @@ impl Stream<'_> {
     /// A transaction that was kept on disk, in batches like any other.
     fn replay(&mut self, xid: u32, commit_lsn: u64, committed_at: i64) -> Result<()> {
         let mut messages = self.spill.commit(xid)?;
+        fail_point!("spill.committed");
         self.changes.begin(commit_lsn, committed_at);
         let mut since_look = 0;
         while let Some(bytes) = messages.next()? {
@@ -150,6 +154,7 @@ impl Stream<'_> {
             }
             if self.changes.is_full() {
                 self.hand_over()?;
+                fail_point!("spill.piece");
             }
         }
         Ok(())
@@ -178,7 +183,9 @@ impl Stream<'_> {
     fn hand_over(&mut self) -> Result<()> {
         let (entries, note) = self.changes.take()?;
         let boundary = entries.last().and_then(|entry| entry.boundary);
+        fail_point!("stream.gathered");
         self.capture.emit(entries, note)?;
+        fail_point!("stream.handed_over");
         let now = Instant::now();
         self.pace.on_hand_over(now);
         if let Some(Boundary { position, .. }) = boundary {
@@ -198,6 +205,7 @@ impl Stream<'_> {
         if let Some((place, at)) = self.idle.due(now, every).filter(|_| quiet) {
             let position = Position { epoch: self.epoch, commit: place, ordinal: 0 };
             self.capture.emit(vec![nothing(position, at)], None)?;
+            fail_point!("stream.idle");
             self.idle.pass(place, now);
         }
         Ok(())
@@ -206,7 +214,9 @@ impl Stream<'_> {
     /// Tells the server what is durable.
     fn tell(&mut self) -> Result<()> {
         let status = self.feedback.status(self.capture.outlet.released(), Instant::now());
-        self.connection.send_status(status)
+        self.connection.send_status(status)?;
+        fail_point!("stream.confirmed");
+        Ok(())
     }
 }
 
@@ -233,6 +243,7 @@ fn take_in(
     };
     if spill.is_receiving() && bytes.first() != Some(&b'E') {
         spill.write(bytes)?;
+        fail_point!("spill.written");
         return Ok(Next::Nothing);
     }
     match parse(bytes, Within::Whole).ok_or_else(torn)? {
@@ -242,7 +253,10 @@ fn take_in(
             activity.mark();
             return Ok(Next::Committed);
         }
-        Message::StreamStart { xid, first } => spill.start(xid, first)?,
+        Message::StreamStart { xid, first } => {
+            spill.start(xid, first)?;
+            fail_point!("spill.started");
+        }
         Message::StreamStop => spill.stop(),
         Message::StreamAbort { xid, subtransaction } => spill.abort(xid, subtransaction)?,
         Message::StreamCommit { xid, commit_lsn, end_lsn, committed_at } => {

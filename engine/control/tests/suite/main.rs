@@ -62,6 +62,7 @@ stories! {
     opening::a_store_of_a_newer_version_is_refused,
     opening::reading_beside_a_writer_sees_whole_batches,
     opening::a_reader_finds_no_store_before_there_is_one,
+    opening::a_store_whose_making_was_cut_short_is_made,
     opening::two_processes_write_without_losing_anything,
     speed::many_conflicts_a_second,
 }

@@ -41,6 +41,20 @@ pub(crate) async fn a_store_of_a_newer_version_is_refused(place: &Place) -> Resu
     Ok(())
 }
 
+/// Found by a crash at a point between the two statements: such a store could never be opened again.
+pub(crate) async fn a_store_whose_making_was_cut_short_is_made(
+    place: &Place,
+) -> Result<(), Failed> {
+    let empty = "CREATE TABLE control_version \
+                 (one BIGINT NOT NULL PRIMARY KEY, version BIGINT NOT NULL)";
+    place.meddle(empty).await?;
+    assert!(Control::open_read_only(&place.address).await?.is_none(), "it is being made");
+    let control = place.open().await?;
+    control.apply(&[raised("e1")], 10).await?;
+    assert_eq!(only(&control).await?.evidence, "e1");
+    Ok(())
+}
+
 pub(crate) async fn a_reader_finds_no_store_before_there_is_one(
     place: &Place,
 ) -> Result<(), Failed> {

@@ -26,7 +26,7 @@ impl Place {
         sqlx::any::install_default_drivers();
         let url = match self.address.starts_with("postgres") {
             true => self.address.clone(),
-            false => format!("sqlite:{}", self.address.replace(' ', "%20")),
+            false => format!("sqlite:{}?mode=rwc", self.address.replace(' ', "%20")),
         };
         let mut connection = sqlx::AnyConnection::connect(&url).await?;
         sqlx::query(statement).execute(&mut connection).await?;

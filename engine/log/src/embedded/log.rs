@@ -6,6 +6,7 @@ use super::read::read_segment;
 use super::topic::{Found, Topic};
 use super::trim::drop_passed;
 use async_trait::async_trait;
+use fail::fail_point;
 use futures::FutureExt;
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -134,7 +135,11 @@ async fn blocking<R: Send + 'static>(
 fn remove(topic: &Topic, files: VecDeque<PathBuf>) -> Result<()> {
     let removed = files
         .iter()
-        .try_for_each(|file| syncline_segment::remove(file))
+        .try_for_each(|file| {
+            syncline_segment::remove(file)?;
+            fail_point!("log.trimmed");
+            Ok(())
+        })
         .and_then(|()| syncline_segment::sync_directory(&topic.directory));
     removed.map_err(|error| {
         Error::new(Kind::Unavailable, format!("can't remove what was trimmed of {}", topic.name))

@@ -5,6 +5,7 @@ use super::group::{Group, Written, fail_appends};
 use super::queue::{Failure, Work};
 use super::shared::Shared;
 use super::topic::Topic;
+use fail::fail_point;
 use std::collections::HashMap;
 use std::sync::Arc;
 use syncline_core::Topic as TopicName;
@@ -34,6 +35,7 @@ impl LogWriter {
         // Order: write all topics, then sync each; the disk works while the rest is written.
         let written: Vec<_> =
             Group::split(works).into_iter().filter_map(|group| self.write(group)).collect();
+        fail_point!("log.written");
         for group in written {
             self.settle(group);
         }
@@ -70,7 +72,10 @@ impl LogWriter {
         }
         let active = self.active.get_mut(&written.topic.name).expect("it was written to");
         match active.file.sync() {
-            Ok(()) => written.publish(active),
+            Ok(()) => {
+                fail_point!("log.synced");
+                written.publish(active);
+            }
             Err(error) => written.fail(&self.shared.fall_into_doubt(&error)),
         }
     }

@@ -6,6 +6,7 @@ use super::index::Place;
 use super::read::READ_BYTES;
 use super::record;
 use super::rows::{ROWS, RowStore};
+use fail::fail_point;
 use syncline_core::Result;
 use syncline_segment::{HEAD_BYTES, remove, sync_directory};
 
@@ -98,7 +99,9 @@ impl RowStore {
             let segment = Place::new(number, 0, 0).segment();
             self.recent.forget(segment);
             if let Some(file) = self.files.remove(&segment) {
+                fail_point!("claims.moved");
                 remove(&file.path)?;
+                fail_point!("claims.removed");
                 // Order: before a later file goes, with what says that keys of this one are gone.
                 sync_directory(&self.directory)?;
             }

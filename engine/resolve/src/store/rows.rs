@@ -6,6 +6,7 @@ use super::read::LastRead;
 use super::recent::Recent;
 use super::{open, record};
 use crate::rows::{RowBuffer, Rows, Scanned};
+use fail::fail_point;
 use std::collections::{BTreeMap, HashSet};
 use std::hash::Hasher;
 use std::path::{Path, PathBuf};
@@ -209,6 +210,7 @@ impl RowStore {
         self.has_orphans = true;
         self.writer.push(ROWS, 0, &[&self.staged]);
         self.writer.flush()?;
+        fail_point!("claims.written");
         self.staged = self.recent.keep(from, std::mem::take(&mut self.staged));
         if self.writer.end() >= self.settings.segment_bytes {
             self.roll()?;
@@ -223,6 +225,7 @@ impl RowStore {
         if self.files.len() as u64 + 1 >= SEGMENTS_MAX {
             return Err(Error::new(Kind::Unavailable, "too many files of claims"));
         }
+        fail_point!("claims.sealed");
         let (writer, file) = open::create(&self.disk, &self.directory, number)?;
         self.files.insert(number % SEGMENTS_MAX, file);
         (self.writer, self.active) = (writer, number);
@@ -302,6 +305,7 @@ impl Rows for RowStore {
         self.write_staged()?;
         self.writer.push(COMMIT, 0, &[note]);
         self.writer.flush()?;
+        fail_point!("claims.ended");
         self.writer.sync()?;
         self.undo.clear();
         self.read.clear();

@@ -9,6 +9,7 @@ use crate::status::StateCell;
 use crate::supervise::Attempt;
 use crate::{Backfills, Registry, Settings, Shutdown};
 use async_trait::async_trait;
+use fail::fail_point;
 use std::sync::Arc;
 use syncline_core::{
     ChangeLog, Checkpoints, Error, Gates, Kind, Offset, Progress, ReaderName, Result, Sink,
@@ -62,7 +63,9 @@ impl Attempt for Lane {
         let mut sink = self.sink.lock().await;
         self.wait_for_copy(shutdown).await?;
         let progress = sink.open(&self.reader).await?;
+        fail_point!("apply.opened");
         let from = self.begin_at(progress.as_ref()).await?;
+        fail_point!("apply.begun");
         let reach = Arc::new(Reach::new(self.settings.apply_bytes_max));
         let (prepared, steps) = mpsc::channel(STEPS_AHEAD);
         let preparing = Preparing {

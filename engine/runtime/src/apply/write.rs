@@ -15,6 +15,7 @@ use crate::parking::Parking;
 use crate::rejoin::{align, last_row, parked_target, rejoin_target};
 use crate::settle::{MappedBatch, retry_source, rows_of, settle_source};
 use crate::status::{LaneCounters, LoopState};
+use fail::fail_point;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -145,6 +146,7 @@ impl<'a> Writing<'a> {
         self.open |= !prepared.steps.is_empty();
         for wave in waves(prepared.steps, &self.lane.transforms) {
             self.write_wave(wave).await?;
+            fail_point!("apply.written");
             self.mark.stir();
         }
         self.reach.grow();
@@ -364,7 +366,9 @@ impl<'a> Writing<'a> {
             next: self.next,
             committed_at: self.committed_at,
         };
+        fail_point!("apply.whole");
         self.sink.commit(&progress).await?;
+        fail_point!("apply.committed");
         self.wrote = false;
         self.open = false;
         self.gate.begin();
@@ -381,6 +385,7 @@ impl<'a> Writing<'a> {
         }
         let changes = self.parking.changes();
         self.sink.park(&changes.parked, &changes.settled).await?;
+        fail_point!("apply.parked");
         self.parking.written();
         self.count_parked();
         Ok(())

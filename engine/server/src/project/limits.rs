@@ -1,11 +1,11 @@
-//! `[log]`, `[runtime]`, `[gates]` and `[decisions]`: every queue, batch, retry and wait as a setting. What
-//! is not said keeps
-//! its default; `docs/operations.md` has them all.
+//! `[log]`, `[claims]`, `[runtime]`, `[gates]` and `[decisions]`: every queue, batch, retry and wait as a
+//! setting. What is not said keeps its default; `docs/operations.md` has them all.
 
 use super::document::{Section, Value};
 use super::values::ByteSize;
 use crate::decisions;
 use crate::problem::Problem;
+use syncline_resolve::store::StoreSettings;
 
 /// Reads `[log]` where it is embedded.
 pub(super) fn embedded_settings(section: &Section<'_>) -> syncline_log::Settings {
@@ -19,6 +19,18 @@ pub(super) fn embedded_settings(section: &Section<'_>) -> syncline_log::Settings
     set(&mut settings.read_bytes, memory("read_bytes"));
     set(&mut settings.retain_bytes, section.optional::<ByteSize>("retain_bytes").map(|it| it.0));
     set(&mut settings.retain_for, section.optional("retain_for"));
+    settings
+}
+
+/// Reads `[claims]`.
+pub(super) fn claims_settings(section: Option<&Section<'_>>) -> StoreSettings {
+    let mut settings = StoreSettings::default();
+    let Some(section) = section else { return settings };
+    let bytes = positive::<ByteSize>(section, "segment_bytes").map(|size| size.0);
+    set(&mut settings.segment_bytes, bytes);
+    let percent: Option<u32> = positive(section, "garbage_percent");
+    set(&mut settings.garbage_share, percent.map(|percent| f64::from(percent) / 100.0));
+    section.finish();
     settings
 }
 

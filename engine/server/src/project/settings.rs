@@ -1,7 +1,7 @@
 //! `syncline.toml`: what the project is called, where its state rests, and its systems.
 
 use super::document::{Document, Section, Value, Wrong};
-use super::limits::{decisions_settings, gate_settings, runtime_settings};
+use super::limits::{claims_settings, decisions_settings, gate_settings, runtime_settings};
 use super::log::Log;
 use super::systems::System;
 use super::values::Text;
@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 use syncline_core::SystemName;
+use syncline_resolve::store::StoreSettings;
 use toml::de::DeValue;
 
 /// The name of the file; a directory that has it is a project.
@@ -30,6 +31,8 @@ pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
     /// Where changes rest on their way.
     pub(crate) log: Log,
+    /// How claims rest on the disk.
+    pub(crate) claims: StoreSettings,
     /// The loops' limits.
     pub(crate) runtime: syncline_runtime::Settings,
     /// The systems by name.
@@ -74,6 +77,7 @@ impl Settings {
         };
         let mut runtime = runtime_settings(root.section("runtime").as_ref());
         runtime.gates = gate_settings(root.section("gates").as_ref());
+        let claims = claims_settings(root.section("claims").as_ref());
         let control = root.section("control").map(|section| {
             let database = section.required("database");
             section.finish();
@@ -89,6 +93,7 @@ impl Settings {
             state: state.unwrap_or_else(default_state),
             listen: listen.unwrap_or(default_listen().0),
             log: log?,
+            claims,
             runtime,
             systems,
             decisions,

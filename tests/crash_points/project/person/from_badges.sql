@@ -1,0 +1,2 @@
+INSERT INTO person (email, badge)
+SELECT email, badge FROM hr.public.badges;

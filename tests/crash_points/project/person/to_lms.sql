@@ -1,0 +1,2 @@
+INSERT INTO lms.public.people (email, name, about, phone, born, badge, grade)
+SELECT email, name, about, phone, born, badge, grade FROM person;
