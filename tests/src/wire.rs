@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::select;
@@ -28,7 +29,7 @@ pub struct Trouble {
     pub is_held: bool,
     /// How much later each piece comes.
     pub delay: Duration,
-    /// Each connection is cut after so many bytes of the server's at the most, wherever that is in a message.
+    /// Each connection is cut after so many bytes one way at the most, wherever that is in a message.
     pub cut_within: Option<u32>,
 }
 
@@ -107,50 +108,37 @@ impl Shared {
     async fn carry(self: Arc<Self>, client: TcpStream, trouble: watch::Receiver<Trouble>) {
         let (host, port) = &self.server;
         let Ok(server) = TcpStream::connect((host.as_str(), *port)).await else { return };
-        let (mut from_client, mut to_client) = client.into_split();
-        let (mut from_server, mut to_server) = server.into_split();
-        let mut up = trouble.clone();
-        let mut down = trouble;
-        let sending = async {
-            let mut piece = vec![0; PIECE_BYTES];
-            loop {
-                let bytes = from_client.read(&mut piece).await?;
-                pass(&mut up).await;
-                if bytes == 0 {
-                    break;
-                }
-                to_server.write_all(&piece[..bytes]).await?;
-            }
-            std::io::Result::Ok(())
-        };
-        let answering = async {
-            let mut piece = vec![0; PIECE_BYTES];
-            let mut left = None;
-            loop {
-                let bytes = from_server.read(&mut piece).await?;
-                pass(&mut down).await;
-                if bytes == 0 {
-                    break;
-                }
-                let now = *down.borrow();
-                left = now.cut_within.map(|within| left.unwrap_or_else(|| self.draw(within)));
-                match &mut left {
-                    Some(left) if *left <= bytes => {
-                        to_client.write_all(&piece[..*left]).await?;
-                        self.cuts.fetch_add(1, Ordering::Relaxed);
-                        break;
-                    }
-                    Some(left) => *left -= bytes,
-                    None => {}
-                }
-                to_client.write_all(&piece[..bytes]).await?;
-            }
-            std::io::Result::Ok(())
-        };
+        let (from_client, to_client) = client.into_split();
+        let (from_server, to_server) = server.into_split();
         // Whoever ends first ends both: the sockets are closed with what holds them.
         select! {
-            _ = sending => {}
-            _ = answering => {}
+            _ = self.forward(from_client, to_server, trouble.clone()) => {}
+            _ = self.forward(from_server, to_client, trouble) => {}
+        }
+    }
+
+    async fn forward(
+        &self,
+        mut from: OwnedReadHalf,
+        mut to: OwnedWriteHalf,
+        mut trouble: watch::Receiver<Trouble>,
+    ) -> std::io::Result<()> {
+        let mut piece = vec![0; PIECE_BYTES];
+        let mut left = None;
+        loop {
+            let bytes = from.read(&mut piece).await?;
+            pass(&mut trouble).await;
+            let within = trouble.borrow().cut_within;
+            left = within.map(|within| left.unwrap_or_else(|| self.draw(within)));
+            let cut = left.filter(|left| *left <= bytes);
+            to.write_all(&piece[..cut.unwrap_or(bytes)]).await?;
+            if cut.is_some() {
+                self.cuts.fetch_add(1, Ordering::Relaxed);
+            }
+            if cut.is_some() || bytes == 0 {
+                return Ok(());
+            }
+            left = left.map(|left| left - bytes);
         }
     }
 
