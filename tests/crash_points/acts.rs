@@ -122,7 +122,7 @@ const ACTS: &[(At, &[&str])] = &[
     ),
     // Part of what was refused is mended.
     (Sis, &["UPDATE enrolments SET grade = 9 WHERE student = 5 AND course = 1"]),
-    (Hr, &["UPDATE staff SET grade = '7' WHERE id <= 5"]),
+    (Hr, &["UPDATE staff SET grade = '7' WHERE id < 5"]),
     (Hr, &["UPDATE staff SET born = born - 30 WHERE id BETWEEN 10 AND 14"]),
     (Sis, &["UPDATE ticks SET n = n + 1"]),
     // Claims that are outdated, and keys that are gone.
@@ -225,6 +225,18 @@ pub(crate) fn conflicts(mut list: Command) -> Result<String> {
     Ok(lines.join("\n"))
 }
 
+/// What mappings and targets refuse: mapping and key of each row that is set aside.
+pub(crate) fn set_aside(mut list: Command) -> Result<String> {
+    let output = list.args(["parked", "list", "--json"]).output()?;
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout)
+        .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())?;
+    let rows = report["parked"].as_array().context("rows are listed")?;
+    let mut lines: Vec<String> =
+        rows.iter().map(|it| format!("{} {}", it["mapping"], it["key"])).collect();
+    lines.sort();
+    Ok(lines.join("\n"))
+}
+
 /// The project of a story whose databases have this name.
 pub(crate) fn write_project(
     project: &Path,
@@ -240,7 +252,6 @@ pub(crate) fn write_project(
              heartbeat = \"500ms\"\n\n"
         )
     };
-    let log = if log.is_empty() { "[log]\nsegment_bytes = \"64KiB\"\n" } else { log };
     let settings = format!(
         "{}{}{}",
         include_str!("project/syncline.toml"),

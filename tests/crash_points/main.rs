@@ -16,6 +16,7 @@ use rand::{Rng, SeedableRng};
 use std::rc::Rc;
 use std::sync::Arc;
 use story::{Point, Stage, Told};
+use syncline_demo::Broker;
 use syncline_tests::crash_program;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, LocalSet};
@@ -27,6 +28,9 @@ const ROUNDS_VARIABLE: &str = "SYNCLINE_CRASH_ROUNDS";
 /// Only points whose names have this text.
 const ONLY_VARIABLE: &str = "SYNCLINE_CRASH_ONLY";
 const SEED: u64 = 6;
+
+/// What names begin with of points where the log is at a broker.
+const AT_BROKERS: &str = "kafka.";
 
 /// Reached only by a process that takes over from one that ended at another point, at one of these times.
 const REACHED_AFTER: &[(&str, &str, &[u64])] = &[
@@ -43,14 +47,23 @@ struct Trial {
 
 #[tokio::test]
 async fn a_crash_at_any_point_leaves_what_no_crash_leaves() -> Result<()> {
-    LocalSet::new().run_until(tell_all()).await
+    let is_there = |name: &str| !name.starts_with(AT_BROKERS);
+    LocalSet::new().run_until(tell_all(None, is_there)).await
+}
+
+#[tokio::test]
+async fn so_does_a_crash_at_any_point_of_a_log_at_a_broker() -> Result<()> {
+    let broker = Broker::start()?;
+    let is_there = |name: &str| name.starts_with(AT_BROKERS);
+    LocalSet::new().run_until(tell_all(Some(broker.address()), is_there)).await
 }
 
 #[expect(clippy::disallowed_macros, reason = "figures to read")]
-async fn tell_all() -> Result<()> {
+async fn tell_all(broker: Option<String>, is_there: impl Fn(&str) -> bool) -> Result<()> {
     let program = crash_program()?;
-    let stage = Rc::new(Stage::build(program).await?);
-    let names = points::all()?;
+    let stage = Rc::new(Stage::build(program, broker).await?);
+    let mut names = points::all()?;
+    names.retain(|name| is_there(name));
     let whole = stage.tell("whole", &[], &names).await?;
     for (name, times) in &whole.reached {
         println!("{name}: reached {times} times without a crash");

@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::time::Duration;
-use syncline_demo::{Cluster, ClusterOptions, Durability, Program};
-use syncline_tests::{Log, is_streaming};
+use syncline_demo::{Cluster, ClusterOptions, Durability, Program, log_section};
+use syncline_tests::is_streaming;
 use tokio_postgres::Client;
 
 const SYSTEMS: [&str; 3] = ["sis", "hr", "lms"];
@@ -63,6 +63,8 @@ impl Told {
 pub(crate) struct Stage {
     cluster: Cluster,
     program: Program,
+    /// Where the log is, if not embedded.
+    broker: Option<String>,
 }
 
 /// One story's databases and project.
@@ -82,7 +84,7 @@ impl Scene {
 
 impl Stage {
     /// Starts the server and fills the databases that all stories begin with.
-    pub(crate) async fn build(program: Program) -> Result<Self> {
+    pub(crate) async fn build(program: Program, broker: Option<String>) -> Result<Self> {
         let settings = [
             // Small, so that transactions of some thousand rows come before they commit.
             ("logical_decoding_work_mem", "64kB"),
@@ -99,7 +101,7 @@ impl Stage {
             server.batch_execute(&format!("CREATE DATABASE {system}")).await?;
             cluster.connect(system).await?.batch_execute(acts::tables(system)).await?;
         }
-        Ok(Self { cluster, program })
+        Ok(Self { cluster, program, broker })
     }
 
     /// Tells the story once: one process ends at the first point, the next at the second, and so on. Counts
@@ -142,7 +144,11 @@ impl Stage {
             folder,
         };
         let host = (self.cluster.host(), self.cluster.port());
-        acts::write_project(&scene.project(), host, name, &Log::of_test().section())?;
+        let log = match &self.broker {
+            Some(address) => log_section(address, Some(name)),
+            None => "[log]\nsegment_bytes = \"64KiB\"\n".to_owned(),
+        };
+        acts::write_project(&scene.project(), host, name, &log)?;
         for command in ["lock", "check"] {
             let output = scene.program.command(&scene.project()).arg(command).output()?;
             let said = [output.stdout, output.stderr].concat();
@@ -190,8 +196,9 @@ async fn settle(scene: &Scene, life: &mut Life) -> Result<BTreeMap<String, Strin
     });
     waited.await.with_context(|| differences(&wanted, &left))?;
     acts::check_order(scene).await?;
-    let conflicts = scene.program.command(&scene.project());
-    left.insert("conflicts".to_owned(), acts::conflicts(conflicts)?);
+    let command = || scene.program.command(&scene.project());
+    left.insert("conflicts".to_owned(), acts::conflicts(command())?);
+    left.insert("set aside".to_owned(), acts::set_aside(command())?);
     Ok(left)
 }
 

@@ -26,10 +26,15 @@ pub fn program() -> Result<Program> {
 /// # Errors
 /// When it can't be built.
 pub fn crash_program() -> Result<Program> {
+    static MADE: OnceLock<std::result::Result<Program, String>> = OnceLock::new();
+    let made = MADE.get_or_init(|| make_crash_program().map_err(|error| format!("{error:#}")));
+    made.clone().map_err(anyhow::Error::msg)
+}
+
+fn make_crash_program() -> Result<Program> {
     // A test as well: with it the selection has the features of the one below, and only what has points is
     // built anew.
-    let selection = ["--bins", "--test", "crash", "--features", "syncline/crash-points"];
-    build(&selection)?;
+    build(&["--bins", "--test", "crash", "--features", "syncline/crash-points"])?;
     let built = Program::beside_us()?;
     let folder = built.directory().join("crash-points");
     std::fs::create_dir_all(&folder)?;

@@ -14,6 +14,7 @@
 
 use crate::rows::{RowBuffer, Rows, Scanned};
 use crate::store::RowStore;
+use fail::fail_point;
 use syncline_core::{Cursor, Error, Journal, JournalPlace, Journaled, Kind, Outcome, Result};
 
 /// What a note begins with that has a place.
@@ -177,6 +178,7 @@ impl Rows for JournaledRows {
         let committed = journal.commit();
         self.is_adrift = committed.as_ref().is_err_and(|it| it.outcome() == Outcome::Unknown);
         let place = committed?;
+        fail_point!("kafka.journaled");
         let copied = self.copy.commit(&with_place(place, note));
         // Where the disk refuses, the journal is ahead of the copy, which reads on from where it is.
         self.is_adrift = copied.is_err();

@@ -2,6 +2,7 @@
 
 use super::open::Shared;
 use super::topic::{Topic, bound_recent};
+use fail::fail_point;
 use rdkafka::producer::DeliveryFuture;
 use std::sync::{Arc, Weak};
 use syncline_core::{Entry, Error, Kind, Offset, Record, Result, Tail};
@@ -36,6 +37,7 @@ pub(super) async fn acknowledge(
         let Some(shared) = shared.upgrade() else { return };
         match delivered(&shared, &topic, sent).await {
             Ok(records) => {
+                fail_point!("kafka.delivered");
                 topic.advance(records, tail);
                 drop(room);
                 bound_recent(&shared.topics(), shared.clients.settings.cache_bytes);

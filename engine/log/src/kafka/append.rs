@@ -6,6 +6,7 @@ use super::load::{Loaded, load};
 use super::open::Shared;
 use super::record::{digest, headers, tail_with};
 use super::topic::{Topic, memory_bytes};
+use fail::fail_point;
 use rdkafka::producer::FutureRecord;
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -119,6 +120,7 @@ pub(super) async fn append(
     }
     let (told, hear) = oneshot::channel();
     let sent = send(shared, topic, &mut writing, staged)?;
+    fail_point!("kafka.sent");
     let next = writing.tail.next;
     let pending = Pending { sent, tail: writing.tail, room, told };
     let session = writing.session.as_ref().filter(|it| it.pending.send(pending).is_ok());

@@ -18,6 +18,7 @@ use super::client::{Admin, Clients, Reader};
 use super::owned::Owned;
 use super::{load, names, topics};
 use crate::rules::lock;
+use fail::fail_point;
 use rdkafka::message::Message;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, mpsc};
@@ -153,6 +154,7 @@ impl Notes {
             table.sent
         };
         hear.await.map_err(|_| closed())??;
+        fail_point!("kafka.noted");
         lock(&self.table).written(key, sent, text.map(Arc::from));
         Ok(())
     }

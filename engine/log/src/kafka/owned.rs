@@ -14,6 +14,7 @@ use super::client::{Admin, Clients, Context, Reader};
 use super::topics::Use;
 use super::{load, topics};
 use crate::rules::{lock, new_id};
+use fail::fail_point;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
@@ -304,7 +305,9 @@ impl Owned {
                 return Ok(session.delivered.place());
             }
             session.delivered.settle();
+            fail_point!("kafka.whole");
             let Err(error) = session.producer.commit_transaction(PATIENCE) else {
+                fail_point!("kafka.committed");
                 session.is_open = false;
                 return Ok(session.delivered.place());
             };

@@ -1,6 +1,7 @@
 //! Making topics, and refusing those that would lose what is in them.
 
 use super::client::{Admin, Clients};
+use fail::fail_point;
 use rdkafka::TopicPartitionList;
 use rdkafka::admin::{AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::consumer::Consumer as _;
@@ -95,7 +96,10 @@ pub(super) fn make(
     let failed = |error: &KafkaError| clients.error(format!("can't make topic {name}"), error);
     let made = futures::executor::block_on(admin.create_topics([&topic], &options(clients)));
     match made.map_err(|error| failed(&error))?.pop() {
-        None | Some(Ok(_)) => Ok(Made::New),
+        None | Some(Ok(_)) => {
+            fail_point!("kafka.topic_made");
+            Ok(Made::New)
+        }
         Some(Err((_, Code::TopicAlreadyExists))) => Ok(Made::Before),
         Some(Err((_, code))) => Err(failed(&KafkaError::AdminOp(code))),
     }
