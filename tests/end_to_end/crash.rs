@@ -11,11 +11,16 @@ use syncline_demo::{
     Broker, Cluster, ClusterOptions, Program, Running, Size, Traffic, TrafficOptions, University,
     verify,
 };
-use syncline_tests::{Log, ask, check_health, copy_reference_with, is_streaming, program, until};
+use syncline_tests::{
+    Log, Power, Unsynced, ask, check_health, copy_reference_with, is_streaming, program, until,
+};
 
 /// Kills, unless the variable says otherwise.
 const CRASHES: u32 = 200;
 const CRASHES_VARIABLE: &str = "SYNCLINE_CRASHES";
+/// The same of power cuts.
+const POWER_CUTS: u32 = 40;
+const POWER_CUTS_VARIABLE: &str = "SYNCLINE_POWER_CUTS";
 const SEED: u64 = 3;
 /// Longest that what is left of the first copy may take.
 const COPY_MAX: Duration = Duration::from_secs(60);
@@ -38,12 +43,35 @@ pub(crate) struct Trial {
     pub(crate) log: Log,
     /// Killed too, now and then.
     pub(crate) broker: Option<Broker>,
+    /// Whether power is cut, so that what was not synced is gone.
+    pub(crate) is_power_cut: bool,
 }
 
 #[tokio::test]
 async fn after_any_number_of_kills_every_target_holds_what_the_mappings_say() -> Result<()> {
-    let (kills, log) = (crashes(), Log::of_test());
-    Trial { scale: 0.1, rows_min: 50_000, kills, young: 30, log, broker: None }.survive().await
+    let kills = variable(CRASHES_VARIABLE).unwrap_or(CRASHES);
+    let log = Log::of_test();
+    Trial { scale: 0.1, rows_min: 50_000, kills, young: 30, log, broker: None, is_power_cut: false }
+        .survive()
+        .await
+}
+
+/// What was written and not synced is gone after each kill, or in part there.
+#[tokio::test]
+async fn after_any_number_of_power_cuts_too() -> Result<()> {
+    let kills = variable(POWER_CUTS_VARIABLE).unwrap_or(POWER_CUTS);
+    let log = Log::embedded();
+    Trial {
+        scale: 0.03,
+        rows_min: 15_000,
+        kills,
+        young: kills / 4,
+        log,
+        broker: None,
+        is_power_cut: true,
+    }
+    .survive()
+    .await
 }
 
 impl Trial {
@@ -55,7 +83,9 @@ impl Trial {
         let directory = tempfile::tempdir()?;
         let project = directory.path().join("university");
         copy_project(&project, &self.log)?;
+        let power = if self.is_power_cut { Some(Power::of(&project)?) } else { None };
         let program = program()?.with(university.environment());
+        let powered = program.clone().with(power.iter().flat_map(Power::environment));
         let locked = program.command(&project).arg("lock").output()?;
         ensure!(locked.status.success(), "{}", String::from_utf8_lossy(&locked.stderr));
 
@@ -64,9 +94,9 @@ impl Trial {
         let traffic = Traffic::start(&university, options).await?;
         let mut upheavals = Upheavals::at(&university).await?;
         let mut chance = StdRng::seed_from_u64(SEED);
-        let mut streaming = 0;
+        let (mut streaming, mut gone) = (0, 0);
         for number in 0..self.kills {
-            let mut running = program.run(&project)?;
+            let mut running = powered.run(&project)?;
             // Later ones die young too, but for one in five, which has time to come to the changes, however busy
             // the machine is.
             let is_young = number < self.young;
@@ -93,6 +123,10 @@ impl Trial {
                 upheavals.next().await?;
             }
             streaming += u32::from(lives(running, &project, life).await?);
+            if let Some(power) = &power {
+                let unsynced = if number % 2 == 0 { Unsynced::Lost } else { Unsynced::Torn };
+                gone += power.cut(unsynced, &mut chance)?;
+            }
         }
         let report = traffic.stop().await?;
         ensure!(report.rows > 1000, "there was traffic: {report:?}");
@@ -102,14 +136,15 @@ impl Trial {
         let rows = settle((&program, &project), &university, self.rows_min).await?;
         let changed = report.rows + upheavals.rows;
         println!(
-            "{kills} cycles, {changed} rows changed: of {rows} rows at the targets 0 lost, 0 doubled, 0 wrong"
+            "{kills} cycles, {changed} rows changed, {gone} bytes of what was written gone: \
+             of {rows} rows at the targets 0 lost, 0 doubled, 0 wrong"
         );
         Ok(())
     }
 }
 
-fn crashes() -> u32 {
-    std::env::var(CRASHES_VARIABLE).ok().and_then(|text| text.parse().ok()).unwrap_or(CRASHES)
+fn variable(name: &str) -> Option<u32> {
+    std::env::var(name).ok()?.parse().ok()
 }
 
 /// Lets a process live for a while, then kills it. Tells whether it had finished its first copies.

@@ -15,7 +15,9 @@ const WORDS: &str = "SELECT string_agg(words::text, ',' ORDER BY id) FROM words 
 async fn after_kills_of_both_every_target_holds_what_the_mappings_say() -> Result<()> {
     let broker = Broker::start()?;
     let (log, broker) = (Log::at(&broker.address()), Some(broker));
-    Trial { scale: 0.02, rows_min: 10_000, kills: 22, young: 8, log, broker }.survive().await
+    Trial { scale: 0.02, rows_min: 10_000, kills: 22, young: 8, log, broker, is_power_cut: false }
+        .survive()
+        .await
 }
 
 fn insert(range: std::ops::Range<u32>) -> String {
