@@ -7,6 +7,7 @@ use crate::live::{
 use crate::problem::{Exit, Failure, Outcome, Problem};
 use crate::project::Project;
 use crate::state::State;
+use crate::verify::{Flow, Verifier};
 use crate::weighing::Weighing;
 use crate::wiring::{Wired, wire_on};
 use futures::future::join_all;
@@ -55,8 +56,17 @@ impl Engine {
         project: &Project,
         take: impl FnOnce(&Project) -> Outcome<State>,
     ) -> Outcome<Self> {
-        let Wired { pipeline, state, mappings, readers, sources, topics, decisions, weighing } =
-            wire_on(project, take)?;
+        let Wired {
+            pipeline,
+            state,
+            mappings,
+            readers,
+            sources,
+            topics,
+            decisions,
+            weighing,
+            verifiable,
+        } = wire_on(project, take)?;
         let into_entities = mappings.iter().filter(|it| it.writes.system().is_none());
         let resolves: BTreeSet<ReaderName> = into_entities.map(|it| it.lane.clone()).collect();
         let (registry, backfills) = (pipeline.registry(), pipeline.backfills());
@@ -64,12 +74,21 @@ impl Engine {
         take_up(&state.directory, &backfills)?;
         let observer = Observer::new(&project.settings.name, registry.clone(), mappings);
         let watching = observer.spawn();
+        let verifier = Verifier::new(
+            verifiable,
+            Flow::new(watching.clone(), state.log.clone()),
+            weighing.clone(),
+            backfills.clone(),
+            project.settings.runtime.gates,
+            &state.directory,
+        );
         let served = Served {
             watching: watching.clone(),
             registry,
             checkpoints: state.checkpoints.clone(),
             resolves: resolves.into_iter().collect(),
             weighing: weighing.clone(),
+            verifier,
         };
         let serving = Serving::begin(project.settings.listen, &state.directory, routes(served));
         let serving = serving.await?;
