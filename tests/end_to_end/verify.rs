@@ -343,3 +343,115 @@ async fn what_can_not_be_told_is_said_so() -> Result<()> {
     ensure!(nobody.code == 4 && nobody.stderr.contains("syncline run"), "{nobody:?}");
     Ok(())
 }
+
+/// Rows of the table that is measured.
+const MANY: u32 = 1_000_000;
+
+const MEASURED: &str =
+    "id integer PRIMARY KEY, first_name text NOT NULL, last_name text NOT NULL, email text,
+     born date, credits numeric(8, 2), changed_at timestamptz NOT NULL, status text";
+
+/// Reads all of a table, as fast as a client can.
+async fn read_all(client: &Client) -> Result<()> {
+    use futures::TryStreamExt as _;
+    let read = client.copy_out("COPY measured TO STDOUT").await?;
+    read.try_fold(0, |bytes, chunk| async move { Ok(bytes + chunk.len()) }).await?;
+    Ok(())
+}
+
+/// Rows that the lane has written in so many seconds, each second.
+async fn flow_rate(scene: &Scene, seconds: u64) -> Result<f64> {
+    let written = || -> Result<f64> {
+        let status: Value = serde_json::from_str(&scene.get("/status")?)?;
+        let lanes = status["lanes"].as_object().context("status has lanes")?;
+        Ok(lanes.values().filter_map(|lane| lane["updated"].as_f64()).sum())
+    };
+    let (before, began) = (written()?, tokio::time::Instant::now());
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
+    Ok((written()? - before) / began.elapsed().as_secs_f64())
+}
+
+/// Prints how long verifying takes against counting and reading both sides, and what it costs the flow.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "measures for minutes; run it alone"]
+#[expect(clippy::disallowed_macros, reason = "it is run to be read")]
+async fn measured() -> Result<()> {
+    let scene = Arc::new(Scene::new().await?);
+    scene.write("syncline.toml", &settings(&scene, &["source"]))?;
+    let (source, target) = (scene.source().await?, scene.target().await?);
+    scene.in_both(&format!("CREATE TABLE measured ({MEASURED})")).await?;
+    source
+        .batch_execute(&format!(
+            "INSERT INTO measured SELECT i, 'First' || i % 5000, 'Last' || i % 70000, i || '@uni.example',
+                 '1990-01-01'::date + i % 9000, i % 30000 / 100.0, '2026-01-01'::timestamptz + i * interval '1 s', 'active'
+             FROM generate_series(1, {MANY}) AS i; ANALYZE measured"
+        ))
+        .await?;
+    let names = "id, first_name, last_name, email, born, credits, changed_at, status";
+    scene.map("measured", names)?;
+    let mut running = scene.start()?;
+    let count = "SELECT count(*)::text FROM measured";
+    scene.until_same(&mut running, Duration::from_secs(300), count).await?;
+    scene.until_streaming(&mut running).await?;
+    target.batch_execute("VACUUM ANALYZE measured").await?;
+    source.batch_execute("VACUUM ANALYZE measured").await?;
+    for _ in 0..5 {
+        let began = tokio::time::Instant::now();
+        for side in [&source, &target] {
+            side.query_one(count, &[]).await?;
+        }
+        let counted = began.elapsed().as_secs_f64();
+        for side in [&source, &target] {
+            read_all(side).await?;
+        }
+        let read = began.elapsed().as_secs_f64() - counted;
+        let table = ensure_found(&scene, &[], [0; 3])?;
+        let took = table["seconds"].as_f64().context("it took some time")?;
+        println!(
+            "counted {counted:.2} s, read {read:.2} s, verified {took:.2} s: {:.2} times",
+            took / (counted + read)
+        );
+    }
+    let stop = Arc::new(AtomicBool::new(false));
+    let (changing, told) = (scene.source().await?, stop.clone());
+    let load = tokio::spawn(async move {
+        let mut round = 0;
+        while !told.load(Ordering::Relaxed) {
+            round += 1;
+            let from = round * 20_000 % (MANY - 20_000);
+            let change = format!(
+                "UPDATE measured SET credits = {round} WHERE id BETWEEN {from} AND {from} + 20000"
+            );
+            changing.batch_execute(&change).await?;
+        }
+        anyhow::Ok(())
+    });
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    for _ in 0..4 {
+        let alone = flow_rate(&scene, 15).await?;
+        let verifying = AtomicBool::new(true);
+        let (rate, runs) = std::thread::scope(|scope| {
+            let beside = scope.spawn(|| {
+                let mut runs = 0;
+                while verifying.load(Ordering::Relaxed) {
+                    ensure_found(&scene, &[], [0; 3])?;
+                    runs += 1;
+                }
+                anyhow::Ok(runs)
+            });
+            let rate = tokio::task::block_in_place(|| {
+                tokio::runtime::Handle::current().block_on(flow_rate(&scene, 15))
+            });
+            verifying.store(false, Ordering::Relaxed);
+            (rate, beside.join().expect("it does not panic"))
+        });
+        let (rate, runs) = (rate?, runs?);
+        println!(
+            "{alone:.0} rows/s alone, {rate:.0} rows/s beside {runs} verifications: {:.1} % less",
+            (1.0 - rate / alone) * 100.0
+        );
+    }
+    stop.store(true, Ordering::Relaxed);
+    load.await??;
+    Ok(())
+}

@@ -26,4 +26,4 @@ pub use settings::{Settings, Tls};
 pub use sink::{ParkedRow, PostgresSink, drop_parked, list_parked, replay_parked};
 pub use source::PostgresSource;
 pub use values::{NUMERIC_NAN, arrow_type};
-pub use verify::{Found, SourceRows, TargetRows};
+pub use verify::{EachForm, EachRow, Found, SourceRows, TargetRows};

@@ -21,6 +21,9 @@ pub(super) fn hash(bytes: &[u8]) -> u64 {
     hasher.finish()
 }
 
+/// Takes the place of a row, its key, and the hash of what is written of it.
+pub type EachForm<'a> = &'a mut (dyn FnMut(usize, &[u8], u64) -> Result<()> + Send);
+
 /// By row, what the server makes of a value; `None` where it refuses it. `Some(None)` is NULL.
 type Answers = Vec<Option<Option<Vec<u8>>>>;
 
@@ -42,7 +45,7 @@ impl TargetRows {
         &self,
         mapping: usize,
         batch: &ChangeBatch,
-        each: &mut (dyn FnMut(usize, &[u8], u64) -> Result<()> + Send),
+        each: EachForm<'_>,
     ) -> Result<()> {
         let unknown = || Error::new(Kind::Internal, "the mapping does not write the table");
         let Mapped { key, values, .. } = self.mappings.get(mapping).ok_or_else(unknown)?;
@@ -87,7 +90,8 @@ impl TargetRows {
     /// What the server makes of a column's values. A value that it refuses is found by halving.
     async fn ask(&self, column: &Compared, encoder: &Encoder, rows: usize) -> Result<Answers> {
         let mut answers = Vec::with_capacity(rows);
-        let mut left = vec![0..rows];
+        let mut left: Vec<Range<usize>> = Vec::new();
+        left.push(0..rows);
         while let Some(run) = left.pop().filter(|run| !run.is_empty()) {
             match self.ask_run(column, encoder, run.clone()).await {
                 Ok(answered) => answers.extend(answered.into_iter().map(Some)),

@@ -17,5 +17,6 @@ mod forms;
 mod source;
 mod target;
 
+pub use forms::EachForm;
 pub use source::SourceRows;
-pub use target::{Found, TargetRows};
+pub use target::{EachRow, Found, TargetRows};

@@ -48,6 +48,9 @@ pub struct Found {
     pub key: String,
 }
 
+/// Takes a row's key, and the hash of what each mapping writes; `None` where there is none for now.
+pub type EachRow<'a> = &'a mut dyn FnMut(Option<(&[u8], &[u64])>) -> Result<()>;
+
 /// One target table, as some mappings write it.
 pub struct TargetRows {
     pub(super) client: Client,
@@ -102,7 +105,7 @@ impl TargetRows {
     ///
     /// # Errors
     /// As of `open`; and what `each` says.
-    pub fn scan(&self, each: &mut dyn FnMut(Option<(&[u8], &[u64])>) -> Result<()>) -> Result<u64> {
+    pub fn scan(&self, each: EachRow<'_>) -> Result<u64> {
         let mut connection = Connection::open(&self.settings, Purpose::Copy)?;
         connection.set_tick(Some(TICK))?;
         let sql = format!(

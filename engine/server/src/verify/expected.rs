@@ -29,7 +29,7 @@ pub(crate) struct Expected {
 
 #[derive(Debug)]
 enum From {
-    Table(SourceRows),
+    Table(Box<SourceRows>),
     Entity(SharedEntity),
 }
 
@@ -41,7 +41,7 @@ impl Expected {
     pub(crate) fn open(writer: &Writer, weighing: &Weighing) -> Result<Self> {
         let from = match &writer.reads {
             Reads::Table { system, settings, table, columns } => {
-                From::Table(SourceRows::open(system, settings, table, columns)?)
+                From::Table(Box::new(SourceRows::open(system, settings, table, columns)?))
             }
             Reads::Entity(name) => {
                 let unknown =

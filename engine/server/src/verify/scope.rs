@@ -48,7 +48,12 @@ pub(crate) struct Writer {
 #[derive(Debug, Clone)]
 pub(crate) enum Reads {
     /// A table of PostgreSQL, and of it these columns.
-    Table { system: SystemName, settings: Settings, table: TableName, columns: BTreeSet<String> },
+    Table {
+        system: SystemName,
+        settings: Box<Settings>,
+        table: TableName,
+        columns: BTreeSet<String>,
+    },
     /// An entity.
     Entity(String),
 }
@@ -141,6 +146,7 @@ fn reads(
             let of_columns = mapping.columns.iter().flat_map(|it| &it.inputs);
             let columns = of_columns.chain(&mapping.filter_inputs).cloned().collect();
             let (system, table) = (system.clone(), table.clone());
+            let settings = Box::new(settings);
             Ok(Ok(Reads::Table { system, settings, table, columns }))
         }
         TableName::Entity(entity) => {
