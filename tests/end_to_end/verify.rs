@@ -455,3 +455,29 @@ async fn measured() -> Result<()> {
     load.await??;
     Ok(())
 }
+
+#[tokio::test]
+async fn the_running_process_verifies_in_turn_and_says_what_it_found() -> Result<()> {
+    let (scene, running) = straight().await?;
+    ensure!(running.terminate()?.success());
+    scene.target().await?.batch_execute("DELETE FROM things WHERE id = 17").await?;
+    let every = "\n[verify]\nevery = \"500ms\"\n";
+    scene.write("syncline.toml", &(settings(&scene, &["source"]) + every))?;
+    let mut running = scene.start()?;
+    let found = async |missing: u64| {
+        until(&format!("{missing} rows are missing"), SOON, async || {
+            running.check()?;
+            let Ok(status) = scene.get("/status") else { return Ok(false) };
+            let status: Value = serde_json::from_str(&status)?;
+            let table = &status["verified"]["target.public.things"];
+            Ok(table["rows_said"] == 3000 && table["missing"] == missing && table["undecided"] == 0)
+        })
+        .await
+    };
+    let mut found = found;
+    found(1).await?;
+    let metric =
+        "syncline_verified_damaged_rows{table=\"target.public.things\",kind=\"missing\"} 1";
+    ensure!(scene.get("/metrics")?.contains(metric), "{}", scene.get("/metrics")?);
+    Ok(())
+}

@@ -21,6 +21,7 @@ pub(crate) async fn run(context: &Context, verify: &Verify) -> Outcome<Exit> {
     let request = Request {
         tables: verify.tables.clone(),
         wait: verify.wait,
+        slowly: false,
         repair: verify.repair,
         delete_extra: verify.delete_extra,
         yes: verify.yes,

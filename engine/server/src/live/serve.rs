@@ -8,7 +8,7 @@ use super::why::{plan_page, why_page};
 use crate::clock::SystemClock;
 use crate::metrics;
 use crate::problem::{Exit, Failure, Outcome, Problem};
-use crate::verify::Verifier;
+use crate::verify::{Outcomes, Verifier};
 use crate::weighing::Weighing;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -45,6 +45,8 @@ pub(crate) struct Served {
     pub(crate) weighing: Weighing,
     /// What compares targets with what they should hold.
     pub(crate) verifier: Verifier,
+    /// What that found.
+    pub(crate) outcomes: Outcomes,
 }
 
 /// Pages that are served, until dropped. A file in the state directory tells where.
@@ -119,7 +121,8 @@ pub(crate) fn routes(served: Served) -> Router {
 }
 
 async fn metrics_page(State(served): State<Served>) -> Response {
-    let page = metrics::render(&served.registry.status(SystemClock.now()));
+    let status = served.registry.status(SystemClock.now());
+    let page = metrics::render(&status, &served.outcomes.all());
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], page).into_response()
 }
 

@@ -5,7 +5,7 @@ use super::report::{CaptureReport, Report};
 use super::{ADDRESS_FILE, Observer, Served, Serving, ask, routes, standing_by};
 use crate::clock::SystemClock;
 use crate::problem::Exit;
-use crate::verify::{Flow, Verifier};
+use crate::verify::{Flow, Outcomes, Verifier};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,7 +43,9 @@ async fn status_metrics_and_health_are_served_where_the_address_file_says() {
     let log = Arc::new(log.expect("the log opens"));
     let pipeline = empty_pipeline(&log);
     let registry = pipeline.registry();
-    let watching = Observer::new("university", registry.clone(), Vec::new()).spawn();
+    let outcomes = Outcomes::default();
+    let watching =
+        Observer::new("university", registry.clone(), Vec::new(), outcomes.clone()).spawn();
     let weighing = crate::weighing::Weighing::default();
     let verifier = Verifier::new(
         BTreeMap::new(),
@@ -51,11 +53,12 @@ async fn status_metrics_and_health_are_served_where_the_address_file_says() {
         weighing.clone(),
         pipeline.backfills(),
         Settings::default().gates,
-        state.path(),
+        (state.path(), outcomes.clone()),
     );
     let served = Served {
         watching,
         verifier,
+        outcomes,
         registry,
         checkpoints: log,
         weighing,
@@ -176,6 +179,7 @@ impl Chain {
             uptime_seconds: 0.0,
             captures: BTreeMap::from([("sis".into(), captured)]),
             entities: BTreeMap::new(),
+            verified: BTreeMap::new(),
             mappings: BTreeMap::new(),
             lanes: BTreeMap::from([
                 (self.resolve.to_string(), resolved),

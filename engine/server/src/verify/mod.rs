@@ -17,18 +17,24 @@ mod compare;
 mod expected;
 mod flow;
 mod judge;
+mod outcomes;
 mod pace;
 mod pass;
 mod report;
 mod request;
+mod rota;
 mod rounds;
 mod scope;
 mod text;
 mod verifier;
 
 pub(crate) use flow::Flow;
+pub(crate) use outcomes::{Outcome, Outcomes};
+#[cfg(test)]
+pub(crate) use report::TableVerified;
 pub(crate) use report::Verified;
 pub(crate) use request::Request;
+pub(crate) use rota::in_turn;
 pub(crate) use scope::{Scope, scopes};
 pub(crate) use text::to_text;
 pub(crate) use verifier::{Progress, Verifier};

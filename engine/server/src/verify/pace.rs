@@ -18,6 +18,8 @@ const REST_MAX: Duration = Duration::from_millis(250);
 #[derive(Debug, Clone)]
 pub(crate) struct Pace {
     watching: Watching,
+    /// Whether it rests also while the flow keeps up.
+    slowly: bool,
     stopped: Arc<AtomicBool>,
     /// Rows read so far, of both sides.
     rows: Arc<AtomicU64>,
@@ -25,8 +27,8 @@ pub(crate) struct Pace {
 
 impl Pace {
     /// By the flow that is watched.
-    pub(crate) fn new(watching: Watching, rows: Arc<AtomicU64>) -> Self {
-        Self { watching, stopped: Arc::default(), rows }
+    pub(crate) fn new(watching: Watching, slowly: bool, rows: Arc<AtomicU64>) -> Self {
+        Self { watching, slowly, stopped: Arc::default(), rows }
     }
 
     /// Stops all reading once it is dropped.
@@ -41,7 +43,7 @@ impl Pace {
     pub(crate) fn rest(&self, rows: u64, began: Instant) -> Result<()> {
         self.rows.fetch_add(rows, Ordering::Relaxed);
         self.check()?;
-        if self.is_behind() {
+        if self.slowly || self.is_behind() {
             pause((began.elapsed() * REST_TIMES).min(REST_MAX));
         }
         Ok(())

@@ -10,6 +10,8 @@ pub(crate) struct Request {
     pub(crate) tables: Vec<String>,
     /// How long changes on their way are waited for, at a time.
     pub(crate) wait: Duration,
+    /// Whether reading always leaves the flow most of the time.
+    pub(crate) slowly: bool,
     /// Whether missing and different rows are told again, and then verified again.
     pub(crate) repair: bool,
     /// Whether extra rows are deleted.

@@ -5,12 +5,14 @@ use super::compare::{Candidate, compare};
 use super::expected::Expected;
 use super::flow::{Flow, Marks};
 use super::judge::Damage;
+use super::outcomes::Outcomes;
 use super::pace::Pace;
 use super::pass::{Read, Sides, cut_off, no_room};
 use super::report::{Finding, Repair, Skipped, TableVerified, Verified};
 use super::request::Request;
 use super::rounds::{Decided, Rounds};
 use super::scope::{Reads, Scope, Unverifiable};
+use crate::clock::SystemClock;
 use crate::problem::did_you_mean;
 use crate::weighing::Weighing;
 use serde::{Deserialize, Serialize};
@@ -21,7 +23,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use syncline_core::{Error, Kind, Result, TableName};
 use syncline_postgres::{TargetRows, list_parked};
-use syncline_runtime::{Backfills, GateSettings};
+use syncline_runtime::{Backfills, Clock as _, GateSettings};
 use tokio::task::{block_in_place, spawn_blocking};
 
 /// Bytes of keys and hashes that stay in memory, of each side.
@@ -42,6 +44,7 @@ struct Parts {
     gates: GateSettings,
     /// Where what has no room in memory goes.
     directory: PathBuf,
+    outcomes: Outcomes,
     one: tokio::sync::Mutex<()>,
     now: Mutex<Option<Now>>,
 }
@@ -81,11 +84,27 @@ impl Verifier {
         weighing: Weighing,
         backfills: Arc<Backfills>,
         gates: GateSettings,
-        state: &std::path::Path,
+        (state, outcomes): (&std::path::Path, Outcomes),
     ) -> Self {
         let directory = state.join("verify");
         let (one, now) = (tokio::sync::Mutex::new(()), Mutex::new(None));
-        Self(Arc::new(Parts { scopes, flow, weighing, backfills, gates, directory, one, now }))
+        Self(Arc::new(Parts {
+            scopes,
+            flow,
+            weighing,
+            backfills,
+            gates,
+            directory,
+            outcomes,
+            one,
+            now,
+        }))
+    }
+
+    /// The tables that can be verified.
+    pub(crate) fn tables(&self) -> Vec<String> {
+        let scopes = self.0.scopes.iter().filter(|(_, scope)| scope.is_ok());
+        scopes.map(|(table, _)| table.to_string()).collect()
     }
 
     /// How far it is.
@@ -127,6 +146,7 @@ impl Verifier {
             };
             table.table = name.to_string();
             table.seconds = of_table.elapsed().as_secs_f64();
+            parts.outcomes.note(SystemClock.now(), &table);
             verified.tables.push(table);
             parts.set_now(None);
         }
@@ -256,7 +276,7 @@ impl Parts {
             left_out: scope.writers.iter().flat_map(|it| it.left_out.clone()).collect(),
             ..TableVerified::default()
         };
-        let sides = self.open(scope).await?;
+        let sides = self.open(scope, request).await?;
         let _stopper = sides.pace.stopper();
         let mut marks = self.begin(scope, request).await?;
         let mut read = sides.read().await?;
@@ -280,7 +300,7 @@ impl Parts {
         Ok((found, extra, sides))
     }
 
-    async fn open(&self, scope: &Scope) -> Result<Sides> {
+    async fn open(&self, scope: &Scope, request: &Request) -> Result<Sides> {
         let schemas: Vec<_> = scope
             .writers
             .iter()
@@ -297,7 +317,7 @@ impl Parts {
         let of = expected.iter().map(|it| it.rows_estimated() * 2).sum();
         let (table, since) = (scope.table.to_string(), Instant::now());
         self.set_now(Some(Now { table, rows: rows.clone(), of, since }));
-        let pace = Pace::new(self.flow.watching(), rows);
+        let pace = Pace::new(self.flow.watching(), request.slowly, rows);
         let directory = self.directory.clone();
         Ok(Sides { target, expected, directory, bytes_max: BYTES_MAX, pace })
     }
