@@ -72,6 +72,8 @@ pub struct Mapping {
     pub filter: Option<String>,
     /// The source columns that the condition reads, in the source's order.
     pub filter_inputs: Vec<String>,
+    /// Whether it depends on when a row was changed, too.
+    pub filter_reads_commit_time: bool,
     /// How it runs.
     pub execution: Execution,
     /// What runs it.
@@ -99,6 +101,8 @@ pub struct MappedColumn {
     pub inputs: Vec<String>,
     /// The target column's type as its system names it.
     pub data_type: String,
+    /// Whether it depends on when the row was changed, too: then nobody can tell it again.
+    pub reads_commit_time: bool,
 }
 
 /// How a mapping runs (design §4).

@@ -20,5 +20,6 @@ mod trial;
 mod types;
 mod university;
 mod upheaval;
+mod verify;
 mod why;
 mod workers;

@@ -16,6 +16,7 @@ mod source;
 mod stream;
 mod tls;
 mod values;
+mod verify;
 mod watch;
 mod wire;
 
@@ -25,3 +26,4 @@ pub use settings::{Settings, Tls};
 pub use sink::{ParkedRow, PostgresSink, drop_parked, list_parked, replay_parked};
 pub use source::PostgresSource;
 pub use values::{NUMERIC_NAN, arrow_type};
+pub use verify::{EachForm, EachRow, Found, SourceRows, TargetRows};

@@ -14,10 +14,10 @@ mod order;
 mod parked;
 mod plan;
 mod progress;
-mod session;
+pub(crate) mod session;
 pub(crate) mod sqlstate;
 mod steps;
-mod target;
+pub(crate) mod target;
 mod transaction;
 
 pub use parked::{ParkedRow, drop_parked, list_parked, replay_parked};

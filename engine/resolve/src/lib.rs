@@ -23,9 +23,10 @@ mod rules;
 mod text;
 
 pub use entity::{
-    Before, Change, Contradiction, DecidedBy, DecisionStanding, Entity, Flip, MadeDecision, Margin,
-    Measure, Preview, Previewing, Record, RecordKeys, RecordState, Said, Sample, Score,
-    SharedEntity, Since, Standing, TimeTold, Why, WhyColumn, WhyExists, WhyUnit, WhyWord,
+    AgreedRows, Before, Change, Contradiction, DecidedBy, DecisionStanding, Entity, Flip,
+    MadeDecision, Margin, Measure, Preview, Previewing, Record, RecordKeys, RecordState, Said,
+    Sample, Score, SharedEntity, Since, Standing, TimeTold, Why, WhyColumn, WhyExists, WhyUnit,
+    WhyWord,
 };
 pub use journaled::JournaledRows;
 pub use mark::{Mark, Stamp};

@@ -2,6 +2,7 @@
 
 mod conflicts;
 mod gates;
+mod verify;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ pub(crate) use conflicts::{
     ExportFormat, List, Show, Undo,
 };
 pub(crate) use gates::{GatesAction, GatesArguments, OpenGate};
+pub(crate) use verify::Verify;
 
 /// Keeps an institution's systems in agreement: reads every change, maps it by SQL, writes it.
 #[derive(Debug, Parser)]
@@ -98,6 +100,11 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  syncline backfill sis.public.students\n  \
         syncline backfill --all --system sis     all that is read of sis; after a lost slot too")]
     Backfill(Backfill),
+    /// Compare what the mappings say with what the targets hold, while changes flow.
+    #[command(after_help = "Examples:\n  syncline verify\n  \
+        syncline verify lms.public.users --repair                    have what is wrong told again\n  \
+        syncline verify lms.public.users --repair --delete-extra     delete what no mapping says, too")]
+    Verify(Verify),
     /// List, replay or drop the rows that were set aside.
     #[command(after_help = "Examples:\n  syncline parked list\n  \
         syncline parked replay lms person/to_lms.sql\n  \

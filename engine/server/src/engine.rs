@@ -7,6 +7,7 @@ use crate::live::{
 use crate::problem::{Exit, Failure, Outcome, Problem};
 use crate::project::Project;
 use crate::state::State;
+use crate::verify::{Flow, Outcomes, Verifier, in_turn};
 use crate::weighing::Weighing;
 use crate::wiring::{Wired, wire_on};
 use futures::future::join_all;
@@ -32,6 +33,8 @@ pub(crate) struct Engine {
     running: Option<JoinHandle<syncline_core::Result<()>>>,
     readers: Vec<Reading>,
     asking: JoinHandle<()>,
+    /// Verifies targets in turn, where that is asked for.
+    rota: Option<JoinHandle<()>>,
     sources: BTreeMap<SystemName, Settings>,
     topics: BTreeSet<SystemName>,
     decisions: Option<Arc<Store>>,
@@ -55,21 +58,44 @@ impl Engine {
         project: &Project,
         take: impl FnOnce(&Project) -> Outcome<State>,
     ) -> Outcome<Self> {
-        let Wired { pipeline, state, mappings, readers, sources, topics, decisions, weighing } =
-            wire_on(project, take)?;
+        let Wired {
+            pipeline,
+            state,
+            mappings,
+            readers,
+            sources,
+            topics,
+            decisions,
+            weighing,
+            verifiable,
+        } = wire_on(project, take)?;
         let into_entities = mappings.iter().filter(|it| it.writes.system().is_none());
         let resolves: BTreeSet<ReaderName> = into_entities.map(|it| it.lane.clone()).collect();
         let (registry, backfills) = (pipeline.registry(), pipeline.backfills());
         // Order: before anything runs, so that a run until all is caught up has it in it.
         take_up(&state.directory, &backfills)?;
-        let observer = Observer::new(&project.settings.name, registry.clone(), mappings);
+        let outcomes = Outcomes::default();
+        let name = &project.settings.name;
+        let observer = Observer::new(name, registry.clone(), mappings, outcomes.clone());
         let watching = observer.spawn();
+        let verifier = Verifier::new(
+            verifiable,
+            Flow::new(watching.clone(), state.log.clone()),
+            weighing.clone(),
+            backfills.clone(),
+            project.settings.runtime.gates,
+            (&state.directory, outcomes.clone()),
+        );
+        let verify_every = project.settings.verify_every;
+        let rota = verify_every.map(|every| in_turn(verifier.clone(), every));
         let served = Served {
             watching: watching.clone(),
             registry,
             checkpoints: state.checkpoints.clone(),
             resolves: resolves.into_iter().collect(),
             weighing: weighing.clone(),
+            verifier,
+            outcomes,
         };
         let serving = Serving::begin(project.settings.listen, &state.directory, routes(served));
         let serving = serving.await?;
@@ -83,6 +109,7 @@ impl Engine {
             running,
             readers,
             asking,
+            rota,
             sources,
             topics,
             decisions,
@@ -139,6 +166,7 @@ impl Engine {
     /// Lets every loop finish what it does and waits, within the project's `drain_timeout`.
     pub(crate) async fn stop(self) -> Outcome<()> {
         self.asking.abort();
+        self.rota.iter().for_each(JoinHandle::abort);
         self.trigger.trigger();
         match self.running {
             Some(running) => outcome(running.await),
@@ -151,8 +179,9 @@ impl Engine {
     /// # Errors
     /// Where something goes on that would get in the way of it.
     pub(crate) async fn clear_away(self) -> Outcome<()> {
-        let Self { asking, trigger, running, serving, weighing, .. } = self;
+        let Self { asking, rota, trigger, running, serving, weighing, .. } = self;
         asking.abort();
+        rota.iter().for_each(JoinHandle::abort);
         trigger.trigger();
         if let Some(running) = running
             && let Err(failure) = outcome(running.await)

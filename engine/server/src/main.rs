@@ -24,6 +24,7 @@ mod project;
 mod render;
 mod signals;
 mod state;
+mod verify;
 mod weighing;
 mod wiring;
 mod worker;

@@ -2,6 +2,8 @@
 //!
 //! Names are spelled here and nowhere else; `docs/operations.md` lists them.
 
+use crate::verify::Outcome;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use syncline_runtime::{CaptureStatus, LaneStatus, Latency, LoopState, MappingStatus, Status};
 
@@ -48,6 +50,15 @@ const MAPPED_PARKED: Metric = gauge("syncline_mapping_parked_rows", "Rows of a m
 const DROPPED: Metric =
     counter("syncline_entity_dropped_keys_total", "Keys that were gone and are forgotten");
 
+const DAMAGED: Metric = gauge(
+    "syncline_verified_damaged_rows",
+    "Rows that were not as they should be when last verified",
+);
+const UNDECIDED: Metric =
+    gauge("syncline_verified_undecided_rows", "Rows of which that could not be told");
+const VERIFIED_AT: Metric =
+    gauge("syncline_verified_timestamp_seconds", "When a target table was verified last");
+
 /// The page of a worker that stands by while another has the project.
 pub(crate) const STANDING_BY: &str = "\
 # HELP syncline_standing_by 1 while another worker has the project\n\
@@ -55,12 +66,13 @@ pub(crate) const STANDING_BY: &str = "\
 syncline_standing_by 1\n";
 
 /// The whole page.
-pub(crate) fn render(status: &Status) -> String {
+pub(crate) fn render(status: &Status, verified: &BTreeMap<String, Outcome>) -> String {
     let mut page = Page::default();
     page.captures(status);
     page.lanes(status);
     page.mappings(status);
     page.entities(status);
+    page.verified(verified);
     page.text
 }
 
@@ -134,6 +146,26 @@ impl Page {
         self.family(&DROPPED, of.map(|(name, it)| (label("entity", name), it.dropped as f64)));
     }
 
+    fn verified(&mut self, verified: &BTreeMap<String, Outcome>) {
+        let told = || verified.iter().filter(|(_, it)| it.found.skipped.is_none());
+        let damaged = told().flat_map(|(table, Outcome { found, .. })| {
+            let kinds = [
+                ("missing", found.missing),
+                ("extra", found.extra),
+                ("different", found.different),
+            ];
+            kinds.map(|(kind, rows)| {
+                (format!("{},{}", label("table", table), label("kind", kind)), rows as f64)
+            })
+        });
+        self.family(&DAMAGED, damaged);
+        let undecided =
+            told().map(|(table, it)| (label("table", table), it.found.undecided as f64));
+        self.family(&UNDECIDED, undecided);
+        let at = told().map(|(table, it)| (label("table", table), it.at as f64 / 1e6));
+        self.family(&VERIFIED_AT, at);
+    }
+
     fn family(&mut self, metric: &Metric, samples: impl IntoIterator<Item = (String, f64)>) {
         self.head(metric);
         for (labels, value) in samples {
@@ -181,7 +213,7 @@ fn is_up(state: &LoopState) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeMap;
+    use crate::verify::TableVerified;
     use syncline_runtime::{EntityStatus, SnapshotStatus};
 
     fn status() -> Status {
@@ -227,6 +259,9 @@ mod tests {
 
     #[test]
     fn the_page_names_every_metric_with_its_labels() {
-        insta::assert_snapshot!(render(&status()));
+        let found = TableVerified { missing: 2, undecided: 1, ..TableVerified::default() };
+        let verified = Outcome { at: 1_500_000, found };
+        let verified = BTreeMap::from([("lms.public.users".into(), verified)]);
+        insta::assert_snapshot!(render(&status(), &verified));
     }
 }

@@ -10,6 +10,7 @@ use crate::policies::Policies;
 use crate::problem::{Failure, Outcome, Problem};
 use crate::project::{Lock, Project, System};
 use crate::state::State;
+use crate::verify::{Scope, scopes};
 use crate::weighing::Weighing;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -24,6 +25,9 @@ use syncline_resolve::EntityRules;
 use syncline_resolve::decisions::{self, DecisionsOf};
 use syncline_runtime::{EntityPlan, MakeSink, MakeSource, Pipeline, Plan, SinkPlan, SourcePlan};
 use tokio::runtime::Handle;
+
+/// Tables that are written, each with how it is verified, or why it can't be.
+pub(crate) type Verifiable = BTreeMap<TableName, Result<Scope, (String, Option<String>)>>;
 
 /// A project, put together.
 pub(crate) struct Wired {
@@ -43,6 +47,8 @@ pub(crate) struct Wired {
     pub(crate) decisions: Option<Arc<Store>>,
     /// The claims of all entities.
     pub(crate) weighing: Weighing,
+    /// The tables that are written, to be verified.
+    pub(crate) verifiable: Verifiable,
 }
 
 /// Checks the mappings, takes the project's state by `take` and puts all loops together.
@@ -84,6 +90,7 @@ pub(crate) fn wire_on(
         project.settings.runtime.clone(),
         plan,
     )?;
+    let verifiable = scopes(project, &mappings)?;
     let mappings: Vec<WatchedMapping> = mappings.iter().map(watched).collect();
     let mut readers: BTreeSet<Reading> =
         mappings.iter().map(|it| (it.lane.clone(), topic_of(&it.reads))).collect();
@@ -92,7 +99,17 @@ pub(crate) fn wire_on(
         (ReaderName::resolve(&entity.to_string(), &topic), topic)
     }));
     let readers = readers.into_iter().collect();
-    Ok(Wired { pipeline, state, mappings, readers, sources, topics, decisions, weighing })
+    Ok(Wired {
+        pipeline,
+        state,
+        mappings,
+        readers,
+        sources,
+        topics,
+        decisions,
+        weighing,
+        verifiable,
+    })
 }
 
 /// The entities that mappings speak of, and people may decide on.

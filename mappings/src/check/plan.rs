@@ -370,6 +370,7 @@ fn mapping(
                 expression: assigned.item.text.clone(),
                 inputs: names(&assigned.typed.inputs),
                 data_type: column.native_type.clone(),
+                reads_commit_time: assigned.typed.reads_commit_time,
             })
         })
         .collect();
@@ -383,6 +384,7 @@ fn mapping(
         columns,
         filter: (!filter.texts.is_empty()).then(|| filter.text()),
         filter_inputs: names(&filter_inputs),
+        filter_reads_commit_time: filter.conditions.iter().any(|(it, _)| it.reads_commit_time),
         execution: Execution::Expressions,
         transform: Arc::new(program.named(&file.path, source.name.clone())),
     }

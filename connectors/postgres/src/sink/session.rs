@@ -27,7 +27,7 @@ const STATEMENTS_MAX: usize = 512;
 type PgResult<T> = std::result::Result<T, tokio_postgres::Error>;
 
 /// A parameter already in its binary form.
-pub(super) struct Encoded(pub(super) Vec<u8>);
+pub(crate) struct Encoded(pub(crate) Vec<u8>);
 
 impl fmt::Debug for Encoded {
     /// Shows no values: the connection's library prints parameters when it logs.

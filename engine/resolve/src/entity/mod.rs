@@ -1,5 +1,6 @@
 //! An entity: batches of claims in, golden rows and conflicts out.
 
+mod agreed_rows;
 #[cfg(test)]
 mod both_ways;
 mod collect;
@@ -22,6 +23,7 @@ mod sweep;
 mod tests;
 mod why;
 
+pub use agreed_rows::AgreedRows;
 pub use keep::Entity;
 pub use preview::{Contradiction, Preview, Previewing, Sample};
 pub use record::RecordKeys;

@@ -2,7 +2,7 @@
 
 use super::{
     backfill, check, conflicts, doctor, explain, init, lock, log, parked, plan, preview, status,
-    test, why,
+    test, verify, why,
 };
 use crate::arguments::{Arguments, Command};
 use crate::demo;
@@ -43,6 +43,7 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome<Exit> {
         Command::Run(run) => super::run::run(&context, &run).await,
         Command::Status => status::run(&context).await,
         Command::Backfill(backfill) => backfill::run(&context, &backfill).await,
+        Command::Verify(verify) => verify::run(&context, &verify).await,
         Command::Parked(parked) => parked::run(&context, parked.action).await,
         Command::Gates(gates) => super::gates::run(&context, gates.action).await,
         Command::Conflicts(conflicts) => conflicts::run(&context, conflicts.action).await,

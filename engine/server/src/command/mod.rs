@@ -18,6 +18,7 @@ mod preview;
 mod run;
 mod status;
 mod test;
+mod verify;
 mod why;
 mod why_text;
 #[cfg(test)]

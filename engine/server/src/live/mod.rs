@@ -12,6 +12,7 @@ mod standby;
 #[cfg(test)]
 mod tests;
 mod text;
+mod verify;
 mod why;
 
 pub(crate) use ask::ask;
@@ -23,4 +24,5 @@ pub(crate) use serve::{ADDRESS_FILE, Served, Serving, routes};
 pub(crate) use set_aside::{SetAside, before_entities};
 pub(crate) use standby::{WhoWorks, sentence, standing_by};
 pub(crate) use text::{to_text, trouble};
+pub(crate) use verify::{ask_progress, ask_verified};
 pub(crate) use why::{ask_foretold, ask_why};

@@ -4,6 +4,7 @@
 
 use super::report::{CaptureReport, MappingReport, Report};
 use crate::clock::SystemClock;
+use crate::verify::Outcomes;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +41,7 @@ pub(crate) struct Observer {
     project: String,
     registry: Arc<Registry>,
     mappings: Vec<WatchedMapping>,
+    outcomes: Outcomes,
     began: Instant,
     history: VecDeque<(Instant, Counts)>,
     retained: BTreeMap<String, Retained>,
@@ -77,12 +79,14 @@ impl Observer {
         project: &str,
         registry: Arc<Registry>,
         mappings: Vec<WatchedMapping>,
+        outcomes: Outcomes,
     ) -> Self {
         let began = Instant::now();
         Self {
             project: project.to_owned(),
             registry,
             mappings,
+            outcomes,
             began,
             history: VecDeque::new(),
             retained: BTreeMap::new(),
@@ -143,6 +147,7 @@ impl Observer {
             mappings,
             lanes: status.lanes,
             entities: status.entities,
+            verified: self.outcomes.all(),
         }
     }
 

@@ -3,6 +3,7 @@
 use super::text::trouble;
 use crate::decisions::is_decisions;
 use crate::problem::{Exit, Failure};
+use crate::verify::Outcome;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use syncline_runtime::{CaptureStatus, EntityStatus, LaneStatus, LoopState};
@@ -26,6 +27,8 @@ pub(crate) struct Report {
     pub(crate) lanes: BTreeMap<String, LaneStatus>,
     /// Entities.
     pub(crate) entities: BTreeMap<String, EntityStatus>,
+    /// What was found last when target tables were verified, by table.
+    pub(crate) verified: BTreeMap<String, Outcome>,
 }
 
 /// A system that is read.

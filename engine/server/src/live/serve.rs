@@ -1,12 +1,14 @@
-//! `/metrics`, `/status`, `/health`, `/parked`, `/why` and `/plan`, on loopback unless the project says otherwise.
+//! `/metrics`, `/status`, `/health`, `/parked`, `/why`, `/plan` and `/verify`, on loopback unless the project says otherwise.
 
 use super::observe::Watching;
 use super::set_aside::before_entities;
 use super::text::to_text;
+use super::verify::{progress_page, verify_page};
 use super::why::{plan_page, why_page};
 use crate::clock::SystemClock;
 use crate::metrics;
 use crate::problem::{Exit, Failure, Outcome, Problem};
+use crate::verify::{Outcomes, Verifier};
 use crate::weighing::Weighing;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -41,6 +43,10 @@ pub(crate) struct Served {
     pub(crate) resolves: Vec<ReaderName>,
     /// The claims of all entities.
     pub(crate) weighing: Weighing,
+    /// What compares targets with what they should hold.
+    pub(crate) verifier: Verifier,
+    /// What that found.
+    pub(crate) outcomes: Outcomes,
 }
 
 /// Pages that are served, until dropped. A file in the state directory tells where.
@@ -110,11 +116,13 @@ pub(crate) fn routes(served: Served) -> Router {
         .route("/parked", get(parked_page))
         .route("/why", get(why_page))
         .route("/plan", post(plan_page))
+        .route("/verify", get(progress_page).post(verify_page))
         .with_state(served)
 }
 
 async fn metrics_page(State(served): State<Served>) -> Response {
-    let page = metrics::render(&served.registry.status(SystemClock.now()));
+    let status = served.registry.status(SystemClock.now());
+    let page = metrics::render(&status, &served.outcomes.all());
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], page).into_response()
 }
 

@@ -5,6 +5,7 @@ use super::report::{CaptureReport, Report};
 use super::{ADDRESS_FILE, Observer, Served, Serving, ask, routes, standing_by};
 use crate::clock::SystemClock;
 use crate::problem::Exit;
+use crate::verify::{Flow, Outcomes, Verifier};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,12 +41,27 @@ async fn status_metrics_and_health_are_served_where_the_address_file_says() {
     let state = tempfile::tempdir().expect("a temporary directory");
     let log = EmbeddedLog::open(&state.path().join("log"), syncline_log::Settings::default());
     let log = Arc::new(log.expect("the log opens"));
-    let registry = empty_pipeline(&log).registry();
+    let pipeline = empty_pipeline(&log);
+    let registry = pipeline.registry();
+    let outcomes = Outcomes::default();
+    let watching =
+        Observer::new("university", registry.clone(), Vec::new(), outcomes.clone()).spawn();
+    let weighing = crate::weighing::Weighing::default();
+    let verifier = Verifier::new(
+        BTreeMap::new(),
+        Flow::new(watching.clone(), log.clone()),
+        weighing.clone(),
+        pipeline.backfills(),
+        Settings::default().gates,
+        (state.path(), outcomes.clone()),
+    );
     let served = Served {
-        watching: Observer::new("university", registry.clone(), Vec::new()).spawn(),
+        watching,
+        verifier,
+        outcomes,
         registry,
         checkpoints: log,
-        weighing: crate::weighing::Weighing::default(),
+        weighing,
         resolves: vec![ReaderName::resolve("person", &Topic::changes(&SystemName::new("sis")))],
     };
     let listen = "127.0.0.1:0".parse().expect("an address");
@@ -62,6 +78,8 @@ async fn status_metrics_and_health_are_served_where_the_address_file_says() {
     assert!(health.contains("\"well\":true"), "{health}");
     let parked = ask(state.path(), "/parked", "*/*").await.expect("an answer");
     assert_eq!(parked, "[]");
+    let verified = ask(state.path(), "/verify", "*/*").await.expect("an answer");
+    assert!(verified.contains("\"table\":null"), "{verified}");
     let missing = ask(state.path(), "/nothing", "*/*").await.expect_err("no such page");
     assert_eq!(missing.exit, Exit::Unavailable);
     // Where it served another may.
@@ -161,6 +179,7 @@ impl Chain {
             uptime_seconds: 0.0,
             captures: BTreeMap::from([("sis".into(), captured)]),
             entities: BTreeMap::new(),
+            verified: BTreeMap::new(),
             mappings: BTreeMap::new(),
             lanes: BTreeMap::from([
                 (self.resolve.to_string(), resolved),

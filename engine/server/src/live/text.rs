@@ -3,6 +3,7 @@
 use super::report::{CaptureReport, Report};
 use crate::problem::Problem;
 use crate::render::{self, Align, table};
+use crate::verify::Outcome;
 use std::time::Duration;
 use syncline_runtime::LoopState;
 
@@ -13,6 +14,7 @@ pub(crate) fn to_text(report: &Report) -> String {
     text += &captures(report);
     text.push('\n');
     text += &mappings(report);
+    text += &verified(report);
     let troubles = troubles(report);
     if !troubles.is_empty() {
         text.push('\n');
@@ -132,6 +134,32 @@ fn mappings(report: &Report) -> String {
     table(&headings, &rows)
 }
 
+/// What was found last when tables were verified.
+fn verified(report: &Report) -> String {
+    if report.verified.is_empty() {
+        return String::new();
+    }
+    let headings = [
+        ("verified", Align::Left),
+        ("at", Align::Left),
+        ("rows", Align::Right),
+        ("missing", Align::Right),
+        ("extra", Align::Right),
+        ("different", Align::Right),
+        ("undecided", Align::Right),
+    ];
+    let row = |(name, Outcome { at, found }): (&String, &Outcome)| {
+        let counts =
+            [found.rows_said, found.missing, found.extra, found.different, found.undecided];
+        let said = match &found.skipped {
+            Some(_) => vec!["–".to_owned(); counts.len()],
+            None => counts.map(render::count).to_vec(),
+        };
+        [vec![name.clone(), render::moment(*at)], said].concat()
+    };
+    format!("\n{}", table(&headings, &report.verified.iter().map(row).collect::<Vec<_>>()))
+}
+
 /// Loops that are not well, as problems.
 fn troubles(report: &Report) -> Vec<Problem> {
     report.loops().filter_map(|(name, state)| trouble(name, state)).collect()
@@ -166,6 +194,7 @@ fn duration(time: Duration) -> String {
 mod tests {
     use super::*;
     use crate::live::report::MappingReport;
+    use crate::verify::{Outcome, TableVerified};
     use std::collections::BTreeMap;
     use syncline_runtime::{CaptureStatus, LaneStatus, Latency, SnapshotStatus};
 
@@ -223,6 +252,12 @@ mod tests {
             p99_ms: 8.25,
             parked: 2,
         };
+        let outcome = TableVerified {
+            table: "lms.public.users".into(),
+            rows_said: 50_000,
+            missing: 2,
+            ..TableVerified::default()
+        };
         Report {
             project: "university".into(),
             version: "0",
@@ -236,6 +271,7 @@ mod tests {
             mappings: BTreeMap::from([("person/to_lms.sql".into(), mapping)]),
             lanes: BTreeMap::from([("apply/lms/changes.sis".into(), lane)]),
             entities: BTreeMap::new(),
+            verified: BTreeMap::from([(outcome.table.clone(), Outcome { at: 0, found: outcome })]),
         }
     }
 

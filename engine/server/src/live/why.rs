@@ -54,7 +54,7 @@ pub(super) async fn plan_page(
     answered(spawn_blocking(move || served.weighing.foretell(rules)).await)
 }
 
-fn is_this_machine(peer: IpAddr) -> bool {
+pub(super) fn is_this_machine(peer: IpAddr) -> bool {
     peer.to_canonical().is_loopback()
 }
 
@@ -95,7 +95,7 @@ pub(crate) async fn ask_foretold(state: &Path, rules: &[EntityRules]) -> Outcome
     understood(&ask_with(state, "/plan", &rules, PLAN_TIMEOUT).await?)
 }
 
-fn understood<T: DeserializeOwned>(answer: &str) -> Outcome<T> {
+pub(super) fn understood<T: DeserializeOwned>(answer: &str) -> Outcome<T> {
     serde_json::from_str(answer).map_err(|error| {
         let wrong = Problem::new("the running Syncline's answer can't be understood")
             .detail(error.to_string())

@@ -37,6 +37,8 @@ pub(crate) struct Settings {
     pub(crate) runtime: syncline_runtime::Settings,
     /// The systems by name.
     pub(crate) systems: BTreeMap<SystemName, System>,
+    /// Within how long each target table is verified once; none where that is not done by itself.
+    pub(crate) verify_every: Option<Duration>,
     /// How decisions are looked for.
     pub(crate) decisions: decisions::Settings,
     /// The address of the database in which conflicts and decisions rest; in the state directory without it.
@@ -83,6 +85,11 @@ impl Settings {
             section.finish();
             database
         });
+        let verify_every = root.section("verify").and_then(|section| {
+            let every = section.required("every");
+            section.finish();
+            every
+        });
         let decisions = decisions_settings(root.section("decisions").as_ref());
         let systems = root.required_section("systems").map(|section| read_systems(&section, named));
         let (name, time_zone) = project?;
@@ -96,6 +103,7 @@ impl Settings {
             claims,
             runtime,
             systems,
+            verify_every,
             decisions,
             control: control.map_or(Some(None), |database| database.map(Some))?,
             clock_uncertainty,
