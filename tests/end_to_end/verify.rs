@@ -3,6 +3,7 @@
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -376,7 +377,7 @@ async fn flow_rate(scene: &Scene, seconds: u64) -> Result<f64> {
 #[ignore = "measures for minutes; run it alone"]
 #[expect(clippy::disallowed_macros, reason = "it is run to be read")]
 async fn measured() -> Result<()> {
-    let scene = Arc::new(Scene::new().await?);
+    let scene = Scene::new().await?;
     scene.write("syncline.toml", &settings(&scene, &["source"]))?;
     let (source, target) = (scene.source().await?, scene.target().await?);
     scene.in_both(&format!("CREATE TABLE measured ({MEASURED})")).await?;
@@ -429,25 +430,22 @@ async fn measured() -> Result<()> {
     tokio::time::sleep(Duration::from_secs(5)).await;
     for _ in 0..4 {
         let alone = flow_rate(&scene, 15).await?;
-        let verifying = AtomicBool::new(true);
-        let (rate, runs) = std::thread::scope(|scope| {
-            let beside = scope.spawn(|| {
-                let mut runs = 0;
-                while verifying.load(Ordering::Relaxed) {
-                    ensure_found(&scene, &[], [0; 3])?;
-                    runs += 1;
-                }
-                anyhow::Ok(runs)
-            });
-            let rate = tokio::task::block_in_place(|| {
-                tokio::runtime::Handle::current().block_on(flow_rate(&scene, 15))
-            });
-            verifying.store(false, Ordering::Relaxed);
-            (rate, beside.join().expect("it does not panic"))
-        });
-        let (rate, runs) = (rate?, runs?);
+        let mut runs = 0;
+        let beside = async {
+            loop {
+                let mut verify =
+                    tokio::process::Command::from(scene.program.command(&scene.project()));
+                verify.arg("verify").stdout(Stdio::null()).stderr(Stdio::null());
+                verify.kill_on_drop(true).status().await?;
+                runs += 1;
+            }
+        };
+        let rate = tokio::select! {
+            rate = flow_rate(&scene, 15) => rate?,
+            ended = beside => return ended,
+        };
         println!(
-            "{alone:.0} rows/s alone, {rate:.0} rows/s beside {runs} verifications: {:.1} % less",
+            "{alone:.0} rows/s alone, {rate:.0} rows/s beside a verification, {runs} of which ended: {:.1} % less",
             (1.0 - rate / alone) * 100.0
         );
     }

@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 use syncline_core::{Error, Kind, Result};
+use tokio::time::sleep;
 
 /// How old the oldest change may be that is not at its target before reading gives way.
 const BEHIND_MS: f64 = 500.0;
 
 /// While the flow is behind, how much longer reading rests than it works; and the longest rest at a time.
-const REST_TIMES: u32 = 9;
-const REST_MAX: Duration = Duration::from_millis(250);
+const REST_TIMES: u32 = 24;
+const REST_MAX: Duration = Duration::from_millis(500);
 
 /// Tells reading to rest, and to stop. Clones are of the same reading.
 #[derive(Debug, Clone)]
@@ -43,10 +44,25 @@ impl Pace {
     pub(crate) fn rest(&self, rows: u64, began: Instant) -> Result<()> {
         self.rows.fetch_add(rows, Ordering::Relaxed);
         self.check()?;
-        if self.slowly || self.is_behind() {
-            pause((began.elapsed() * REST_TIMES).min(REST_MAX));
+        if let Some(time) = self.owed(began) {
+            pause(time);
         }
         Ok(())
+    }
+
+    /// The same for who must not block, and of rows that were counted.
+    pub(crate) async fn rest_later(&self, began: Instant) -> Result<()> {
+        self.check()?;
+        if let Some(time) = self.owed(began) {
+            sleep(time).await;
+        }
+        Ok(())
+    }
+
+    /// How long to rest for what was done since `began`.
+    fn owed(&self, began: Instant) -> Option<Duration> {
+        let rests = self.slowly || self.is_behind();
+        rests.then(|| (began.elapsed() * REST_TIMES).min(REST_MAX))
     }
 
     /// Whether to go on.

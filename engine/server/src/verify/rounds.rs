@@ -137,6 +137,7 @@ impl Rounds<'_> {
     /// Looks at all keys: first at the target, then at what is said.
     async fn look(&self, open: &mut [Open]) -> Result<()> {
         for some in open.chunks_mut(ROWS) {
+            let began = Instant::now();
             let keys: Vec<&[u8]> = some.iter().map(|it| it.candidate.key.as_slice()).collect();
             let there = self.sides.target.rows(&keys).await?;
             for (it, there) in some.iter_mut().zip(there) {
@@ -145,7 +146,7 @@ impl Rounds<'_> {
                     it.text = Some(found.key.clone());
                 }
             }
-            self.sides.pace.check()?;
+            self.sides.pace.rest_later(began).await?;
         }
         for some in open.chunks_mut(ROWS) {
             self.ask(some).await?;

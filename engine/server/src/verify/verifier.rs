@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use syncline_core::{Error, Kind, Result, TableName};
 use syncline_postgres::{TargetRows, list_parked};
 use syncline_runtime::{Backfills, Clock as _, GateSettings};
@@ -219,7 +219,7 @@ impl Parts {
         }
         let marks = self.flow.marks(scope).await?;
         // However long it takes: it is a copy of whole tables.
-        if let Some(late) = self.flow.pass(scope, &marks, std::time::Duration::MAX).await? {
+        if let Some(late) = self.flow.pass(scope, &marks, Duration::MAX).await? {
             repair.left.push(late);
         }
         Ok(())
@@ -282,7 +282,7 @@ impl Parts {
         let mut read = sides.read().await?;
         (found.rows_said, found.rows_there) = (read.rows_said, read.rows_there);
         (found.refused, found.ambiguous) = (read.refused, read.keyless);
-        let rounds = Rounds { sides: &sides, flow: &self.flow, scope, wait: request.wait };
+        let mut rounds = Rounds { sides: &sides, flow: &self.flow, scope, wait: request.wait };
         let (mut bucket, mut extra) = (0, Vec::new());
         while bucket < BUCKETS {
             let candidates = block_in_place(|| next(&mut bucket, &mut read, scope.writers.len()))?;
@@ -292,6 +292,10 @@ impl Parts {
             let decided = rounds.decide(candidates).await?;
             if let Some(later) = &decided.marks {
                 marks.clone_from(later);
+            }
+            if decided.late.is_some() {
+                // What is late for some is late for all.
+                rounds.wait = Duration::ZERO;
             }
             absorb(scope, decided, &mut found, &mut extra).await?;
         }
