@@ -28,6 +28,8 @@ const COPY_MAX: Duration = Duration::from_secs(60);
 const UPHEAVAL_EVERY: u32 = 5;
 /// Nobody is there to be asked.
 const NO_GATES: &str = "\n[gates]\ndeletes_percent = 100\n";
+/// Longest that what came in during all these lives may take to reach the targets.
+const SETTLE_MAX: Duration = Duration::from_secs(600);
 /// Reading a thousand rows at a time by one connection makes the first copy long enough to be
 /// killed in.
 const SLOW_COPY: &str = "snapshot_connections = 1\nsnapshot_chunk_rows = 1000\n";
@@ -164,17 +166,16 @@ async fn settle(
 ) -> Result<u64> {
     let mut running = program.run(project)?;
     let mut last = None;
-    let settled =
-        until("every target holds what its mapping says", Duration::from_secs(180), async || {
-            running.check()?;
-            check_health(project)?;
-            let report = verify(university).await?;
-            // Rows that wait for others are set aside too, for a while.
-            let rests = report.is_equal() && report.parked() * 100 < report.rows();
-            last = Some(report);
-            Ok(rests)
-        })
-        .await;
+    let settled = until("every target holds what its mapping says", SETTLE_MAX, async || {
+        running.check()?;
+        check_health(project)?;
+        let report = verify(university).await?;
+        // Rows that wait for others are set aside too, for a while.
+        let rests = report.is_equal() && report.parked() * 100 < report.rows();
+        last = Some(report);
+        Ok(rests)
+    })
+    .await;
     let found = last.as_ref().map_or(String::new(), ToString::to_string);
     let status = || ask(project, "/status").unwrap_or_else(|error| error.to_string());
     settled.with_context(|| format!("{found}\n{}\n{}", status(), running.last_words()))?;

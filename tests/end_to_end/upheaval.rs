@@ -1,4 +1,4 @@
-//! What does not happen every day: columns come and go, a table is emptied, very many rows change at once.
+//! What does not happen every day: columns come and go, a table is emptied, many rows change at once.
 
 use anyhow::Result;
 use syncline_demo::{System, University};
@@ -31,11 +31,14 @@ impl Upheavals {
                 format!("UPDATE payments SET {column} = 'some' WHERE refunded"),
             ],
             1 => vec![
-                "UPDATE payments SET reference = coalesce(reference, '') || '.'".to_owned(),
+                // Thousands of rows, not more: who lives for a second or two has to come to their end.
+                "UPDATE payments SET reference = left(coalesce(reference, '') || '.', 20)
+                 WHERE payment_id < '20000000-0000-0000-0000-000000000000'"
+                    .to_owned(),
                 "SAVEPOINT before".to_owned(),
-                "UPDATE payments SET amount = amount + 1".to_owned(),
+                "UPDATE payments SET amount = amount + 1 WHERE refunded".to_owned(),
                 "ROLLBACK TO before".to_owned(),
-                "UPDATE enrolments SET attempt = attempt % 100 + 1".to_owned(),
+                "UPDATE enrolments SET attempt = attempt % 100 + 1 WHERE course_id < 8".to_owned(),
             ],
             2 => vec![
                 "CREATE TEMPORARY TABLE former ON COMMIT DROP AS TABLE lecturers".to_owned(),
