@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use syncline_core::{
-    Body, Captured, ChangeBatch, Entry, Op, Outlet, Position, Report, Result, Resume, Source,
+    Body, Captured, ChangeBatch, Entry, Kind, Op, Outlet, Position, Report, Result, Resume, Source,
     Stopped, SystemName, TableName,
 };
 use syncline_debezium::{DebeziumSource, SourceSettings};
@@ -167,9 +167,16 @@ impl Scene {
         outcome
     }
 
-    /// Runs until so many rows are in the log.
+    /// Runs until so many rows are in the log; again, as the runtime does, where a broker is not ready: who leads a
+    /// new partition is not known at once.
     pub(crate) fn run_to(&self, log: &mut Log, rows: usize) {
-        self.run(log, Ask::default(), Until::rows(rows)).unwrap();
+        let began = Instant::now();
+        loop {
+            match self.run(log, Ask::default(), Until::rows(rows)) {
+                Err(error) if error.kind() == Kind::Unavailable && began.elapsed() < DEADLINE => {}
+                outcome => return outcome.unwrap(),
+            }
+        }
     }
 }
 
