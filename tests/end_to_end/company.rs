@@ -5,225 +5,21 @@
 //! Slots that were dropped or given up, publications that were altered, servers that were promoted or put back
 //! are stories of the source's own tests (`connectors/postgres/tests/source/recovery.rs`).
 
+use crate::school::{DEADLINE, School};
 use anyhow::{Context, Result, ensure};
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
-use syncline_demo::{Access, Cluster, ClusterOptions, Durability, Program, Running};
-use syncline_tests::{Log, Trouble, Wire, ask, is_streaming, program, until};
+use syncline_demo::Program;
+use syncline_tests::{Trouble, ask, until};
 use tempfile::TempDir;
-use tokio::task::JoinHandle;
 use tokio::time::sleep;
-use tokio_postgres::Client;
-
-const DEADLINE: Duration = Duration::from_secs(90);
-const ALL: &str =
-    "SELECT (SELECT string_agg(parents::text, ',' ORDER BY id) FROM parents) || ' and '
-                       || (SELECT string_agg(children::text, ',' ORDER BY id) FROM children)";
-const TABLES: &str = "CREATE TABLE parents (id integer PRIMARY KEY, word text, version integer);
-                      CREATE TABLE children (id integer PRIMARY KEY,
-                          parent integer REFERENCES parents DEFERRABLE, word text)";
-
-/// A source and a target on servers of their own, a line to each, and somebody at work.
-struct Company {
-    source: Cluster,
-    target: Cluster,
-    to_source: Wire,
-    to_target: Wire,
-    program: Program,
-    directory: TempDir,
-    working: Option<Working>,
-}
-
-/// Somebody who changes the source until told to stop.
-struct Working {
-    stop: Arc<AtomicBool>,
-    transactions: Arc<AtomicU64>,
-    task: JoinHandle<Result<()>>,
-}
-
-impl Company {
-    async fn new() -> Result<Self> {
-        Self::with(&[]).await
-    }
-
-    /// With these settings of the target's server.
-    async fn with(settings: &[(&str, &str)]) -> Result<Self> {
-        let server = |settings: &[(&str, &str)]| {
-            let given = settings.iter().map(|(name, value)| ((*name).into(), (*value).into()));
-            Cluster::start(ClusterOptions {
-                access: Access::Loopback,
-                durability: Durability::None,
-                settings: given.collect(),
-                ..ClusterOptions::default()
-            })
-        };
-        let (source, target) = (server(&[])?, server(settings)?);
-        for cluster in [&source, &target] {
-            cluster.connect("postgres").await?.batch_execute("CREATE DATABASE school").await?;
-            cluster.connect("school").await?.batch_execute(TABLES).await?;
-        }
-        let fill = "INSERT INTO parents SELECT i, 'p' || i, 0 FROM generate_series(1, 300) AS i;
-                    INSERT INTO children SELECT i, i % 300 + 1, 'c' || i FROM generate_series(1, 900) AS i";
-        source.connect("school").await?.batch_execute(fill).await?;
-        let to_source = Wire::to("127.0.0.1", source.port())?;
-        let to_target = Wire::to("127.0.0.1", target.port())?;
-        let (program, directory) = (program()?, tempfile::tempdir()?);
-        let company =
-            Self { source, target, to_source, to_target, program, directory, working: None };
-        company.write_project()?;
-        Ok(company)
-    }
-
-    fn project(&self) -> std::path::PathBuf {
-        self.directory.path().join("project")
-    }
-
-    fn write_project(&self) -> Result<()> {
-        let system = |name: &str, wire: &Wire| {
-            format!(
-                "\n[systems.{name}]\nconnector = \"postgres\"\nhost = \"127.0.0.1\"\nport = {}\n\
-                 database = \"school\"\nuser = \"postgres\"\n",
-                wire.port()
-            )
-        };
-        let settings = format!(
-            "[project]\nname = \"company\"\n\n[http]\nlisten = \"127.0.0.1:0\"\n\n\
-             [gates]\ndeletes_percent = 100\n\n[runtime]\nretry_first = \"50ms\"\nretry_longest = \"1s\"\n{}{}{}",
-            system("source", &self.to_source),
-            system("target", &self.to_target),
-            Log::of_test().section()
-        );
-        let write = |path: &str, text: &str| -> Result<()> {
-            let file = self.project().join(path);
-            std::fs::create_dir_all(file.parent().context("a file is in a folder")?)?;
-            Ok(std::fs::write(file, text)?)
-        };
-        write("syncline.toml", &settings)?;
-        for (table, columns) in [("parents", "id, word, version"), ("children", "id, parent, word")]
-        {
-            let sql = format!(
-                "INSERT INTO target.public.{table} ({columns})\n\
-                 SELECT {columns} FROM source.public.{table};\n"
-            );
-            write(&format!("{table}/to_target.sql"), &sql)?;
-        }
-        let locked = self.program.command(&self.project()).arg("lock").output()?;
-        ensure!(locked.status.success(), "{}", String::from_utf8_lossy(&locked.stderr));
-        Ok(())
-    }
-
-    /// Starts, waits until changes stream, and sets somebody to work.
-    async fn begin(&mut self) -> Result<Running> {
-        let mut running = self.program.run(&self.project())?;
-        let project = self.project();
-        until("changes stream", DEADLINE, async || {
-            running.check()?;
-            is_streaming(&project)
-        })
-        .await?;
-        self.work().await?;
-        Ok(running)
-    }
-
-    async fn work(&mut self) -> Result<()> {
-        let client = self.source.connect("school").await?;
-        let (stop, transactions) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let task = tokio::spawn(work(client, stop.clone(), transactions.clone()));
-        self.working = Some(Working { stop, transactions, task });
-        Ok(())
-    }
-
-    /// Lets whoever works finish; returns how many transactions that were.
-    async fn rest(&mut self) -> Result<u64> {
-        let Some(working) = self.working.take() else { return Ok(0) };
-        working.stop.store(true, Ordering::Relaxed);
-        working.task.await??;
-        Ok(working.transactions.load(Ordering::Relaxed))
-    }
-
-    /// Lets whoever works finish, and waits until both sides are the same and nothing is set aside.
-    async fn end(&mut self, mut running: Running) -> Result<()> {
-        let transactions = self.rest().await?;
-        ensure!(transactions > 20, "somebody was at work: {transactions}");
-        self.until_same(&mut running).await?;
-        let parked = "SELECT count(*) FROM syncline.parked";
-        let parked: i64 = self.target().await?.query_one(parked, &[]).await?.get(0);
-        ensure!(parked == 0, "{parked} rows are set aside");
-        ensure!(running.terminate()?.success(), "it ends in order");
-        Ok(())
-    }
-
-    async fn until_same(&self, running: &mut Running) -> Result<()> {
-        let wanted: String = self.source.connect("school").await?.query_one(ALL, &[]).await?.get(0);
-        let target = self.target().await?;
-        let same = until("both sides are the same", DEADLINE, async || {
-            running.check()?;
-            let found: Option<String> = target.query_one(ALL, &[]).await?.get(0);
-            Ok(found.as_ref() == Some(&wanted))
-        });
-        same.await.with_context(|| {
-            let status = ask(&self.project(), "/status").unwrap_or_default();
-            format!("{status}\n{}", running.last_words())
-        })
-    }
-
-    async fn target(&self) -> Result<Client> {
-        self.target.connect("school").await
-    }
-
-    /// Waits until `/status` has one of these texts.
-    async fn until_said(&self, running: &mut Running, texts: &[&str]) -> Result<()> {
-        let project = self.project();
-        let what = format!("it says one of {texts:?}");
-        let said = until(&what, DEADLINE, async || {
-            running.check()?;
-            let status = ask(&project, "/status").unwrap_or_default();
-            Ok(texts.iter().any(|text| status.contains(text)))
-        });
-        said.await.with_context(|| {
-            format!("{}\n{}", ask(&project, "/status").unwrap_or_default(), running.last_words())
-        })
-    }
-
-    fn status(&self) -> Result<serde_json::Value> {
-        Ok(serde_json::from_str(&ask(&self.project(), "/status")?)?)
-    }
-}
-
-/// Transactions of parents and children, until told to stop.
-async fn work(client: Client, stop: Arc<AtomicBool>, done: Arc<AtomicU64>) -> Result<()> {
-    let mut number: u64 = 1000;
-    while !stop.load(Ordering::Relaxed) {
-        number += 1;
-        let (old, row) = (number - 40, number % 300 + 1);
-        let sql = format!(
-            "BEGIN; INSERT INTO parents VALUES ({number}, 'w{number}', 0);
-             INSERT INTO children VALUES ({number}, {number}, 'x'), ({number} + 100000, {row}, 'y');
-             UPDATE parents SET version = version + 1, word = word || '.' WHERE id = {row};
-             UPDATE children SET parent = {row} WHERE parent = {old};
-             DELETE FROM parents WHERE id = {old} AND id > 300; COMMIT"
-        );
-        if client.batch_execute(&sql).await.is_err() {
-            // The source went away, or was told to.
-            if client.is_closed() {
-                return Ok(());
-            }
-            client.batch_execute("ROLLBACK").await?;
-        }
-        done.fetch_add(1, Ordering::Relaxed);
-        sleep(Duration::from_millis(5)).await;
-    }
-    Ok(())
-}
 
 const SOME_TIME: Duration = Duration::from_secs(6);
 
 #[tokio::test]
 async fn lines_that_are_cut_in_the_middle_of_messages_lose_and_double_nothing() -> Result<()> {
-    let mut company = Company::new().await?;
+    let mut company = School::new().await?;
     let mut running = company.begin().await?;
     // Among changes, and on the way to them.
     for within in [60_000, 3_000] {
@@ -245,7 +41,7 @@ async fn lines_that_are_cut_in_the_middle_of_messages_lose_and_double_nothing() 
 
 #[tokio::test]
 async fn a_slow_line_only_slows() -> Result<()> {
-    let mut company = Company::new().await?;
+    let mut company = School::new().await?;
     let mut running = company.begin().await?;
     let slow = Trouble { delay: Duration::from_millis(40), ..Trouble::default() };
     company.to_source.set(slow);
@@ -263,7 +59,7 @@ async fn a_slow_line_only_slows() -> Result<()> {
 
 #[tokio::test]
 async fn a_line_that_says_nothing_for_a_while_is_waited_for() -> Result<()> {
-    let mut company = Company::new().await?;
+    let mut company = School::new().await?;
     let running = company.begin().await?;
     let held = Trouble { is_held: true, ..Trouble::default() };
     company.to_target.set(held);
@@ -281,7 +77,7 @@ async fn a_line_that_says_nothing_for_a_while_is_waited_for() -> Result<()> {
 
 #[tokio::test]
 async fn servers_that_freeze_are_waited_for() -> Result<()> {
-    let mut company = Company::new().await?;
+    let mut company = School::new().await?;
     let running = company.begin().await?;
     company.target.freeze()?;
     sleep(SOME_TIME).await;
@@ -296,7 +92,7 @@ async fn servers_that_freeze_are_waited_for() -> Result<()> {
 
 #[tokio::test]
 async fn servers_that_crash_and_restart_in_turn_are_waited_for() -> Result<()> {
-    let mut company = Company::new().await?;
+    let mut company = School::new().await?;
     let running = company.begin().await?;
     for round in 0..4 {
         match round % 2 {
@@ -321,7 +117,7 @@ async fn servers_that_crash_and_restart_in_turn_are_waited_for() -> Result<()> {
 
 #[tokio::test]
 async fn a_target_that_is_read_only_is_waited_for_and_said_to_be() -> Result<()> {
-    let mut company = Company::new().await?;
+    let mut company = School::new().await?;
     let mut running = company.begin().await?;
     let server = company.target.connect("postgres").await?;
     let read_only = |how: &str| {
@@ -339,7 +135,7 @@ async fn a_target_that_is_read_only_is_waited_for_and_said_to_be() -> Result<()>
 
 #[tokio::test]
 async fn locks_time_outs_and_serialization_failures_at_the_target_are_tried_again() -> Result<()> {
-    let mut company = Company::new().await?;
+    let mut company = School::new().await?;
     let mut running = company.begin().await?;
     let server = company.target.connect("postgres").await?;
     // Whoever connects from now on is impatient, and sees nothing of what others do meanwhile.
@@ -387,7 +183,7 @@ async fn a_target_without_a_free_connection_is_waited_for_and_said_to_be() -> Re
         ("superuser_reserved_connections", "0"),
         ("max_wal_senders", "2"),
     ];
-    let mut company = Company::with(&settings).await?;
+    let mut company = School::with(&settings).await?;
     let mut running = company.begin().await?;
     let server = company.target.connect("postgres").await?;
     let (project, mut others) = (company.project(), Vec::new());
@@ -414,7 +210,7 @@ async fn a_target_without_a_free_connection_is_waited_for_and_said_to_be() -> Re
 #[tokio::test]
 async fn a_target_whose_disk_is_full_is_waited_for_and_said_to_be() -> Result<()> {
     let Some(small) = SmallDisk::mount()? else { return Ok(()) };
-    let mut company = Company::new().await?;
+    let mut company = School::new().await?;
     company.target.own(small.path())?;
     let target = company.target().await?;
     target
@@ -447,7 +243,7 @@ async fn a_target_whose_disk_is_full_is_waited_for_and_said_to_be() -> Result<()
 
 #[tokio::test]
 async fn clocks_that_are_set_back_and_ahead_change_no_value() -> Result<()> {
-    let mut company = Company::new().await?;
+    let mut company = School::new().await?;
     for by in ["-2h", "+2h"] {
         let Some(faked) = faked(&company.program, by) else {
             ensure!(std::env::var_os("CI").is_none(), "libfaketime is missing");

@@ -12,7 +12,8 @@ use syncline_demo::{
     verify,
 };
 use syncline_tests::{
-    Log, Power, Unsynced, ask, check_health, copy_reference_with, is_streaming, program, until,
+    Faults, Log, Power, Unsynced, ask, check_health, copy_reference_with, is_streaming, program,
+    until,
 };
 
 /// Kills, unless the variable says otherwise.
@@ -45,15 +46,47 @@ pub(crate) struct Trial {
     pub(crate) log: Log,
     /// Killed too, now and then.
     pub(crate) broker: Option<Broker>,
-    /// Whether power is cut, so that what was not synced is gone.
-    pub(crate) is_power_cut: bool,
+    pub(crate) end: End,
+}
+
+/// What ends each life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// A kill: what was written is there.
+    Kill,
+    /// A power cut, so that what was not synced is gone; now and then a kill before it.
+    PowerCut,
+    /// The same, on a disk that fails.
+    PowerCutOfBadDisk,
+}
+
+impl End {
+    /// What the disk does not do in one of the lives.
+    fn faults(self, number: u32) -> Faults {
+        let none = Faults::default();
+        if self != Self::PowerCutOfBadDisk {
+            return none;
+        }
+        match number % 5 {
+            0 => none,
+            1 => Faults { is_short: true, ..none },
+            2 => Faults { syncs: 30, ..none },
+            3 => Faults { reads: 200, ..none },
+            _ => Faults { is_full: true, ..none },
+        }
+    }
+
+    /// Whether the power is cut at the end of one of the lives.
+    fn cuts(self, number: u32) -> bool {
+        self != Self::Kill && number % 3 != 1
+    }
 }
 
 #[tokio::test]
 async fn after_any_number_of_kills_every_target_holds_what_the_mappings_say() -> Result<()> {
     let kills = variable(CRASHES_VARIABLE).unwrap_or(CRASHES);
     let log = Log::of_test();
-    Trial { scale: 0.1, rows_min: 50_000, kills, young: 30, log, broker: None, is_power_cut: false }
+    Trial { scale: 0.1, rows_min: 50_000, kills, young: 30, log, broker: None, end: End::Kill }
         .survive()
         .await
 }
@@ -70,7 +103,25 @@ async fn after_any_number_of_power_cuts_too() -> Result<()> {
         young: kills / 4,
         log,
         broker: None,
-        is_power_cut: true,
+        end: End::PowerCut,
+    }
+    .survive()
+    .await
+}
+
+/// Nor is what a failing disk did not take.
+#[tokio::test]
+async fn on_a_disk_that_fails_too() -> Result<()> {
+    let kills = variable(POWER_CUTS_VARIABLE).unwrap_or(POWER_CUTS);
+    let log = Log::embedded();
+    Trial {
+        scale: 0.03,
+        rows_min: 15_000,
+        kills,
+        young: kills / 4,
+        log,
+        broker: None,
+        end: End::PowerCutOfBadDisk,
     }
     .survive()
     .await
@@ -85,7 +136,7 @@ impl Trial {
         let directory = tempfile::tempdir()?;
         let project = directory.path().join("university");
         copy_project(&project, &self.log)?;
-        let power = if self.is_power_cut { Some(Power::of(&project)?) } else { None };
+        let power = if self.end == End::Kill { None } else { Some(Power::of(&project)?) };
         let program = program()?.with(university.environment());
         let powered = program.clone().with(power.iter().flat_map(Power::environment));
         let locked = program.command(&project).arg("lock").output()?;
@@ -99,6 +150,7 @@ impl Trial {
         let (mut streaming, mut gone) = (0, 0);
         for number in 0..self.kills {
             let mut running = powered.run(&project)?;
+            let is_bad = self.end.faults(number) != Faults::default();
             // Later ones die young too, but for one in five, which has time to come to the changes, however busy
             // the machine is.
             let is_young = number < self.young;
@@ -114,7 +166,7 @@ impl Trial {
                 broker.kill()?;
                 broker.resume()?;
             }
-            if !is_young && number % 5 == 0 {
+            if !is_young && !is_bad && number % 5 == 0 {
                 until("changes are read", COPY_MAX, async || {
                     running.check()?;
                     is_streaming(&project)
@@ -124,8 +176,16 @@ impl Trial {
             if number % UPHEAVAL_EVERY == 0 {
                 upheavals.next().await?;
             }
-            streaming += u32::from(lives(running, &project, life).await?);
+            if let Some(power) = power.as_ref().filter(|_| is_bad) {
+                // Every second time there is something to begin with.
+                tokio::time::sleep(life * (number % 2)).await;
+                power.fail(self.end.faults(number))?;
+            }
+            streaming += u32::from(lives(running, &project, life, is_bad).await?);
             if let Some(power) = &power {
+                power.fail(Faults::default())?;
+            }
+            if let Some(power) = power.as_ref().filter(|_| self.end.cuts(number)) {
                 let unsynced = if number % 2 == 0 { Unsynced::Lost } else { Unsynced::Torn };
                 gone += power.cut(unsynced, &mut chance)?;
             }
@@ -149,9 +209,15 @@ fn variable(name: &str) -> Option<u32> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-/// Lets a process live for a while, then kills it. Tells whether it had finished its first copies.
-async fn lives(mut running: Running, project: &Path, life: Duration) -> Result<bool> {
+/// Lets a process live for a while, then kills it. Tells whether it had finished its first copies. With a disk that
+/// is bad it may end by itself, in order.
+async fn lives(mut running: Running, project: &Path, life: Duration, is_bad: bool) -> Result<bool> {
     tokio::time::sleep(life).await;
+    if let Some(status) = running.ended()?.filter(|_| is_bad) {
+        let words = running.last_words();
+        ensure!(status.code().is_some_and(|code| code != 101), "it ended with {status}: {words}");
+        return Ok(false);
+    }
     running.check()?;
     let was_streaming = is_streaming(project)?;
     running.kill()?;

@@ -1,6 +1,6 @@
 //! The log at a Kafka broker: the same guarantees, and the way there from the embedded one.
 
-use crate::crash::Trial;
+use crate::crash::{End, Trial};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::time::Duration;
@@ -15,7 +15,7 @@ const WORDS: &str = "SELECT string_agg(words::text, ',' ORDER BY id) FROM words 
 async fn after_kills_of_both_every_target_holds_what_the_mappings_say() -> Result<()> {
     let broker = Broker::start()?;
     let (log, broker) = (Log::at(&broker.address()), Some(broker));
-    Trial { scale: 0.02, rows_min: 10_000, kills: 22, young: 8, log, broker, is_power_cut: false }
+    Trial { scale: 0.02, rows_min: 10_000, kills: 22, young: 8, log, broker, end: End::Kill }
         .survive()
         .await
 }

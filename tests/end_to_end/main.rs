@@ -3,16 +3,18 @@
 
 mod backfill;
 mod bad_input;
-mod big_transaction;
 mod both_ways;
 mod company;
 mod crash;
 mod debezium;
 mod decisions;
+mod disk;
 mod expressions;
 mod gates;
 mod kafka;
 mod parked;
+mod resources;
+mod school;
 mod shutdown;
 mod tables;
 mod tour;

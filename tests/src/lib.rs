@@ -12,7 +12,7 @@ mod wire;
 
 pub use build::{crash_program, program};
 pub use log::Log;
-pub use power::{Power, Unsynced};
+pub use power::{Faults, Power, Unsynced};
 pub use reference::{copy_reference, copy_reference_with};
 pub use scene::{Outcome, Scene};
 pub use status::{ask, check_health, is_streaming};

@@ -1,13 +1,15 @@
-//! Power that is cut: what was not synced is gone.
+//! Power that is cut: what was not synced is gone. Disks that fail.
 //!
 //! A library of ours (`power.c`), loaded into the process ahead of the system's, keeps beside the state directory what
-//! a disk is bound to have of it. After a kill that takes the place of what the process had written.
+//! a disk is bound to have of it. After a kill that takes the place of what the process had written. It fails writes,
+//! syncs and reads of the state as it is told.
 
 use anyhow::{Context, Result, ensure};
 use rand::Rng;
 use rand::rngs::StdRng;
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -23,6 +25,21 @@ pub struct Power {
     library: PathBuf,
     state: PathBuf,
     disk: PathBuf,
+    faults: PathBuf,
+}
+
+/// What the disk of the state does not do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Faults {
+    /// Nothing more can be written, for want of room.
+    pub is_full: bool,
+    /// No write takes more than a part of what it is given.
+    pub is_short: bool,
+    /// One in so many syncs fails, by chance; none where 0. What it should have brought to the disk is lost, and
+    /// counts as written for the system, as with Linux.
+    pub syncs: u32,
+    /// One in so many reads fails, by chance; none where 0.
+    pub reads: u32,
 }
 
 /// What becomes of what was not synced.
@@ -48,7 +65,25 @@ impl Power {
         compile.args(["-shared", "-fPIC", "-O2", "-o"]).arg(&library).arg(source);
         let output = compile.args(["-ldl", "-lpthread"]).output().context("can't run cc")?;
         ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        Ok(Self { library, state: project.join(STATE), disk: folder.join("disk") })
+        let (state, disk, faults) =
+            (project.join(STATE), folder.join("disk"), folder.join("faults"));
+        let power = Self { library, state, disk, faults };
+        power.fail(Faults::default())?;
+        Ok(power)
+    }
+
+    /// From now on the disk does this.
+    ///
+    /// # Errors
+    /// When the file by which the library is told can't be written.
+    pub fn fail(&self, faults: Faults) -> Result<()> {
+        let Faults { is_full, is_short, syncs, reads } = faults;
+        let told = [u32::from(is_full), u32::from(is_short), syncs, reads];
+        let bytes: Vec<u8> = told.into_iter().flat_map(u32::to_ne_bytes).collect();
+        // In place: the process has it mapped.
+        let mut file =
+            fs::OpenOptions::new().create(true).truncate(false).write(true).open(&self.faults)?;
+        Ok(file.write_all(&bytes)?)
     }
 
     /// The variables that the process has to begin with.
@@ -59,6 +94,7 @@ impl Power {
             ("LD_PRELOAD".into(), text(&self.library)),
             ("SYNCLINE_POWER_STATE".into(), text(&self.state)),
             ("SYNCLINE_POWER_DISK".into(), text(&self.disk)),
+            ("SYNCLINE_POWER_FAULTS".into(), text(&self.faults)),
         ]
     }
 

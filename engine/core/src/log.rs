@@ -31,6 +31,12 @@ impl Topic {
         Self(format!("entity.{name}").into())
     }
 
+    /// Whether it is what a system committed.
+    #[must_use]
+    pub fn is_changes(&self) -> bool {
+        self.0.starts_with("changes.")
+    }
+
     /// The name, safe as a directory name.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -26,7 +26,10 @@
 //!
 //! **Doubt.** After a failed write or sync nobody knows what is on the disk: the [`Writer`] refuses
 //! everything from then on. The exception is a full disk: nothing of that write counts, the file
-//! is cut back to what was durable, and the writer can go on.
+//! is cut back to what was durable, and the writer can go on. Whoever opens it after a doubt, or
+//! after a crash, finds what the system shows of it, which is not what is on the disk: a sync that
+//! failed is not tried again by the system. So before anything of it is counted on, [`recover`]
+//! writes once more what no frame says was durable, and makes the names durable.
 
 mod disk;
 mod error;

@@ -1,6 +1,7 @@
 //! Small files that are replaced whole: a segment with nothing but its header.
 
-use crate::{Disk, Error, RealDisk, Segment, Writer};
+use crate::writer::parent;
+use crate::{Disk, Error, RealDisk, Segment, Writer, sync_directory};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,13 +14,16 @@ pub fn save_note(path: &Path, note: &[u8]) -> Result<(), Error> {
     Writer::create(&disk, path, 0, note).map(drop)
 }
 
-/// The note in this file; `None` when there is no such file.
+/// The note in this file; `None` when there is no such file. What it returns is durable: whoever
+/// saved it may have died between giving it its name and making that durable.
 ///
 /// # Errors
-/// `Read` when it can't be read, `Damaged` when it is not what was written.
+/// `Read` when it can't be read, `Damaged` when it is not what was written, `Write` when its
+/// directory can't be synced.
 pub fn load_note(path: &Path) -> Result<Option<Vec<u8>>, Error> {
     match Segment::open(path) {
         Ok((segment, header)) if segment.length()? == header.end => {
+            sync_directory(parent(path))?;
             Ok(Some(header.payload.to_vec()))
         }
         Ok((segment, header)) => Err(segment.damaged(header.end, "more than one note")),

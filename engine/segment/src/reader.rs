@@ -58,7 +58,14 @@ impl Segment {
     /// must be whole. Reads about `read_bytes` at a time, more for a larger frame.
     #[must_use]
     pub fn frames(&self, from: u64, until: u64, read_bytes: usize) -> Frames {
-        Frames { segment: self.clone(), at: from, until, read_bytes, chunk: Bytes::new() }
+        Frames {
+            segment: self.clone(),
+            at: from,
+            until,
+            read_bytes,
+            chunk: Bytes::new(),
+            synced: 0,
+        }
     }
 
     pub(crate) fn read_at(&self, at: u64, length: usize) -> Result<Vec<u8>, Error> {
@@ -96,6 +103,8 @@ pub struct Frames {
     read_bytes: usize,
     /// What was read of the file from `at` on.
     chunk: Bytes,
+    /// What the frames so far say of how much of the segment was durable.
+    pub(crate) synced: u64,
 }
 
 impl Frames {
@@ -112,6 +121,7 @@ impl Frames {
         }
         let at = self.at;
         self.at += head.frame_bytes();
+        self.synced = self.synced.max(head.synced);
         Ok(Frame { at, end: self.at, kind: head.kind, number: head.number, payload })
     }
 

@@ -18,7 +18,8 @@ pub struct Recovered {
 }
 
 /// Reads all frames of the last segment of a log, the header first, cuts off a torn end, and opens
-/// the segment for writing.
+/// the segment for writing. All that was visited, and the segment's name, is durable when it
+/// returns, whatever became of the syncs of whoever wrote it.
 ///
 /// # Errors
 /// `Damaged` where a frame that was durable is no longer valid; whatever `visit` returns; `Read`
@@ -32,7 +33,8 @@ pub fn recover<E: From<Error>>(
     let length = segment.length()?;
     let mut end = PREAMBLE_BYTES;
     let mut damage = None;
-    for frame in segment.frames(PREAMBLE_BYTES, length, READ_BYTES) {
+    let mut frames = segment.frames(PREAMBLE_BYTES, length, READ_BYTES);
+    while let Some(frame) = frames.next() {
         match frame {
             Ok(frame) => {
                 end = frame.end;
@@ -47,7 +49,7 @@ pub fn recover<E: From<Error>>(
     {
         return Err(damage.into());
     }
-    let writer = Writer::resume(disk, path, end)?;
+    let writer = Writer::resume(disk, path, frames.synced.clamp(PREAMBLE_BYTES, end), end)?;
     Ok(Recovered { writer, torn_bytes: length - end })
 }
 

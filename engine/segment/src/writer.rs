@@ -5,11 +5,14 @@ use crate::{Disk, Error};
 use fail::fail_point;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSlice, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A part at least this long is written from where it lies instead of being copied.
 const COPY_BYTES_MAX: usize = 16 << 10;
+/// How much is written again at a time.
+const AGAIN_BYTES: usize = 1 << 20;
 
 /// Appends to one segment.
 ///
@@ -58,16 +61,44 @@ impl Writer {
         Ok(writer)
     }
 
-    /// Goes on behind `length` durable bytes; cuts off what follows.
+    /// Goes on behind `length` bytes, of which `known` are known to be durable, as all are when it
+    /// returns, and the file's name too; cuts off what follows.
+    ///
+    /// What a sync failed to bring to the disk the system shows as written all the same, and counts
+    /// it as synced from then on (`fsync(2)`, and the notes on errors in PostgreSQL's and `SQLite`'s
+    /// documentation): only bytes that are written once more are sure to be tried again.
     ///
     /// # Errors
-    /// `Write` when the file can't be opened or cut.
-    pub(crate) fn resume(disk: &Arc<dyn Disk>, path: &Path, length: u64) -> Result<Self, Error> {
-        let open = OpenOptions::new().write(true).open(path);
+    /// `Read`, `NoRoom` or `Write`.
+    pub(crate) fn resume(
+        disk: &Arc<dyn Disk>,
+        path: &Path,
+        known: u64,
+        length: u64,
+    ) -> Result<Self, Error> {
+        let open = OpenOptions::new().read(true).write(true).open(path);
         let file = open.map_err(Error::write("open", path))?;
         let mut writer = Self::at(disk, file, path, length);
         writer.cut()?;
+        fail_point!("segment.cut");
+        writer.write_again(known)?;
+        fail_point!("segment.written_again");
+        sync_directory(parent(path))?;
         Ok(writer)
+    }
+
+    /// Writes what the file holds from a place on over itself, and syncs it.
+    fn write_again(&mut self, from: u64) -> Result<(), Error> {
+        let mut bytes = vec![0; AGAIN_BYTES];
+        self.file.seek(SeekFrom::Start(from)).map_err(Error::read(&self.path))?;
+        for at in (from..self.written).step_by(AGAIN_BYTES) {
+            let length = usize::try_from(self.written - at).unwrap_or(AGAIN_BYTES).min(AGAIN_BYTES);
+            bytes.truncate(length);
+            self.file.read_exact_at(&mut bytes, at).map_err(Error::read(&self.path))?;
+            let written = self.write_all(std::slice::from_ref(&bytes));
+            written.map_err(Error::write("write", &self.path))?;
+        }
+        self.sync()
     }
 
     fn at(disk: &Arc<dyn Disk>, file: File, path: &Path, length: u64) -> Self {
@@ -226,7 +257,16 @@ impl Writer {
 /// `NoRoom` or `Write`.
 pub fn create_directory(path: &Path) -> Result<(), Error> {
     if path.is_dir() {
-        return Ok(());
+        // Whoever made it may have died before its name was durable; one that we may not read the
+        // parent of was made by somebody else.
+        return match sync_directory(parent(path)) {
+            Err(Error::Write { source, .. })
+                if source.kind() == io::ErrorKind::PermissionDenied =>
+            {
+                Ok(())
+            }
+            synced => synced,
+        };
     }
     create_directory(parent(path))?;
     match fs::create_dir(path) {
@@ -257,7 +297,8 @@ pub fn sync_directory(path: &Path) -> Result<(), Error> {
     })
 }
 
-fn parent(path: &Path) -> &Path {
+/// The directory that holds this name.
+pub(crate) fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),

@@ -2,8 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use proptest::prelude::*;
+use std::fs::File;
+use std::io::{self, IoSlice, Seek, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use syncline_segment::{
     Disk, Error, Frame, HEADER, RealDisk, Segment, Writer, load_note, recover, save_note,
     sync_directory,
@@ -198,6 +201,81 @@ fn a_directory_that_is_gone_is_no_reason_to_panic() {
 fn names(directory: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(directory).unwrap();
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+/// A disk that forgets what a sync that failed should have brought to it, as Linux has it: to whoever reads it is
+/// there, and later syncs do not try it again.
+#[derive(Debug, Default)]
+struct ForgetfulDisk {
+    fails: AtomicBool,
+    /// What was written since the last sync, with its place.
+    unsynced: Mutex<Vec<(u64, Vec<u8>)>>,
+    /// What is left when the power is cut.
+    durable: Mutex<Vec<u8>>,
+}
+
+impl Disk for ForgetfulDisk {
+    fn write(&self, file: &mut File, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        let at = file.stream_position()?;
+        let bytes = file.write(&pieces[0])?;
+        self.unsynced.lock().unwrap().push((at, pieces[0][..bytes].to_vec()));
+        Ok(bytes)
+    }
+
+    fn sync(&self, _: &File) -> io::Result<()> {
+        let unsynced = std::mem::take(&mut *self.unsynced.lock().unwrap());
+        if self.fails.load(Ordering::Relaxed) {
+            return Err(io::Error::other("no such luck"));
+        }
+        let mut durable = self.durable.lock().unwrap();
+        for (at, bytes) in unsynced {
+            let (from, until) = (at as usize, at as usize + bytes.len());
+            let length = durable.len().max(until);
+            durable.resize(length, 0);
+            durable[from..until].copy_from_slice(&bytes);
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn what_a_failed_sync_lost_is_durable_before_anybody_counts_on_it() {
+    let directory = TempDir::new().unwrap();
+    let forgetful = Arc::new(ForgetfulDisk::default());
+    let disk: Arc<dyn Disk> = forgetful.clone();
+    let mut writer = Writer::create(&disk, &path(&directory), 7, b"header").unwrap();
+    writer.push(1, 1, &[&payload(1)]);
+    writer.flush().unwrap();
+    writer.sync().unwrap();
+    // More than is written again at a time.
+    let large = vec![3; 5 << 19];
+    writer.push(1, 2, &[&payload(2)]);
+    writer.push(1, 3, &[&large]);
+    writer.flush().unwrap();
+    forgetful.fails.store(true, Ordering::Relaxed);
+    assert!(matches!(writer.sync(), Err(Error::Write { .. })));
+    forgetful.fails.store(false, Ordering::Relaxed);
+    drop(writer);
+    let read = |path: &Path, disk: &Arc<dyn Disk>| {
+        let mut frames = Vec::new();
+        let recovered = recover::<Error>(disk, path, |frame| {
+            frames.push((frame.number, frame.payload.to_vec()));
+            Ok(())
+        });
+        (frames, recovered.unwrap().writer)
+    };
+    let (seen, mut writer) = read(&path(&directory), &disk);
+    assert_eq!(seen.len(), 4);
+    // Somebody acts on what was seen, and the power is cut.
+    let after_a_cut = directory.path().join("left");
+    std::fs::write(&after_a_cut, &*forgetful.durable.lock().unwrap()).unwrap();
+    assert_eq!(read(&after_a_cut, &real()).0, seen);
+    // What is written next comes behind it.
+    writer.push(1, 4, &[&payload(4)]);
+    writer.flush().unwrap();
+    writer.sync().unwrap();
+    std::fs::write(&after_a_cut, &*forgetful.durable.lock().unwrap()).unwrap();
+    assert_eq!(read(&after_a_cut, &real()).0.last().unwrap().0, 4);
 }
 
 proptest! {

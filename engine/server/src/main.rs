@@ -11,6 +11,7 @@ mod conflicts;
 mod crash;
 mod decisions;
 mod demo;
+mod durable;
 mod engine;
 mod gates;
 mod live;

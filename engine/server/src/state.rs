@@ -1,5 +1,6 @@
 //! The project's state directory: one process at a time has it.
 
+use crate::durable;
 use crate::problem::{Exit, Failure, Outcome, Problem};
 use crate::project::Project;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -45,7 +46,7 @@ impl Directory {
             Err(error) => return Err(failed(error)),
         }
         let name = worker_name();
-        std::fs::write(&path, &name).map_err(failed)?;
+        durable::replace(&path, name.as_bytes()).map_err(failed)?;
         Ok(name)
     }
 }

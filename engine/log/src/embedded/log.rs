@@ -25,6 +25,7 @@ impl ChangeLog for EmbeddedLog {
 
     async fn append(&self, topic: &TopicName, entries: Vec<Entry>) -> Result<Appended> {
         let topic = self.shared.topic(topic)?;
+        self.shared.check_limit(&topic)?;
         let entries = topic.stage(entries)?;
         let bytes = entries.iter().map(|entry| entry.encoded.bytes()).sum();
         let room = self.shared.room(bytes).await?;

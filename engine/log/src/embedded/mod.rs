@@ -25,6 +25,7 @@ mod format;
 mod group;
 mod identity;
 mod index;
+mod limit;
 mod lock;
 mod log;
 mod open;

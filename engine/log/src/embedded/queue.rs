@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use syncline_core::codec::Encoded;
 use syncline_core::{
-    Entry, Error, Kind, Offset, ReaderName, Result, TableSchema, Topic as TopicName,
+    Body, Entry, Error, Kind, Offset, ReaderName, Result, TableSchema, Topic as TopicName,
 };
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -27,6 +27,14 @@ pub(super) struct Append {
     pub(super) durable: oneshot::Sender<std::result::Result<(), Arc<Failure>>>,
     /// Given back when this is dropped: the bytes are durable, or given up.
     pub(super) room: OwnedSemaphorePermit,
+}
+
+impl Append {
+    /// Whether a transaction is open behind it; `None` where it brings no entry.
+    pub(super) fn is_open(&self) -> Option<bool> {
+        let entry = &self.entries.last()?.entry;
+        Some(entry.boundary.is_none() && !matches!(entry.body, Body::Abandoned))
+    }
 }
 
 /// A reader that moves, or is forgotten.

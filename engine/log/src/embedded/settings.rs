@@ -18,6 +18,9 @@ pub struct Settings {
     pub group_bytes: usize,
     /// How much is read from a segment at a time.
     pub read_bytes: usize,
+    /// How many bytes may wait for their readers until what systems commit is taken no more, over
+    /// all topics; a segment of each topic, and the rest of a transaction, come on top.
+    pub bytes_max: Option<u64>,
     /// Trimming leaves at least this much of each topic behind the active segment.
     pub retain_bytes: u64,
     /// Trimming leaves what was committed at its source within this time before the topic's last
@@ -33,6 +36,7 @@ impl Default for Settings {
             unsynced_bytes: 32 << 20,
             group_bytes: 8 << 20,
             read_bytes: 1 << 20,
+            bytes_max: None,
             retain_bytes: 0,
             retain_for: Duration::ZERO,
         }

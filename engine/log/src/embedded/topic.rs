@@ -29,6 +29,8 @@ pub(super) struct Topic {
 struct Accepting {
     /// The offset the next entry gets.
     next: u64,
+    /// Whether a transaction is open behind what was accepted.
+    is_open: bool,
     /// Alive while an appender has yet to hear that what it appended is lost.
     untold: Weak<Failure>,
     schemas: HashMap<TableName, Vec<(Arc<TableSchema>, u32)>>,
@@ -65,7 +67,7 @@ pub(super) enum Found {
 impl Topic {
     pub(super) fn new(name: TopicName, directory: PathBuf, view: View) -> Self {
         let next = view.tail.next.0;
-        let mut accepting = Accepting { next, ..Accepting::default() };
+        let mut accepting = Accepting { next, is_open: view.tail.open, ..Accepting::default() };
         if let Some(active) = view.segments.back() {
             accepting.learn(active.schemas());
         }
@@ -83,6 +85,11 @@ impl Topic {
 
     pub(super) fn durable(&self) -> watch::Receiver<Durable> {
         self.durable.subscribe()
+    }
+
+    /// Whether what was accepted ends within a transaction.
+    pub(super) fn is_open(&self) -> bool {
+        self.accepting().is_open
     }
 
     /// Tells waiting readers of the end as it is in the view now.
@@ -105,8 +112,10 @@ impl Topic {
         if let Some(failure) = accepting.untold.upgrade() {
             return Err(failure.error());
         }
+        let is_open = append.is_open();
         queue.push(Work::Append(append))?;
         accepting.next += count;
+        accepting.is_open = is_open.unwrap_or(accepting.is_open);
         Ok(Offset(accepting.next))
     }
 
@@ -115,7 +124,8 @@ impl Topic {
     /// a gap.
     pub(super) fn roll_back(&self, queue: &Queue, failure: &Arc<Failure>) -> Vec<Append> {
         let mut accepting = self.accepting();
-        accepting.next = self.view().tail.next.0;
+        let tail = self.view().tail;
+        (accepting.next, accepting.is_open) = (tail.next.0, tail.open);
         accepting.untold = Arc::downgrade(failure);
         // Order: appends are queued under this lock, so none slips in behind.
         queue.withdraw(&self.name)

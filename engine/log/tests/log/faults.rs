@@ -3,12 +3,15 @@
 use crate::{open, read_all, small, topic};
 use std::fs::File;
 use std::io::{self, IoSlice, Write};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use syncline_core::conformance::{same_entry, sample_entry};
-use syncline_core::{Appended, ChangeLog, Kind, Offset, ReaderName, SystemName, Topic};
-use syncline_log::EmbeddedLog;
+use syncline_core::{
+    Appended, Body, ChangeLog, Entry, Kind, Offset, ReaderName, SystemName, Topic,
+};
+use syncline_log::{EmbeddedLog, Settings};
 use syncline_segment::Disk;
 use tempfile::TempDir;
 
@@ -181,4 +184,56 @@ async fn a_failed_write_poisons_too_and_what_was_durable_is_there_after_a_restar
     run.fail_writes(None);
     assert_eq!(run.log.tail(&run.topic).await.unwrap_err().kind(), Kind::Corrupt);
     assert_eq!(run.after_restart().await, 5);
+}
+
+#[tokio::test]
+async fn what_systems_commit_waits_at_the_limit_and_nothing_else_does() {
+    let directory = TempDir::new().unwrap();
+    let log = open(directory.path(), Settings { bytes_max: Some(60_000), ..small() });
+    let (changes, golden) = (topic("sis"), Topic::entity("person"));
+    let slow = ReaderName::apply(&SystemName::new("lms"), &changes);
+    let append =
+        async |topic: &Topic, entry: Entry| log.append(topic, vec![entry]).await?.durable.await;
+    log.append(&changes, Vec::new()).await.unwrap();
+    log.commit(&slow, &changes, Offset(0)).await.unwrap();
+    // Whoever is refused comes again from where it was.
+    let mut next = 0;
+    let error = loop {
+        match append(&changes, sample_entry(next)).await {
+            Ok(offset) => next = offset.0,
+            Err(error) => break error,
+        }
+        assert!(next < 10_000, "there is an end");
+    };
+    assert_eq!(error.kind(), Kind::Unavailable);
+    assert!(error.detail_text().unwrap().contains(slow.as_str()), "{error:?}");
+    assert!(append(&topic("hr"), sample_entry(0)).await.is_err(), "all systems wait");
+    append(&golden, sample_entry(0)).await.unwrap();
+    assert!(append(&changes, sample_entry(next)).await.is_err(), "still");
+    // Half of it read is not enough for all of it to go, but for something.
+    log.commit(&slow, &changes, Offset(next / 2)).await.unwrap();
+    let part = Entry { boundary: None, body: Body::Truncate(Vec::new()) };
+    append(&changes, part.clone()).await.unwrap();
+    while directory_bytes(directory.path()) < 200_000 {
+        append(&changes, part.clone()).await.expect("a transaction is taken to its end");
+    }
+    let end = append(&changes, sample_entry(next)).await.unwrap();
+    assert!(append(&changes, sample_entry(next)).await.is_err(), "and nothing behind it");
+    drop(log);
+    let log = EmbeddedLog::open(directory.path(), small()).unwrap();
+    log.commit(&slow, &changes, end).await.unwrap();
+    drop(log);
+    let log = open(directory.path(), Settings { bytes_max: Some(60_000), ..small() });
+    let appended = log.append(&changes, vec![sample_entry(next)]).await.unwrap();
+    assert_eq!(appended.durable.await.unwrap(), Offset(end.0 + 1));
+}
+
+fn directory_bytes(directory: &Path) -> u64 {
+    let entries = std::fs::read_dir(directory).unwrap();
+    entries
+        .map(|entry| match entry.unwrap() {
+            entry if entry.path().is_dir() => directory_bytes(&entry.path()),
+            entry => entry.metadata().unwrap().len(),
+        })
+        .sum()
 }

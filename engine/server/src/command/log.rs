@@ -2,6 +2,7 @@
 
 use super::Context;
 use crate::arguments::LogAction;
+use crate::durable;
 use crate::output::Output;
 use crate::problem::{Exit, Failure, Outcome, Problem};
 use crate::project::Project;
@@ -56,7 +57,7 @@ async fn take_over(output: Output, project: &Project) -> Outcome<Exit> {
     let from = EmbeddedLog::open(&embedded, Settings::default())?;
     let Moved { topics, entries, readers } = pipeline.take_over(&from).await?;
     drop(from);
-    std::fs::rename(&embedded, &aside)
+    durable::rename(&embedded, &aside)
         .map_err(|error| Failure::io(format!("can't rename {}", embedded.display()), &error))?;
     drop(state);
     output.result(&Report { topics, entries, readers, aside }, to_text);

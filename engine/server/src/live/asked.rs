@@ -5,15 +5,15 @@
 //! who may write to the state directory may ask.
 
 use crate::clock::SystemClock;
+use crate::durable;
 use crate::problem::{Failure, Outcome, Problem};
 use serde::{Deserialize, Serialize};
-use std::fs::File;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use syncline_core::{SystemName, TableName};
 use syncline_runtime::{Backfills, Clock as _};
+use syncline_segment::create_directory;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -37,19 +37,11 @@ pub(crate) struct Asked {
 /// Leaves a request; durable when it returns. Gives its file, which is gone once it was taken up.
 pub(crate) fn leave(state: &Path, asked: &[Asked]) -> Outcome<PathBuf> {
     let directory = state.join(DIRECTORY);
-    let name = format!("{:020}-{}", SystemClock.now(), std::process::id());
-    let (unfinished, file) =
-        (directory.join(format!("{name}.part")), directory.join(format!("{name}.json")));
+    let file = directory.join(format!("{:020}-{}.json", SystemClock.now(), std::process::id()));
     let text = serde_json::to_vec(asked).expect("a request is JSON");
-    let write = || {
-        std::fs::create_dir_all(&directory)?;
-        let mut part = File::create_new(&unfinished)?;
-        part.write_all(&text)?;
-        part.sync_all()?;
-        std::fs::rename(&unfinished, &file)?;
-        File::open(&directory)?.sync_all()
-    };
-    write().map_err(|error| Failure::io(format!("can't write {}", file.display()), &error))?;
+    create_directory(&directory).map_err(syncline_core::Error::from)?;
+    durable::replace(&file, &text)
+        .map_err(|error| Failure::io(format!("can't write {}", file.display()), &error))?;
     Ok(file)
 }
 

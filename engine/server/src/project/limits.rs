@@ -17,6 +17,7 @@ pub(super) fn embedded_settings(section: &Section<'_>) -> syncline_log::Settings
     set(&mut settings.unsynced_bytes, memory("unsynced_bytes"));
     set(&mut settings.group_bytes, memory("group_bytes"));
     set(&mut settings.read_bytes, memory("read_bytes"));
+    settings.bytes_max = bytes("bytes_max");
     set(&mut settings.retain_bytes, section.optional::<ByteSize>("retain_bytes").map(|it| it.0));
     set(&mut settings.retain_for, section.optional("retain_for"));
     settings

@@ -11,6 +11,7 @@ use super::systems::{Postgres, System};
 use super::topics::Topics;
 use super::values::Surroundings;
 use crate::decisions;
+use crate::durable;
 use crate::problem::{Exit, Failure, Outcome, Problem, did_you_mean};
 use crate::state::{Directory, EMBEDDED};
 use std::collections::{BTreeMap, BTreeSet};
@@ -258,9 +259,8 @@ impl Project {
     pub(crate) fn write_lock(&self, lock: &Lock) -> Outcome<()> {
         let failed =
             |error: std::io::Error| Failure::io(format!("can't write {}", lock::FILE), &error);
-        let partial = self.from.directory.join(".syncline.lock.new");
-        std::fs::write(&partial, lock.to_text()).map_err(failed)?;
-        std::fs::rename(&partial, self.from.directory.join(lock::FILE)).map_err(failed)
+        let path = self.from.directory.join(lock::FILE);
+        durable::replace(&path, lock.to_text().as_bytes()).map_err(failed)
     }
 
     /// What mappings may name: the tables of a lock and the project's entities.
