@@ -98,8 +98,8 @@ async fn thousands_of_tables_need_neither_files_nor_connections_each() -> Result
                    FROM pg_class WHERE relname LIKE 'table\\_%' AND relkind = 'r'";
     let sums = format!("SELECT md5(({content}))");
     scene.until_same(&mut running, 2 * DEADLINE, &sums).await?;
-    source.batch_execute(&each("UPDATE %I SET word = word || '.' WHERE id % 2 = 0")).await?;
-    source.batch_execute(&each("DELETE FROM %I WHERE id % 5 = 0")).await?;
+    source.batch_execute(&each("UPDATE %I SET word = word || '.' WHERE mod(id, 2) = 0")).await?;
+    source.batch_execute(&each("DELETE FROM %I WHERE mod(id, 5) = 0")).await?;
     scene.until_same(&mut running, 2 * DEADLINE, &sums).await?;
     let budget = Budget { memory: (192 + tables / 4) * MEBIBYTE, ..ORDINARY };
     budget.check(&format!("{tables} tables"), &scene, &running).await?;

@@ -58,8 +58,9 @@ pub(super) struct Writing<'a> {
     last_commit: Instant,
     /// Rows of a transaction that is not whole were written.
     open: bool,
-    /// When the log last heard of the progress.
+    /// When the log last heard of the progress, and how far that was.
     told_log: Instant,
+    told: Offset,
 }
 
 impl<'a> Writing<'a> {
@@ -94,6 +95,7 @@ impl<'a> Writing<'a> {
             last_commit: Instant::now(),
             open: false,
             told_log: Instant::now(),
+            told: Offset(0),
         };
         writing.count_parked();
         writing.count_progress().await?;
@@ -108,6 +110,8 @@ impl<'a> Writing<'a> {
     ) -> Result<()> {
         let mut park_retry = interval(self.lane.settings.park_retry);
         park_retry.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut rest = interval(self.lane.settings.trim_interval);
+        rest.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             // Order: stopping first, so that a backlog does not delay it; parked rows before new ones.
             select! { biased;
@@ -121,6 +125,7 @@ impl<'a> Writing<'a> {
                     Some(step) => self.on_step(step?).await?,
                     None => return Err(Error::new(Kind::Internal, "reading ended by itself")),
                 },
+                _ = rest.tick(), if !self.open => self.tell_at_rest().await?,
             }
         }
     }

@@ -42,6 +42,19 @@ impl Writing<'_> {
         self.say_progress().await
     }
 
+    /// Commits and tells the log what was not told when it was passed: nothing may come for long, and what waits for
+    /// room in the log comes only once this is told.
+    pub(super) async fn tell_at_rest(&mut self) -> Result<()> {
+        if self.committed < self.next && self.must_commit() {
+            self.write_parked().await?;
+            self.commit_progress().await?;
+        }
+        if self.told < self.committed {
+            self.tell_log().await?;
+        }
+        Ok(())
+    }
+
     /// Tells the log how far the target is. A log without room does not hear of it now; the next
     /// time will do.
     pub(super) async fn say_progress(&mut self) -> Result<()> {
@@ -51,7 +64,10 @@ impl Writing<'_> {
                 tracing::debug!(%error, "{}: the log does not take the progress", self.lane.reader);
                 Ok(())
             }
-            told => told,
+            told => {
+                self.told = self.committed;
+                told
+            }
         }
     }
 }
