@@ -15,7 +15,7 @@ const READS_MAX: usize = 64;
 /// so again, with what was appended.
 pub(crate) fn run(data: &[u8]) {
     let directory = scratch::directory();
-    let topic = Topic::changes(&SystemName::new("sis"));
+    let topic = Topic::changes(&SystemName::new("finance"));
     let folder = directory.path().join("topics").join(topic.as_str());
     fs::create_dir_all(&folder).expect("there is room for it");
     fs::write(folder.join(format!("{:020}.log", 0)), repair::file(data)).expect("there is room");
@@ -41,9 +41,13 @@ pub(crate) fn run(data: &[u8]) {
 }
 
 /// The end of the topic once the entry is durable.
-fn append(log: &EmbeddedLog, topic: &Topic, entry: Entry) -> impl Future<Output = Option<Offset>> {
+fn append(
+    log: &EmbeddedLog,
+    topic: &Topic,
+    entry: Entry,
+) -> impl Future<Output = Option<Offset>> + use<> {
     let appended = waiting().block_on(log.append(topic, vec![entry]));
-    async { appended.ok()?.durable.await.ok() }
+    async move { appended.ok()?.durable.await.ok() }
 }
 
 fn waiting() -> &'static Runtime {

@@ -12,7 +12,7 @@ pub(crate) fn run(data: &[u8]) {
     let checked = check(&[file], tables::catalog(), &Options::default());
     let lines = text.lines().count().max(1);
     for found in &checked.diagnostics {
-        assert!(!found.message.is_empty() && found.line <= lines + 1, "{found:?}");
+        assert!(!found.message.is_empty() && found.line as usize <= lines + 1, "{found:?}");
     }
     for mapping in &checked.mappings {
         assert!(!mapping.meaning().is_empty());

@@ -17,7 +17,7 @@ const LINES: &[u8] = b"1\t-2\t3\t1.5\tNaN\tt\t12.3400\t0.0000000001\t-7e3\ta 'te
 
 /// What mapping files are run by.
 const MAPPING: &str = "INSERT INTO lms.public.everything (id, small, txt, exact, instant) \
-    SELECT id, small, upper(txt), exact + 1, instant FROM sis.public.everything WHERE flag";
+    SELECT id, small, upper(txt), CAST(exact + 1 AS numeric(20,4)), instant FROM sis.public.everything WHERE flag";
 
 /// The schemas of rows: of the source, and of the entity.
 #[must_use]

@@ -26,7 +26,7 @@ pub const TARGETS: [Target; 11] = [
     Target { name: "claims", run: claims::run, bytes_max: 4 << 10 },
     Target { name: "store", run: store::run, bytes_max: 8 << 10 },
     Target { name: "debezium", run: debezium::run, bytes_max: 16 << 10 },
-    Target { name: "project", run: project::run, bytes_max: 8 << 10 },
+    Target { name: "project", run: project::run, bytes_max: 16 << 10 },
     Target { name: "sql", run: sql::run, bytes_max: 2 << 10 },
 ];
 

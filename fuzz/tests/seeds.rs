@@ -12,8 +12,8 @@ use syncline_core::codec::{encode_entry, encode_standalone};
 use syncline_core::{
     Body, Boundary, ChangeLog, Cursor, Entry, Position, ReaderName, SystemName, Topic,
 };
-use syncline_demo::binaries::Binaries;
-use syncline_demo::{Cluster, ClusterOptions};
+
+use syncline_demo::{Binaries, Cluster, ClusterOptions};
 use syncline_fuzz::{AS_IT_IS, REPAIRED, batches, frame};
 use syncline_log::{EmbeddedLog, Settings};
 use syncline_postgres::fuzzing::{COLUMNS, EVERYTHING, WHOLE};
@@ -22,7 +22,7 @@ use syncline_resolve::{Rows, Scanned};
 use syncline_segment::RealDisk;
 
 /// Most bytes of a seed.
-const SEED_BYTES_MAX: usize = 8 << 10;
+const SEED_BYTES_MAX: usize = 12 << 10;
 
 fn seed(target: &str, name: &str, bytes: &[u8]) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
@@ -173,7 +173,7 @@ fn of_entries_and_batches() {
 #[ignore = "makes seeds"]
 async fn of_a_log() {
     let directory = tempfile::tempdir().unwrap();
-    let topic = Topic::changes(&SystemName::new("sis"));
+    let topic = Topic::changes(&SystemName::new("finance"));
     let log = EmbeddedLog::open(directory.path(), Settings::default()).unwrap();
     let reader = ReaderName::apply(&SystemName::new("lms"), &topic);
     for entry in entries() {
@@ -236,6 +236,8 @@ fn of_a_store_of_claims() {
 #[ignore = "makes seeds"]
 fn of_a_project_that_ran() {
     let Some(state) = std::env::var_os("SYNCLINE_STATE").map(PathBuf::from) else { return };
+    let log = state.join("log/topics/changes.finance/00000000000000000000.log");
+    segment(&["log"], "ran", &fs::read(log).unwrap());
     for (at, file) in files(&state, "claims").iter().take(3).enumerate() {
         segment(&["store"], &format!("ran-{at}"), &fs::read(file).unwrap());
         let copy = tempfile::tempdir().unwrap();
@@ -272,7 +274,10 @@ fn of_a_project() {
         seed("sql", &name, &fs::read(&file).unwrap());
     }
     if let Some(lock) = std::env::var_os("SYNCLINE_LOCK") {
-        seed("project", "lock", &[b"l", fs::read(lock).unwrap().as_slice()].concat());
+        // As many tables as there is room for.
+        let text = fs::read_to_string(lock).unwrap();
+        let until = text[..text.len().min(SEED_BYTES_MAX)].rfind("\n\n[tables").unwrap();
+        seed("project", "lock", format!("l{}", &text[..until]).as_bytes());
     }
 }
 
