@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use syncline_fuzz::{TARGETS, target};
 
 /// Most that is kept of a target: a checkout must stay small, and this a test among others.
-const FILES_MAX: usize = 130;
-const BYTES_MAX: u64 = 256 << 10;
+const FILES_MAX: usize = 100;
+const BYTES_MAX: u64 = 208 << 10;
 
 macro_rules! replays {
     ($($test:ident of $target:literal,)*) => {
