@@ -4,6 +4,8 @@ mod begin;
 mod catalog;
 mod connect;
 mod doctor;
+#[doc(hidden)]
+pub mod fuzzing;
 mod mark;
 mod note;
 mod publication;

@@ -15,6 +15,8 @@ mod cells;
 mod claims;
 pub mod decisions;
 mod entity;
+#[doc(hidden)]
+pub mod fuzzing;
 mod journaled;
 mod mark;
 mod policy;

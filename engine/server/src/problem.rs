@@ -10,7 +10,7 @@ use syncline_core::Kind;
 
 /// How the process ends. Documented in `docs/operations.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Exit {
+pub enum Exit {
     /// All is well.
     Ok = 0,
     /// The command did its work and found errors in what it looked at.

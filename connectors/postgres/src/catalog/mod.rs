@@ -7,6 +7,4 @@ mod read;
 pub(crate) use look::{append_line, captured_columns, column_list, on_connection, qualified};
 pub use look::{count, current_commit, inspect, sample};
 pub(crate) use partitions::{FINGERPRINT_SQL, fingerprint, identity_mends};
-#[cfg(test)]
-pub(crate) use read::RelationColumn;
-pub(crate) use read::{Relation, base_types, read_tables};
+pub(crate) use read::{Relation, RelationColumn, base_types, read_tables};

@@ -9,6 +9,7 @@ mod assemble;
 mod changes;
 mod columns;
 mod feedback;
+mod fuzzing;
 mod idle;
 mod message;
 mod pace;
@@ -16,5 +17,6 @@ mod reader;
 mod relations;
 mod spill;
 
+pub(crate) use fuzzing::entries;
 pub(crate) use reader::run;
 pub(crate) use relations::{captured, next_revision};

@@ -68,7 +68,7 @@ struct Stream<'a> {
 
 /// What a frame asks for beyond being taken in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Next {
+pub(super) enum Next {
     Nothing,
     /// A transaction is whole.
     Committed,
@@ -222,7 +222,7 @@ impl Stream<'_> {
 
 /// Takes in one frame.
 #[inline]
-fn take_in(
+pub(super) fn take_in(
     frame: Frame<'_>,
     changes: &mut Changes<'_>,
     spill: &mut Spill,
@@ -281,6 +281,6 @@ fn other_frame(tag: u8, body: &[u8]) -> Result<Next> {
 }
 
 #[cold]
-fn torn() -> Error {
+pub(super) fn torn() -> Error {
     Error::new(Kind::Corrupt, "the stream has a message that can't be read")
 }

@@ -12,6 +12,8 @@ use std::io::{self, Read};
 const FRAME_BYTES_MAX: usize = (1 << 30) + (1 << 20);
 /// Room there must be before a read.
 const ROOM_BYTES_MIN: usize = 16 << 10;
+/// Most room that is made for what a message only says that it has; beyond it, as much as there is already.
+const ROOM_BYTES_MAX: usize = 1 << 20;
 const HEADER_BYTES: usize = 5;
 
 /// One message of the server.
@@ -94,7 +96,7 @@ impl Input {
         }
         let held = self.end - self.start;
         let missing = self.frame_bytes()?.unwrap_or(HEADER_BYTES).saturating_sub(held);
-        let wanted = missing.max(ROOM_BYTES_MIN);
+        let wanted = missing.min(held.max(ROOM_BYTES_MAX)).max(ROOM_BYTES_MIN);
         if self.bytes.len() - self.end >= wanted {
             return Ok(());
         }
@@ -151,6 +153,18 @@ mod tests {
                 if input.fill(&mut reader).unwrap() == 0 { break; }
             }
             prop_assert_eq!(seen, frames);
+        }
+    }
+
+    /// A line on which one byte was changed had a gigabyte taken for a message that never came.
+    #[test]
+    fn room_is_made_for_what_came_and_not_for_what_was_announced() {
+        let mut bytes = [&b"d"[..], &(1_u32 << 30).to_be_bytes(), &[0; 40]].concat();
+        let mut input = Input::with_capacity(64);
+        for _ in 0..3 {
+            assert_eq!(input.fill(&mut bytes.as_slice()).unwrap(), bytes.len());
+            assert!(input.bytes.len() < 4 << 20, "{} bytes", input.bytes.len());
+            bytes.fill(0);
         }
     }
 

@@ -20,7 +20,7 @@ mod socket;
 mod sqlstate;
 
 pub(crate) use connection::{Connection, Purpose};
-pub(crate) use input::Frame;
+pub(crate) use input::{Frame, Input};
 pub(crate) use lsn::Lsn;
 pub(crate) use query::{CopyStep, Row, identifier, literal};
 pub(crate) use replication::{ServerIdentity, SlotCreated, StandbyStatus};

@@ -209,6 +209,10 @@ impl Database<'_> {
         self.client.value(sql)
     }
 
+    pub(crate) fn rows(&self, sql: &str) -> Vec<Vec<Option<String>>> {
+        self.client.rows(sql)
+    }
+
     /// The place in the log that all commits so far are before.
     pub(crate) fn wal(&self) -> u64 {
         let text = self.value("SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint");
@@ -258,5 +262,15 @@ impl Client {
             _ => None,
         });
         row.and_then(|row| row.get(0)).unwrap_or_default().to_owned()
+    }
+
+    /// All rows, as texts.
+    pub(crate) fn rows(&self, sql: &str) -> Vec<Vec<Option<String>>> {
+        let messages = runtime().block_on(self.0.simple_query(sql)).unwrap();
+        let rows = messages.iter().filter_map(|message| match message {
+            tokio_postgres::SimpleQueryMessage::Row(row) => Some(row),
+            _ => None,
+        });
+        rows.map(|row| (0..row.len()).map(|at| row.get(at).map(str::to_owned)).collect()).collect()
     }
 }

@@ -4,11 +4,13 @@
 
 mod cluster;
 mod model;
+mod random;
 mod recorder;
 
 mod again;
 mod catalog;
 mod columns;
+mod differential;
 mod doctor;
 mod login;
 mod marks;

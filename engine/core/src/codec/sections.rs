@@ -40,7 +40,11 @@ impl Sections {
                 self.bytes.len()
             )));
         };
-        let section = self.bytes.slice_with_length(self.at, length);
+        // Behind the last byte is no aligned place: what is empty has one of its own.
+        let section = match length {
+            0 => Buffer::default(),
+            _ => self.bytes.slice_with_length(self.at, length),
+        };
         self.at = end.next_multiple_of(ALIGNMENT).min(self.bytes.len());
         Ok(section)
     }

@@ -32,6 +32,6 @@ pub(crate) use entity::Entity;
 pub(crate) use files::{TextFile, find_project};
 pub(crate) use lock::{FILE as LOCK_FILE, Lock};
 pub(crate) use open::Project;
-pub(crate) use settings::{FILE as SETTINGS_FILE, is_name};
+pub(crate) use settings::{FILE as SETTINGS_FILE, Settings, is_name};
 pub(crate) use systems::System;
 pub(crate) use values::parse_duration;
