@@ -94,37 +94,20 @@ async fn after_any_number_of_kills_every_target_holds_what_the_mappings_say() ->
 /// What was written and not synced is gone after each kill, or in part there.
 #[tokio::test]
 async fn after_any_number_of_power_cuts_too() -> Result<()> {
-    let kills = variable(POWER_CUTS_VARIABLE).unwrap_or(POWER_CUTS);
-    let log = Log::embedded();
-    Trial {
-        scale: 0.03,
-        rows_min: 15_000,
-        kills,
-        young: kills / 4,
-        log,
-        broker: None,
-        end: End::PowerCut,
-    }
-    .survive()
-    .await
+    without_power(End::PowerCut).survive().await
 }
 
 /// Nor is what a failing disk did not take.
 #[tokio::test]
 async fn on_a_disk_that_fails_too() -> Result<()> {
+    without_power(End::PowerCutOfBadDisk).survive().await
+}
+
+fn without_power(end: End) -> Trial {
     let kills = variable(POWER_CUTS_VARIABLE).unwrap_or(POWER_CUTS);
+    let young = kills / 4;
     let log = Log::embedded();
-    Trial {
-        scale: 0.03,
-        rows_min: 15_000,
-        kills,
-        young: kills / 4,
-        log,
-        broker: None,
-        end: End::PowerCutOfBadDisk,
-    }
-    .survive()
-    .await
+    Trial { scale: 0.03, rows_min: 15_000, kills, young, log, broker: None, end }
 }
 
 impl Trial {

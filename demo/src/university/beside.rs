@@ -58,19 +58,24 @@ pub(super) const PEOPLE: Beside = Beside {
         },
         Brought {
             name: "typed",
-            columns: "student_no text PRIMARY KEY, preferred_name text, phone text",
+            columns: "student_no text PRIMARY KEY, preferred_name text, phone text, insists boolean",
             from: System::Lms,
-            query: "SELECT user_id, max(value) FILTER (WHERE field = 'preferred_name'),
-                        max(value) FILTER (WHERE field = 'phone')
-                    FROM (SELECT DISTINCT ON (user_id, field) * FROM self_service
-                          ORDER BY user_id, field, number DESC) AS latest
+            // Who took the name away three times in a row goes to and fro with what is agreed on.
+            query:
+                "SELECT user_id, max(value) FILTER (WHERE field = 'preferred_name' AND place = 1),
+                        max(value) FILTER (WHERE field = 'phone' AND place = 1),
+                        count(*) FILTER (WHERE field = 'preferred_name' AND value IS NULL) = 3
+                    FROM (SELECT *, row_number() OVER (
+                              PARTITION BY user_id, field ORDER BY number DESC) AS place
+                          FROM self_service) AS latest
+                    WHERE place <= 3
                     GROUP BY user_id",
         },
         Brought {
             name: "held",
-            columns: "student_no text PRIMARY KEY, phone text, post text[]",
+            columns: "student_no text PRIMARY KEY, preferred_name text, phone text, post text[]",
             from: System::Lms,
-            query: "SELECT user_id, phone, ARRAY[street, postcode, city] FROM users",
+            query: "SELECT user_id, preferred_name, phone, ARRAY[street, postcode, city] FROM users",
         },
         Brought {
             name: "owed",

@@ -119,7 +119,7 @@ const USERS: Expectation = Expectation {
                  trim(coalesce(preferred_name, given_name) || ' ' || coalesce(family_name, ''))
                      AS display_name,
                  coalesce(family_name || ', ', '') || given_name AS sort_name,
-                 preferred_name, email, emails, phone,
+                 shown_name AS preferred_name, email, emails, phone,
                  extract(year FROM birth_date)::integer AS birth_year,
                  country, time_zone, languages, address,
                  post[1] AS street, post[2] AS postcode, post[3] AS city,

@@ -7,6 +7,11 @@ SELECT
     CASE WHEN h.given_name IS NULL THEN s.given_name ELSE h.given_name END AS given_name,
     CASE WHEN h.given_name IS NULL THEN s.family_name ELSE h.family_name END AS family_name,
     coalesce(t.preferred_name, s.preferred_name) AS preferred_name,
+    -- To and fro: whoever took it away again and again, soon after it was written, is left with that, and asked.
+    CASE
+        WHEN t.insists AND held.preferred_name IS NULL THEN NULL
+        ELSE coalesce(t.preferred_name, s.preferred_name)
+    END AS shown_name,
     lower(trim(s.email)) AS email,
     CASE WHEN num_nulls(s.other_emails, h.emails) < 2 THEN ARRAY(
         SELECT address COLLATE "C" FROM (
