@@ -34,7 +34,7 @@ pub fn recover<E: From<Error>>(
     let mut end = PREAMBLE_BYTES;
     let mut damage = None;
     let mut frames = segment.frames(PREAMBLE_BYTES, length, READ_BYTES);
-    while let Some(frame) = frames.next() {
+    for frame in frames.by_ref() {
         match frame {
             Ok(frame) => {
                 end = frame.end;
