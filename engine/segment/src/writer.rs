@@ -80,9 +80,7 @@ impl Writer {
         let file = open.map_err(Error::write("open", path))?;
         let mut writer = Self::at(disk, file, path, length);
         writer.cut()?;
-        fail_point!("segment.cut");
         writer.write_again(known)?;
-        fail_point!("segment.written_again");
         sync_directory(parent(path))?;
         Ok(writer)
     }
