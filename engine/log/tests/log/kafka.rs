@@ -2,13 +2,16 @@
 
 use crate::topic;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use syncline_core::conformance::{self, same_entry, sample_batch, sample_entry, sample_schema};
 use syncline_core::{
     Body, Boundary, ChangeLog, Entry, Kind, Offset, Position, Record, Tail, Topic,
 };
 use syncline_demo::Broker;
 use syncline_log::{Compression, KafkaLog, KafkaSettings};
+
+/// Longest that a broker may take to be ready.
+const READY_MAX: Duration = Duration::from_secs(30);
 
 /// The broker that tests share which leave it alone; it ends with the last of them.
 pub(crate) fn shared() -> Arc<Broker> {
@@ -26,8 +29,16 @@ pub(crate) fn settings(broker: &Broker, prefix: &str) -> KafkaSettings {
     KafkaSettings { brokers, prefix: prefix.to_owned(), ..KafkaSettings::default() }
 }
 
+/// Opens it; again, as the program does, where a broker is not ready: who coordinates a transaction is not known at
+/// once.
 pub(crate) fn open(settings: &KafkaSettings) -> KafkaLog {
-    KafkaLog::open(settings.clone()).unwrap()
+    let began = Instant::now();
+    loop {
+        match KafkaLog::open(settings.clone()) {
+            Err(error) if error.kind() == Kind::Unavailable && began.elapsed() < READY_MAX => {}
+            opened => return opened.unwrap(),
+        }
+    }
 }
 
 async fn append(log: &KafkaLog, topic: &Topic, range: std::ops::Range<u64>) -> Offset {
