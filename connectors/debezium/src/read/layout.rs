@@ -7,6 +7,7 @@ use crate::schema::{
 };
 use crate::settings::Settings;
 use arrow_schema::DataType;
+use std::collections::HashSet;
 use std::sync::Arc;
 use syncline_core::{Column, Error, Kind, Result, TableName, TableSchema};
 
@@ -54,6 +55,8 @@ impl Layout {
             None => given_columns(name, given, settings)?,
         };
         let (columns, wires): (Vec<Column>, Vec<Wire>) = columns.into_iter().unzip();
+        once("the schema", columns.iter().map(|column| column.name.as_str()))?;
+        once("the key", key.iter().map(String::as_str))?;
         let indexes = match given {
             Some(given) if key.is_empty() && change.schema.is_none() => given.key().to_vec(),
             _ => key_indexes(&columns, &key)?,
@@ -134,6 +137,15 @@ fn given_columns(
     };
     let column = |column: &Column| Ok((column.clone(), given_wire(column, settings)?));
     given.columns().iter().map(column).collect()
+}
+
+/// Names are of one column each: else nobody knows which of them a value is of.
+fn once<'n>(part: &str, names: impl Iterator<Item = &'n str>) -> Result<()> {
+    let mut seen = HashSet::new();
+    match names.into_iter().find(|name| !seen.insert(*name)) {
+        None => Ok(()),
+        Some(twice) => Err(corrupt(part, "each column once", format!("\"{twice}\" again"))),
+    }
 }
 
 fn key_indexes(columns: &[Column], key: &[String]) -> Result<Vec<usize>> {

@@ -34,6 +34,18 @@ fn refuses(schema: &str, json: &str, expected: &str) {
     assert_eq!(told(&error), expected);
 }
 
+/// The second of two columns of one name was NULL, whatever was sent.
+#[test]
+fn a_column_that_is_there_twice() {
+    let twice = "\"type\":\"int32\"},{\"field\":\"x\",\"type\":\"int64\"";
+    refuses(
+        twice,
+        "1",
+        "corrupt: the schema is not as Debezium writes it\n\
+         detail: expected each column once, found \"x\" again",
+    );
+}
+
 #[test]
 fn values_that_are_no_envelope() {
     let broken = syncline_debezium::Record { key: None, value: Some(b"{\"a\":") };
