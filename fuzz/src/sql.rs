@@ -1,4 +1,4 @@
-//! A mapping's SQL, planned against the tables's tables and run over rows of them.
+//! A mapping's SQL, planned against the fixed tables and run over rows of them.
 
 use crate::tables;
 use syncline_core::Kind;

@@ -64,9 +64,10 @@ impl Writing<'_> {
                 tracing::debug!(%error, "{}: the log does not take the progress", self.lane.reader);
                 Ok(())
             }
-            told => {
+            Err(error) => Err(error),
+            Ok(()) => {
                 self.told = self.committed;
-                told
+                Ok(())
             }
         }
     }
