@@ -83,7 +83,7 @@ impl End {
         if number % 3 == 1 {
             return Ok(0);
         }
-        power.cut(if number % 2 == 0 { Unsynced::Lost } else { Unsynced::Torn }, chance)
+        power.cut(if number.is_multiple_of(2) { Unsynced::Lost } else { Unsynced::Torn }, chance)
     }
 }
 
@@ -154,7 +154,7 @@ impl Trial {
                 broker.kill()?;
                 broker.resume()?;
             }
-            if !is_young && !is_bad && number % 5 == 0 {
+            if !is_young && !is_bad && number.is_multiple_of(5) {
                 until("changes are read", COPY_MAX, async || {
                     running.check()?;
                     is_streaming(&project)
