@@ -174,6 +174,8 @@ struct Touched {
     key: String,
     /// An image of its row that the target may have a row of.
     before: Option<ChangeBatch>,
+    /// Whether that is what was owed at `left`.
+    is_owed: bool,
     /// The change, with all that is known of its row.
     image: ChangeBatch,
     /// Whether that is more than the batch has.
@@ -257,11 +259,12 @@ impl<'a> Search<'a> {
         if base.is_some() && image.op(0) != Op::Delete {
             image = moved_to(&image, Op::Update, &change)?;
         }
+        let is_owed = base.is_some();
         let before = base.or_else(|| before.map(|before| self.rows.get(before)));
         self.known.insert(left.to_owned(), None);
         self.known.insert(key.to_owned(), self.after(row, &image, before.as_ref()));
         let (left, key) = (left.to_owned(), key.to_owned());
-        Ok(Touched { row, left, key, before, image, is_joined })
+        Ok(Touched { row, left, key, before, is_owed, image, is_joined })
     }
 
     /// What is known of the row after a change.
@@ -396,14 +399,15 @@ fn park(
     for (index, change) in touched.iter().enumerate() {
         let (from, to) = (key(&change.left), key(&change.key));
         let known = |key: &ParkKey| parking.get(key).map(Known::of).unwrap_or_default();
-        let owed = known(&from).base;
+        // By a change of this very batch, which the mapping could tell as little of.
+        let owed = known(&from).base.filter(|_| !change.is_owed);
         // Of another row, which was deleted, and whose key this one takes.
         let owed_before = known(&to).base.filter(|_| from != to);
         parking.settle(&from);
         parking.settle(&to);
         let Some(rejected) = refused.get(&index) else { continue };
-        let before = owed.or_else(|| change.before.clone());
-        let before = before.filter(|_| change.is_delete() || left.unknown.contains(&index));
+        let is_untold = change.is_delete() || left.unknown.contains(&index);
+        let before = owed.or_else(|| change.before.clone().filter(|_| is_untold));
         for (key, image) in images(change, (from, to), before, owed_before)? {
             parking.park(Parked {
                 key,

@@ -423,3 +423,15 @@ fn what_was_deleted_while_the_mapping_did_not_fit_goes_before_its_key_is_taken_a
         [phase(&[], &[], &[&[insert(2, 1, 0)]]), misfit, phase(&[], &[], &[&[insert(0, 1, 0)]])];
     assert_law(Identity::Full, &phases);
 }
+
+#[test]
+fn a_key_left_while_the_mapping_did_not_fit_goes_though_a_row_that_is_left_out_takes_it() {
+    // The mapping leaves out rows of the name 3.
+    let steps = [Step::Delete { id: 0 }, move_to(2, 0, 0), insert(2, 0, 3)];
+    let here = phase(&[], &[], &[&[insert(0, 0, 0)], &[insert(2, 1, 0)]]);
+    for transactions in [&[&steps[..1], &steps[1..2], &steps[2..]][..], &[&steps]] {
+        let mut misfit = phase(&[], &[], transactions);
+        misfit.refusals.misfit = true;
+        assert_law(Identity::Key, &[here.clone(), misfit]);
+    }
+}
