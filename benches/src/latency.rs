@@ -1,9 +1,9 @@
 //! How long after its commit is a row visible at the target, at a steady rate?
 //!
 //! One writer commits small transactions of new rows on a schedule; one observer asks the target
-//! for its highest number again and again. A transaction's delay runs from the moment its commit is
-//! sent to the moment the observer sees its rows: the commit itself and the observer's question are
-//! counted in.
+//! for its highest number again and again. A transaction's delay runs from the moment that it was due to the
+//! moment the observer sees its rows: the commit itself and the observer's question are counted in, and so is
+//! what a writer that is held up makes all later ones wait (coordinated omission).
 
 use crate::contender::Contender;
 use crate::stage::Stage;
@@ -11,23 +11,29 @@ use anyhow::{Result, ensure};
 use hdrhistogram::Histogram;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
-use syncline_benches::project::{pause, resume};
+use syncline_benches::project::resume;
 use syncline_benches::workload::insert;
 use tokio_postgres::Client;
 
-const ROWS_PER_TRANSACTION: u32 = 20;
 /// Leaves the observer's question room to be answered between two others.
 const POLL: Duration = Duration::from_micros(500);
 const DRAIN: Duration = Duration::from_secs(30);
 
-/// How fast the writer writes, and for how long.
+/// How fast the writer writes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pace {
     /// Rows a second.
     pub(crate) rows: u32,
-    /// Seconds.
-    pub(crate) seconds: u32,
+    /// Rows a transaction.
+    transaction: u32,
 }
+
+/// Single rows where nothing else goes on, a little, and much.
+pub(crate) const PACES: [Pace; 3] = [
+    Pace { rows: 10, transaction: 1 },
+    Pace { rows: 1000, transaction: 20 },
+    Pace { rows: 10_000, transaction: 20 },
+];
 
 /// The delays of one contender, in microseconds.
 #[derive(Debug)]
@@ -37,23 +43,19 @@ pub(crate) struct Delays {
     /// Rows a second that the writer came to.
     pub(crate) rate: f64,
     pub(crate) histogram: Histogram<u64>,
+    /// The most of the source's log that its slot held, in bytes.
+    pub(crate) held: u64,
 }
 
 /// Measures one contender after the other, the others stopped.
-pub(crate) async fn measure(stage: &mut Stage, pace: Pace) -> Result<Vec<Delays>> {
+pub(crate) async fn measure(stage: &mut Stage, pace: Pace, seconds: u32) -> Result<Vec<Delays>> {
     let mut all = Vec::new();
     for contender in stage.contenders.clone() {
-        let mut others = Vec::new();
-        for other in stage.contenders.clone().into_iter().filter(|other| *other != contender) {
-            others.push(stage.process(other).await?);
-        }
-        for &other in &others {
-            pause(other)?;
-        }
-        let delays = measure_one(stage, contender, pace).await;
-        for &other in &others {
-            resume(other)?;
-        }
+        let mut others = stage.contenders.clone();
+        others.retain(|other| *other != contender);
+        let paused = stage.pause(&others).await?;
+        let delays = measure_one(stage, contender, pace, seconds).await;
+        paused.iter().flatten().try_for_each(|&process| resume(process))?;
         all.push(delays?);
         let mark = stage.mark().await?;
         stage.wait_for_all(mark).await?;
@@ -62,24 +64,44 @@ pub(crate) async fn measure(stage: &mut Stage, pace: Pace) -> Result<Vec<Delays>
     Ok(all)
 }
 
-async fn measure_one(stage: &Stage, contender: Contender, pace: Pace) -> Result<Delays> {
+async fn measure_one(
+    stage: &Stage,
+    contender: Contender,
+    pace: Pace,
+    seconds: u32,
+) -> Result<Delays> {
     let writer = stage.writer();
     writer.batch_execute("SET synchronous_commit = on").await?;
     let first: i64 = highest(writer).await? + 1;
-    let transactions = pace.rows * pace.seconds / ROWS_PER_TRANSACTION;
+    let transactions = pace.rows * seconds / pace.transaction;
     let (sent, seen) = tokio::sync::mpsc::unbounded_channel();
     let started = Instant::now();
-    let (written, histogram) = tokio::join!(
+    let (written, histogram, held) = tokio::join!(
         write(writer, first, pace, transactions, sent),
         observe(stage.target(contender), seen),
+        held(stage, contender, Duration::from_secs(seconds.into())),
     );
-    let rate = f64::from(transactions * ROWS_PER_TRANSACTION)
-        / written?.duration_since(started).as_secs_f64();
+    let rate =
+        f64::from(transactions * pace.transaction) / written?.duration_since(started).as_secs_f64();
     writer.batch_execute("SET synchronous_commit = off").await?;
-    Ok(Delays { contender, pace, rate, histogram: histogram? })
+    Ok(Delays { contender, pace, rate, histogram: histogram?, held: held? })
 }
 
-/// A transaction's highest row, and when its commit was sent.
+/// The most that a slot holds of the source's log, looked at once a second.
+async fn held(stage: &Stage, contender: Contender, time: Duration) -> Result<u64> {
+    let question = "SELECT (pg_current_wal_lsn() - confirmed_flush_lsn)::bigint
+                    FROM pg_replication_slots WHERE slot_name = $1";
+    let client = stage.observer().await?;
+    let (began, mut most) = (Instant::now(), 0);
+    while began.elapsed() < time {
+        let held: i64 = client.query_one(question, &[&contender.database()]).await?.get(0);
+        most = most.max(u64::try_from(held).unwrap_or(0));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    Ok(most)
+}
+
+/// A transaction's highest row, and when it was due.
 type Sent = (i64, Instant);
 
 async fn write(
@@ -91,16 +113,15 @@ async fn write(
 ) -> Result<Instant> {
     let statement = insert("SELECT generate_series($1::bigint, $2::bigint)");
     let statement = writer.prepare(&statement).await?;
-    let between = Duration::from_secs_f64(f64::from(ROWS_PER_TRANSACTION) / f64::from(pace.rows));
+    let between = Duration::from_secs_f64(f64::from(pace.transaction) / f64::from(pace.rows));
     let mut due = tokio::time::interval(between);
     due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Burst);
     for number in 0..i64::from(transactions) {
-        due.tick().await;
-        let from = first + number * i64::from(ROWS_PER_TRANSACTION);
-        let to = from + i64::from(ROWS_PER_TRANSACTION) - 1;
-        let now = Instant::now();
+        let at = due.tick().await;
+        let from = first + number * i64::from(pace.transaction);
+        let to = from + i64::from(pace.transaction) - 1;
         writer.execute(&statement, &[&from, &to]).await?;
-        sent.send((to, now))?;
+        sent.send((to, at.into_std()))?;
     }
     Ok(Instant::now())
 }

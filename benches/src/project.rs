@@ -5,7 +5,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::path::Path;
 use std::time::Duration;
-use syncline_demo::{Cluster, ClusterOptions, Program, Running};
+use syncline_demo::{Access, Cluster, ClusterOptions, Program, Running};
 use tokio_postgres::Client;
 
 /// A system of a project: a database on one of our servers.
@@ -19,6 +19,8 @@ pub struct System<'a> {
     pub database: &'a str,
     /// The replication slot and the publication; what the project makes of its name where there is none.
     pub slot: Option<&'a str>,
+    /// Reached by 127.0.0.1 in place of a unix socket.
+    pub is_tcp: bool,
 }
 
 /// Writes a project and starts Syncline on it. Files are given by their path in it and their text; `log` is
@@ -55,18 +57,24 @@ pub fn start(
 
 impl System<'_> {
     fn section(&self) -> String {
-        let Self { name, cluster, database, slot } = self;
+        let Self { name, cluster, database, slot, is_tcp } = self;
         let slot = slot.map_or_else(String::new, |slot| {
             format!("slot = \"{slot}\"\npublication = \"{slot}\"\n")
         });
         format!(
             "\n[systems.{name}]\nconnector = \"postgres\"\nhost = \"{}\"\nport = {}\n\
              database = \"{database}\"\nuser = \"{}\"\n{slot}",
-            cluster.host(),
+            host(cluster, *is_tcp),
             cluster.port(),
             cluster.superuser()
         )
     }
+}
+
+/// What to give as the host of a server.
+#[must_use]
+pub fn host(cluster: &Cluster, is_tcp: bool) -> &str {
+    if is_tcp { "127.0.0.1" } else { cluster.host() }
 }
 
 /// Makes a database of these tables.
@@ -97,7 +105,11 @@ pub fn tuned() -> ClusterOptions {
         ("wal_receiver_timeout", "0"),
     ];
     let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    ClusterOptions { settings: settings.to_vec(), ..ClusterOptions::default() }
+    ClusterOptions {
+        settings: settings.to_vec(),
+        access: Access::Loopback,
+        ..ClusterOptions::default()
+    }
 }
 
 /// The process of a run.

@@ -8,20 +8,18 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
-use syncline_benches::workload::Workload;
 
 /// All that was measured.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Results {
     workloads: Vec<Line>,
     delays: Vec<DelayLine>,
-    /// The most memory that each of ours ever had, in bytes.
-    peak_memory: BTreeMap<&'static str, u64>,
 }
 
-/// One workload, all its runs.
+/// One workload in one scene, all its runs.
 #[derive(Debug, Serialize)]
 struct Line {
+    scene: String,
     workload: String,
     rows: u32,
     #[serde(flatten)]
@@ -32,68 +30,78 @@ struct Line {
 #[derive(Debug, Default, Serialize)]
 struct Side {
     rows_per_second: Vec<f64>,
+    /// Of its process.
     processor_us_per_row: Vec<f64>,
+    /// Of its process, what sends to it and what writes for it.
+    all_processors_us_per_row: Vec<f64>,
+    /// The most that its process had, in bytes; nothing of a server's.
+    memory: Vec<u64>,
 }
 
 #[derive(Debug, Serialize)]
 struct DelayLine {
     contender: String,
     rows_per_second: f64,
+    asked: u32,
     transactions: u64,
     p50_ms: f64,
     p99_ms: f64,
     p999_ms: f64,
     max_ms: f64,
+    /// The most of the source's log that its slot held, in bytes.
+    held: u64,
 }
 
 impl Results {
     /// Adds one run of a workload, and says so.
-    pub(crate) fn add(&mut self, workload: &Workload, measured: &[Measured]) -> Result<()> {
-        let name = workload.name();
-        let place = self.workloads.iter().position(|line| line.workload == name);
+    pub(crate) fn add(
+        &mut self,
+        (scene, workload): (&str, &str),
+        rows: u32,
+        measured: &[Measured],
+    ) -> Result<()> {
+        let is_it = |line: &Line| line.scene == scene && line.workload == workload;
+        let place = self.workloads.iter().position(is_it);
         let line = match place.and_then(|place| self.workloads.get_mut(place)) {
             Some(line) => line,
             None => {
-                let (rows, sides) = (workload.rows, BTreeMap::new());
-                self.workloads.push(Line { workload: name, rows, sides });
+                let (scene, workload) = (scene.to_owned(), workload.to_owned());
+                self.workloads.push(Line { scene, workload, rows, sides: BTreeMap::new() });
                 self.workloads.last_mut().expect("pushed just now")
             }
         };
         for measured in measured {
             let side = line.sides.entry(measured.contender.database()).or_default();
-            side.add(workload.rows, measured);
+            side.add(rows, measured);
         }
-        let last = |side: &Side| side.rows_per_second.last().copied().unwrap_or(0.0);
         say(&line.row(last))
     }
 
-    /// Adds the most memory that each of ours ever had, in bytes.
-    pub(crate) fn add_memory(&mut self, peaks: &[(Contender, u64)]) {
-        self.peak_memory = peaks.iter().map(|(it, bytes)| (it.database(), *bytes)).collect();
-    }
-
     /// Adds the delays of one contender, and says so.
-    pub(crate) fn add_delays(&mut self, delays: Delays) -> Result<()> {
+    pub(crate) fn add_delays(&mut self, delays: &Delays) -> Result<()> {
         let ms = |quantile: f64| delays.histogram.value_at_quantile(quantile) as f64 / 1000.0;
         let line = DelayLine {
             contender: delays.contender.to_string(),
             rows_per_second: delays.rate,
+            asked: delays.pace.rows,
             transactions: delays.histogram.len(),
             p50_ms: ms(0.5),
             p99_ms: ms(0.99),
             p999_ms: ms(0.999),
             max_ms: delays.histogram.max() as f64 / 1000.0,
+            held: delays.held,
         };
         say(&format!(
             "{:>9} at {:.0} of {} rows/s: commit to target p50 {:.1} ms, p99 {:.1} ms, \
-             p99.9 {:.1} ms, most {:.1} ms",
+             p99.9 {:.1} ms, most {:.1} ms; its slot held {} KiB at most",
             line.contender,
             line.rows_per_second,
-            delays.pace.rows,
+            line.asked,
             line.p50_ms,
             line.p99_ms,
             line.p999_ms,
-            line.max_ms
+            line.max_ms,
+            line.held >> 10
         ))?;
         self.delays.push(line);
         Ok(())
@@ -103,10 +111,7 @@ impl Results {
     pub(crate) fn finish(&self, json: Option<&Path>) -> Result<()> {
         say("\nmedians:")?;
         for line in &self.workloads {
-            say(&line.row(|side| median(&side.rows_per_second)))?;
-        }
-        for (contender, bytes) in &self.peak_memory {
-            say(&format!("{contender}'s peak memory: {} MiB", bytes >> 20))?;
+            say(&line.row(median))?;
         }
         if let Some(file) = json {
             std::fs::write(file, serde_json::to_string_pretty(self)?)?;
@@ -116,24 +121,37 @@ impl Results {
 }
 
 impl Line {
-    fn row(&self, of: impl Fn(&Side) -> f64) -> String {
+    fn row(&self, of: impl Fn(&[f64]) -> f64) -> String {
         let side = |contender: Contender| self.sides.get(contender.database());
-        let rate = |contender| side(contender).map_or(0.0, &of);
-        let cost = |contender| side(contender).map_or(0.0, |it| median(&it.processor_us_per_row));
+        let rate = |contender| side(contender).map_or(0.0, |side| of(&side.rows_per_second));
         let (native, syncline) = (rate(Contender::Native), rate(Contender::Syncline));
         let mut row = format!(
-            "{:<28} native {native:>9.0} rows/s   syncline {syncline:>9.0} rows/s   {:>5.2} times   \
-             {:.2} against {:.2} µs of its process a row",
+            "{:<12} {:<26} native {native:>7.0} rows/s, syncline {syncline:>7.0}, {:>5.2} times;",
+            self.scene,
             self.workload,
             syncline / native,
-            cost(Contender::Native),
-            cost(Contender::Syncline),
         );
+        let costs = |side: &Side| {
+            let (own, all) = (of(&side.processor_us_per_row), of(&side.all_processors_us_per_row));
+            format!("{own:.2} of {all:.2}")
+        };
+        let [native_costs, costs] = [Contender::Native, Contender::Syncline]
+            .map(|contender| side(contender).map(costs).unwrap_or_default());
+        row += &format!(" µs of CPU a row {native_costs} and {costs}");
+        if let Some(memory) = side(Contender::Syncline).and_then(|side| side.memory.iter().max()) {
+            row += &format!("; {} MiB", memory >> 20);
+        }
+        if side(Contender::Control).is_some() {
+            row += &format!("; control {:.2}", rate(Contender::Control) / native);
+        }
         if side(Contender::Kafka).is_some() {
             let kafka = rate(Contender::Kafka);
-            let (of_embedded, cost) = (kafka / syncline, cost(Contender::Kafka));
-            row +=
-                &format!("   on Kafka {kafka:>9.0} rows/s, {of_embedded:.2} of that, {cost:.2} µs");
+            row += &format!("; on Kafka {kafka:>7.0} rows/s, {:.2} of ours", kafka / syncline);
+        }
+        if let Some(debezium) = side(Contender::Debezium) {
+            let (theirs, memory) = (rate(Contender::Debezium), debezium.memory.iter().max());
+            row += &format!("; Debezium {theirs:>6.0} rows/s, ours {:.0} times", syncline / theirs);
+            row += &format!(", {} MiB", memory.copied().unwrap_or_default() >> 20);
         }
         row
     }
@@ -144,7 +162,13 @@ impl Side {
         let rows = f64::from(rows);
         self.rows_per_second.push(rows / measured.elapsed.as_secs_f64());
         self.processor_us_per_row.push(measured.processor.as_secs_f64() * 1e6 / rows);
+        self.all_processors_us_per_row.push(measured.in_all.as_secs_f64() * 1e6 / rows);
+        self.memory.extend(measured.memory);
     }
+}
+
+fn last(values: &[f64]) -> f64 {
+    values.last().copied().unwrap_or(0.0)
 }
 
 fn median(values: &[f64]) -> f64 {

@@ -11,6 +11,7 @@
 //! one started here, through its own handle.
 
 use crate::Binaries;
+use crate::program::processor_time_of_all;
 use anyhow::{Context, Result, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -183,6 +184,15 @@ impl Cluster {
             }
         }
         Ok(())
+    }
+
+    /// The processor time that it and all that it started have had so far.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn processor_time(&self) -> Result<Duration> {
+        let server = self.server.as_ref().context("the server does not run")?;
+        processor_time_of_all(server.id())
     }
 
     /// Hands a folder to whoever runs the server.

@@ -45,6 +45,8 @@ pub struct Watched<'a> {
     pub tables: &'a str,
     /// What the topics' names begin with (`topic.prefix`).
     pub prefix: &'a str,
+    /// The most that the worker's heap may be, in MiB.
+    pub heap_mib: u32,
 }
 
 /// What a database is filled from.
@@ -54,6 +56,8 @@ pub struct Filled<'a> {
     pub database: &'a str,
     /// The topics, with commas between.
     pub topics: &'a str,
+    /// The most that the worker's heap may be, in MiB.
+    pub heap_mib: u32,
 }
 
 /// A running worker. Stops when dropped.
@@ -61,6 +65,7 @@ pub struct Filled<'a> {
 pub struct Connect {
     jars: PathBuf,
     directory: TempDir,
+    heap_mib: u32,
     worker: Option<Child>,
 }
 
@@ -77,7 +82,7 @@ impl Connect {
         watched: Watched<'_>,
         settings: &[(&str, &str)],
     ) -> Result<Self> {
-        Self::run(broker, &connector(cluster, watched, settings))
+        Self::run(broker, &connector(cluster, watched, settings), watched.heap_mib)
     }
 
     /// Starts a worker with Debezium's JDBC sink, which writes what is committed to topics into the tables of a
@@ -92,13 +97,13 @@ impl Connect {
         filled: Filled<'_>,
         settings: &[(&str, &str)],
     ) -> Result<Self> {
-        Self::run(broker, &sink(cluster, filled, settings))
+        Self::run(broker, &sink(cluster, filled, settings), filled.heap_mib)
     }
 
-    fn run(broker: &Broker, connector: &str) -> Result<Self> {
+    fn run(broker: &Broker, connector: &str, heap_mib: u32) -> Result<Self> {
         let jars = jars(CONNECT_JARS_VARIABLE, "connect")?;
         let directory = tempfile::Builder::new().prefix("syncline-connect-").tempdir()?;
-        let mut connect = Self { jars, directory, worker: None };
+        let mut connect = Self { jars, directory, heap_mib, worker: None };
         let port = free_ports(1)?.first().copied().context("no port")?;
         std::fs::create_dir(connect.path("plugins"))?;
         std::fs::write(connect.path("log4j2.properties"), LOGGING)?;
@@ -121,7 +126,8 @@ impl Connect {
         let logging =
             format!("-Dlog4j2.configurationFile={}", self.path("log4j2.properties").display());
         let mut java = Command::new("java");
-        java.args(["-Xms128m", "-Xmx768m", "-XX:+UseSerialGC", &logging, "-cp"])
+        let heap = format!("-Xmx{}m", self.heap_mib);
+        java.args(["-Xms128m", &heap, "-XX:+UseSerialGC", &logging, "-cp"])
             .arg(self.jars.join("*"))
             .arg("org.apache.kafka.connect.cli.ConnectStandalone")
             .arg(self.path("worker.properties"))
@@ -168,6 +174,12 @@ impl Connect {
     /// When it won't end.
     pub fn stop(&mut self) -> Result<()> {
         self.end_by(Signal::SIGTERM)
+    }
+
+    /// Its process, while it runs.
+    #[must_use]
+    pub fn id(&self) -> Option<u32> {
+        self.worker.as_ref().map(Child::id)
     }
 
     /// Its own directory.
@@ -266,7 +278,7 @@ fn connector(cluster: &Cluster, watched: Watched<'_>, given: &[(&str, &str)]) ->
 
 fn sink(cluster: &Cluster, filled: Filled<'_>, given: &[(&str, &str)]) -> String {
     let json = "org.apache.kafka.connect.json.JsonConverter";
-    let Filled { database, topics } = filled;
+    let Filled { database, topics, .. } = filled;
     let port = cluster.port();
     let settings = vec![
         ("name", "sink".to_owned()),

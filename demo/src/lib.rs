@@ -18,7 +18,7 @@ pub use broker::{Broker, BrokerOptions, JARS_VARIABLE, KAFKA_VARIABLE, log_secti
 pub use cluster::{Access, Cluster, ClusterOptions, Durability};
 pub use connect::{CONNECT_JARS_VARIABLE, Connect, Filled, Watched};
 pub use everything::Everything;
-pub use program::{Program, Running, processor_time};
+pub use program::{Program, Running, forget_peak_memory, peak_memory, processor_time};
 pub use university::{
     Beside, Difference, Disagreement, Expectation, Said, Size, System, TableReport, Traffic,
     TrafficOptions, TrafficReport, Truth, University, VerifyReport, expectations, verify,

@@ -175,10 +175,7 @@ impl Running {
     /// # Errors
     /// When it has ended.
     pub fn peak_memory(&self) -> Result<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-        Ok(kilobytes.context("no VmHWM")? * 1024)
+        peak_memory(self.id())
     }
 
     /// What it said, all of it.
@@ -197,6 +194,26 @@ impl Running {
     }
 }
 
+/// Has the most memory of a process counted from now on.
+///
+/// # Errors
+/// When there is no such process.
+pub fn forget_peak_memory(process: u32) -> Result<()> {
+    // "5" resets the peak, see proc_pid_clear_refs(5).
+    Ok(std::fs::write(format!("/proc/{process}/clear_refs"), "5")?)
+}
+
+/// The most memory that a process ever had, or since that was forgotten, in bytes.
+///
+/// # Errors
+/// When there is no such process.
+pub fn peak_memory(process: u32) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    Ok(kilobytes.context("no VmHWM")? * 1024)
+}
+
 /// The processor time that a process has had so far, user and system.
 ///
 /// # Errors
@@ -205,9 +222,30 @@ pub fn processor_time(process: u32) -> Result<Duration> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
     // The name, in parentheses, may have spaces; utime and stime are the 12th and 13th after it.
     let (_, fields) = stat.rsplit_once(") ").context("no name")?;
-    let ticks: u64 = fields.split(' ').skip(11).take(2).filter_map(|t| t.parse::<u64>().ok()).sum();
+    Ok(ticks(fields, 2))
+}
+
+/// The same of a process, those that it started and still has, and those that it had.
+///
+/// # Errors
+/// When there is no such process.
+pub(crate) fn processor_time_of_all(process: u32) -> Result<Duration> {
+    let children = std::fs::read_to_string(format!("/proc/{process}/task/{process}/children"))?;
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
+    let (_, fields) = stat.rsplit_once(") ").context("no name")?;
+    let mut sum = ticks(fields, 4);
+    for child in children.split_ascii_whitespace() {
+        // One that ends meanwhile is counted among those that were there.
+        sum += processor_time(child.parse()?).unwrap_or_default();
+    }
+    Ok(sum)
+}
+
+/// So many of utime, stime, cutime and cstime, the fields from the 12th after the name on.
+fn ticks(fields: &str, count: usize) -> Duration {
+    let ticks = fields.split(' ').skip(11).take(count).filter_map(|t| t.parse::<u64>().ok());
     // Linux counts a hundred ticks a second towards programs, whatever it does inside.
-    Ok(Duration::from_millis(ticks * 10))
+    Duration::from_millis(ticks.sum::<u64>() * 10)
 }
 
 impl Drop for Running {

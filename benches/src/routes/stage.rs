@@ -5,10 +5,11 @@ use nix::unistd::Pid;
 use std::fmt;
 use std::path::Path;
 use std::time::{Duration, Instant};
+use syncline_benches::person::{self, AGREED, MARK_STAFF, STAFF, insert_staff};
 use syncline_benches::project::{
     System, database, pause, process, processor_time, resume, start, tuned,
 };
-use syncline_benches::workload::{TABLES, insert};
+use syncline_benches::workload::{COLUMNS, TABLES, insert};
 use syncline_demo::{Cluster, Running};
 use tempfile::TempDir;
 use tokio_postgres::Client;
@@ -18,37 +19,6 @@ const DEADLINE: Duration = Duration::from_secs(600);
 const POLL: Duration = Duration::from_millis(2);
 /// Rows a transaction.
 const TRANSACTION: u32 = 1000;
-
-/// What the second system knows of people.
-const STAFF: &str = "
-    CREATE TABLE staff (id bigint PRIMARY KEY, email text NOT NULL, department integer NOT NULL)";
-
-const COLUMNS: &str =
-    "id, external_id, given_name, family_name, email, department, score, updated_at, note";
-
-const ENTITY: &str = r#"
-[entity]
-name = "person"
-doc = "Whom both systems speak of"
-key = ["id"]
-
-[fields]
-id = { type = "bigint" }
-external_id = { type = "uuid" }
-given_name = { type = "text" }
-family_name = { type = "text" }
-email = { type = "text", prefer = ["four", "three"] }
-department = { type = "integer", policy = "max" }
-score = { type = "double precision" }
-updated_at = { type = "timestamptz" }
-note = { type = "text" }
-"#;
-
-/// What the entity must come to, at the sources.
-const AGREED: &str = "
-    SELECT id, external_id, given_name, family_name, coalesce(s.email, p.email) AS email,
-        greatest(s.department, p.department) AS department, score, updated_at, note
-    FROM people AS p LEFT JOIN staff AS s USING (id)";
 
 /// What both systems do to each person.
 #[derive(Debug, Clone, Copy)]
@@ -71,14 +41,7 @@ impl Workload {
             "id = ANY (ARRAY(SELECT (i * 7919) % {rows} FROM generate_series(first, {last}) i))"
         );
         let (people, staff) = match self {
-            Self::Inserts => (
-                insert(&numbers),
-                format!(
-                    "INSERT INTO staff
-                     SELECT i, 'office.' || i || '@staff.example', i % 30
-                     FROM ({numbers}) AS numbers (i);"
-                ),
-            ),
+            Self::Inserts => (insert(&numbers), insert_staff(&numbers)),
             Self::Updates => (
                 format!(
                     "UPDATE people SET score = score + 1, updated_at = clock_timestamp()
@@ -162,7 +125,7 @@ impl Stage {
         };
         let entity = Route {
             name: "entity",
-            visible: "SELECT FROM people WHERE id = $1 AND email = 'mark@staff.example'",
+            visible: person::VISIBLE,
             target: database(&target, "entity", &tables).await?,
             running: through_entity(&source, &target, &directory.path().join("entity"))?,
         };
@@ -246,8 +209,7 @@ impl Stage {
     async fn mark(&mut self) -> Result<i64> {
         self.marks -= 1;
         self.writer.batch_execute(&insert(&format!("SELECT {}::bigint", self.marks))).await?;
-        let staff = "INSERT INTO staff VALUES ($1, 'mark@staff.example', 1)";
-        self.writer.execute(staff, &[&self.marks]).await?;
+        self.writer.execute(MARK_STAFF, &[&self.marks]).await?;
         Ok(self.marks)
     }
 
@@ -319,26 +281,7 @@ fn straight(source: &Cluster, target: &Cluster, project: &Path) -> Result<Runnin
 
 /// Both tables to one entity, and from there to one table.
 fn through_entity(source: &Cluster, target: &Cluster, project: &Path) -> Result<Running> {
-    let files = [
-        ("person/entity.toml", ENTITY.to_owned()),
-        (
-            "person/from_three.sql",
-            format!("INSERT INTO person ({COLUMNS}) SELECT {COLUMNS} FROM three.public.people;"),
-        ),
-        (
-            "person/from_four.sql",
-            "INSERT INTO person (id, email, department)
-             SELECT id, email, department FROM four.public.staff;"
-                .to_owned(),
-        ),
-        (
-            "person/to_target.sql",
-            format!(
-                "INSERT INTO target.public.people ({COLUMNS}) SELECT {COLUMNS} FROM person
-                 WHERE external_id IS NOT NULL;"
-            ),
-        ),
-    ];
+    let files = person::files("three", "four", "target");
     start(project, &systems(source, target, ["three", "four"], "entity"), &files, "")
 }
 
@@ -349,8 +292,8 @@ fn systems<'a>(
     database: &'a str,
 ) -> [System<'a>; 3] {
     [
-        System { name: one, cluster: source, database: "source", slot: None },
-        System { name: two, cluster: source, database: "source", slot: None },
-        System { name: "target", cluster: target, database, slot: None },
+        System { name: one, cluster: source, database: "source", slot: None, is_tcp: false },
+        System { name: two, cluster: source, database: "source", slot: None, is_tcp: false },
+        System { name: "target", cluster: target, database, slot: None, is_tcp: false },
     ]
 }

@@ -9,15 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use syncline_benches::project::{System, database, pause, process, resume, start, tuned};
-use syncline_benches::workload::{TABLES, Workload, insert};
+use syncline_benches::workload::{COLUMNS, TABLES, Workload, insert};
 use syncline_demo::{Cluster, Program, Running};
 use tempfile::TempDir;
 use tokio_postgres::Client;
 
 const DEADLINE: Duration = Duration::from_secs(600);
 const POLL: Duration = Duration::from_millis(2);
-const COLUMNS: &str =
-    "id, external_id, given_name, family_name, email, department, score, updated_at, note";
 
 /// Everything that is measured on.
 pub(crate) struct Stage {
@@ -47,8 +45,20 @@ impl Stage {
             "INSERT INTO target.public.people ({COLUMNS})\nSELECT {COLUMNS} FROM source.public.people;\n"
         );
         let systems = [
-            System { name: "source", cluster: &source, database: "source", slot: None },
-            System { name: "target", cluster: &target, database: "target", slot: None },
+            System {
+                name: "source",
+                cluster: &source,
+                database: "source",
+                slot: None,
+                is_tcp: false,
+            },
+            System {
+                name: "target",
+                cluster: &target,
+                database: "target",
+                slot: None,
+                is_tcp: false,
+            },
         ];
         let running = start(&project, &systems, &[("people/people.sql", statement)], "")?;
         let mut stage = Self {

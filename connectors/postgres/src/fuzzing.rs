@@ -1,4 +1,5 @@
-//! What hands arbitrary bytes to the decoders here: for fuzzing alone, and no part of what this crate offers.
+//! What hands bytes to the decoders here without a server: for fuzzing and for counting instructions alone, and no part of
+//! what this crate offers.
 //!
 //! The tables are fixed: `public.everything`, with a column for each way in which values are carried, and
 //! `public.whole`, whose images before are whole rows.
@@ -46,18 +47,35 @@ pub const COLUMNS: [(&str, &str, u32, i32); 19] = [
 ];
 
 /// The entries that the server's messages come to, up to the first that is wrong. `spill` is a directory for
-/// transactions in progress.
+/// transactions in progress. Batches are small, so that a few bytes come to several.
 ///
 /// # Errors
 /// What the stream would end with; with the entries before it.
 pub fn stream(bytes: &[u8], spill: &Path) -> (Vec<Entry>, Option<Error>) {
+    stream_in(bytes, spill, BatchSize { rows: 64, bytes: 1 << 16 })
+}
+
+/// How large batches of changes may be.
+#[derive(Debug, Clone, Copy)]
+pub struct BatchSize {
+    /// See [`Settings::batch_rows_max`](crate::Settings::batch_rows_max).
+    pub rows: usize,
+    /// See [`Settings::batch_bytes_max`](crate::Settings::batch_bytes_max).
+    pub bytes: usize,
+}
+
+/// The same in batches of another size.
+///
+/// # Errors
+/// The same.
+pub fn stream_in(bytes: &[u8], spill: &Path, size: BatchSize) -> (Vec<Entry>, Option<Error>) {
     let system = SystemName::new("sis");
     let whole = [COLUMNS[0], COLUMNS[9], COLUMNS[11]];
     let tables = [
         wanted(&system, ("everything", EVERYTHING), &COLUMNS, Identity::Key),
         wanted(&system, ("whole", WHOLE), &whole, Identity::Full),
     ];
-    stream::entries(&system, &tables, bytes, spill)
+    stream::entries(&system, &tables, bytes, spill, size)
 }
 
 /// The rows of `everything` that lines of a text copy come to, without lines of another width.

@@ -150,7 +150,7 @@ impl Scene {
         let broker = Broker::start()?;
         let ways = Ways::begin(&cluster, &broker, how).await?;
         let theirs = cluster.connect("theirs").await?;
-        let filled = Filled { database: "theirs", topics: "jdbc.public.everything" };
+        let filled = Filled { database: "theirs", topics: "jdbc.public.everything", heap_mib: 768 };
         let connect = Connect::fill(&broker, &cluster, filled, &[])?;
         Ok(Self { everything, cluster, _broker: broker, source, theirs, ways, connect })
     }

@@ -7,6 +7,7 @@ use super::message::{Envelope, Message, Within, envelope, parse};
 use super::reader::{Next, take_in, torn};
 use super::spill::Spill;
 use crate::begin::Wanted;
+use crate::fuzzing::BatchSize;
 use crate::note::{Note, SnapshotStage, TableNote};
 use crate::settings::Settings;
 use crate::source::Capture;
@@ -42,11 +43,12 @@ pub(crate) fn entries(
     wanted: &[Wanted],
     bytes: &[u8],
     spill: &Path,
+    size: BatchSize,
 ) -> (Vec<Entry>, Option<Error>) {
     // A catalog that is asked is away.
     let mut settings = Settings::new("/nowhere", 1, "d", "u");
     settings.spill_directory = spill.to_owned();
-    (settings.batch_rows_max, settings.batch_bytes_max) = (64, 1 << 16);
+    (settings.batch_rows_max, settings.batch_bytes_max) = (size.rows, size.bytes);
     settings.connect_timeout = Duration::from_millis(1);
     let capture = Capture {
         system,
