@@ -12,9 +12,10 @@
 //! after the other: each has the whole of it waiting in the write-ahead log, its connections open
 //! and nothing to start. The clock runs until the last change is visible at the target. Beside the writer: one
 //! is let go before the writer begins, which writes as fast as it can. At a pace: the writer keeps to a schedule,
-//! and what is measured is the delay. Each time all targets must hold what the source says they must.
+//! and what is measured is the delay. The first copy: against `pg_dump | psql`. Each time all targets must hold what the source says they must.
 
 mod contender;
+mod first_copy;
 mod latency;
 mod report;
 mod scene;
@@ -55,6 +56,9 @@ struct Arguments {
     /// Measure Debezium's source and JDBC sink too, by the first scene alone.
     #[arg(long)]
     debezium: bool,
+    /// Measure the first copy too, against `pg_dump | psql`.
+    #[arg(long)]
+    first_copy: bool,
     /// Only scenes whose name has this text, of all there are.
     #[arg(long, value_name = "TEXT")]
     scene: Option<String>,
@@ -75,7 +79,11 @@ async fn main() -> Result<()> {
     for scene in scenes.iter().filter(|scene| wanted.is_none_or(|text| scene.name.contains(text))) {
         measure(&arguments, scene, &mut results).await?;
     }
-    results.finish(arguments.json.as_deref())
+    results.finish(arguments.json.as_deref())?;
+    match arguments.first_copy {
+        true => first_copy::measure(arguments.rows, arguments.runs).await,
+        false => Ok(()),
+    }
 }
 
 async fn measure(arguments: &Arguments, scene: &Scene, results: &mut Results) -> Result<()> {

@@ -5,13 +5,15 @@ use anyhow::{Context, Result, ensure};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use syncline_core::codec::{decode_standalone, encode_standalone};
-use syncline_core::{ChangeBatch, SystemName, reduce};
+use syncline_core::{ChangeBatch, Claims as _, LogId, Offset, SystemName, Topic, reduce};
 use syncline_fuzz::{catalog, schemas};
 use syncline_mappings::{Mapping, Options, SqlFile, check};
 use syncline_postgres::fuzzing::copy;
+use syncline_resolve::store::{RowStore, StoreSettings};
 use syncline_resolve::{
-    ClaimingMapping, Entity, EntityRules, Existence, Fallback, MemoryRows, Policy, RecordKeys, Unit,
+    ClaimingMapping, Entity, EntityRules, Existence, Fallback, Policy, RecordKeys, Unit,
 };
+use syncline_segment::RealDisk;
 
 /// A stage that is ready; takes the number of the round.
 type Run = Box<dyn FnMut(u64) -> Result<()>>;
@@ -78,7 +80,10 @@ fn written(rows: u32) -> Result<Run> {
 
 /// What two systems say of the same keys; each round it is the other's turn, and later than all before.
 fn hear(rows: u32, are_known: bool) -> Result<Run> {
-    let mut entity = Entity::open(Box::new(MemoryRows::default()), rules()?, 1)?;
+    let directory = tempfile::tempdir()?;
+    let store = RowStore::open(Arc::new(RealDisk), directory.path(), StoreSettings::default())?;
+    let mut entity = Entity::open(Box::new(store), rules()?, 1)?;
+    let topic = Topic::changes(&SystemName::new(SYSTEMS[0]));
     let round = |after: u64| batches(&frames(Kind::Update, rows, after));
     let rounds = (0..=ROUNDS_MAX).map(|number| round(number << 20));
     let rounds = rounds.collect::<Result<Vec<_>>>()?;
@@ -89,6 +94,7 @@ fn hear(rows: u32, are_known: bool) -> Result<Run> {
             let records = RecordKeys::of(batch, batch, &all);
             let rows = as_entity(batch)?;
             entity.hear_rows(mapping, &rows, &records, false)?;
+            entity.commit(LogId(1), &topic, Offset(number))?;
         }
         Ok(())
     };
@@ -97,6 +103,7 @@ fn hear(rows: u32, are_known: bool) -> Result<Run> {
         say(1, &rounds[0])?;
     }
     Ok(Box::new(move |number| {
+        let _kept_until_the_end = &directory;
         let place = usize::try_from(number)? + 1;
         say(number, &rounds[place])
     }))

@@ -3,9 +3,11 @@
 //! | lane | written by |
 //! |---|---|
 //! | inserts, snapshots | `COPY`; where a key turns out to be there, as upserts |
-//! | upserts | `UPDATE … FROM unnest`, then `INSERT` of those whose key isn't there |
-//! | partial | `UPDATE … FROM unnest` of the present columns; all keys must be there |
-//! | deletes | `DELETE … USING unnest` |
+//! | upserts | `UPDATE`, then `INSERT` of those whose key isn't there; as inserts after some of which none was |
+//! | partial | `UPDATE` of the present columns; all keys must be there |
+//! | deletes | `DELETE` |
+//!
+//! Statements have their rows as arrays, see [`super::plan`].
 
 use super::copy_rows::{COPY_CHUNK_BYTES, put_binary_rows, put_text_rows};
 use super::plan::Plan;
@@ -34,6 +36,9 @@ pub(super) struct Writer {
     /// The role that writes.
     role: String,
     copies: Copies,
+    /// Whether none of the last upserts had its key there: what an entity or a filter lets through for the first
+    /// time is no insert to whoever can't know that.
+    expects_new: bool,
 }
 
 /// Whether rows that are perhaps new are worth a `COPY`: each that fails makes dead rows, so the
@@ -74,7 +79,14 @@ impl Writer {
     /// `Config` when the schema doesn't fit the table.
     pub(super) fn new(schema: Arc<TableSchema>, target: TargetTable, role: &str) -> Result<Self> {
         let plan = Plan::new(&schema, &target)?;
-        Ok(Self { schema, target, plan, role: quoted(role), copies: Copies::default() })
+        Ok(Self {
+            schema,
+            target,
+            plan,
+            role: quoted(role),
+            copies: Copies::default(),
+            expects_new: false,
+        })
     }
 
     /// Deletes.
@@ -157,7 +169,7 @@ impl Writer {
         // Order: updates give values up that new rows may take.
         written += self.all_partial(session, limits, reduced).await?;
         if let Some(rows) = &reduced.upserts {
-            written += self.update_or_insert(session, limits, rows).await?;
+            written += self.upsert_whole(session, limits, rows).await?;
         }
         for rows in [&reduced.snapshots, &reduced.inserts].into_iter().flatten() {
             written += self.insert(session, limits, rows).await?;
@@ -223,6 +235,26 @@ impl Writer {
         let answer = session.query(&self.plan.count_missing(), &as_parameters(&parameters)).await;
         let answer = answer.map_err(|error| self.refused(error))?;
         answer.first().map_or(Ok(0), |row| super::session::field(row, 0))
+    }
+
+    /// Whole rows whose key is likely to be there, unless those of the last time were not.
+    async fn upsert_whole(
+        &mut self,
+        session: &mut Session,
+        limits: Limits,
+        rows: &RecordBatch,
+    ) -> Result<Written> {
+        // Few rows say nothing of those that follow.
+        if rows.num_rows() < COPY_ROWS_MIN {
+            return self.update_or_insert(session, limits, rows).await;
+        }
+        // Order: what fails says nothing of the next rows either.
+        let written = match std::mem::take(&mut self.expects_new) {
+            true => self.insert(session, limits, rows).await?,
+            false => self.update_or_insert(session, limits, rows).await?,
+        };
+        self.expects_new = written.updated == 0;
+        Ok(written)
     }
 
     /// Whole rows whose key may be there.

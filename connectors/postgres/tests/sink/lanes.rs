@@ -49,6 +49,28 @@ async fn copies_are_left_out_for_a_while_after_one_failed() {
 }
 
 #[tokio::test]
+async fn upserts_go_by_copy_after_some_of_which_none_was_there() {
+    let database = Database::new(&format!(
+        "{TABLE}; CREATE TABLE how (place serial, statement text);
+         CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             INSERT INTO how (statement) VALUES (left(current_query(), 4)); RETURN NULL; END $$;
+         CREATE TRIGGER tell BEFORE INSERT ON t FOR EACH STATEMENT EXECUTE FUNCTION tell()"
+    ))
+    .await;
+    let mut sink = opened(&database).await;
+    for (ids, v) in [(0..100, "a"), (100..200, "b"), (150..250, "c"), (0..100, "d")] {
+        sink.write(&[change(Op::Update, ids, v)]).await.unwrap();
+    }
+    sink.commit(&progress(1)).await.unwrap();
+    let how = database.texts("SELECT ARRAY[statement] FROM how ORDER BY place").await;
+    // Of the copy that failed nothing is left; the last had nothing to insert.
+    assert_eq!(how, ["INSE", "COPY", "INSE"]);
+    let found =
+        database.texts("SELECT ARRAY[v, count(*)::text] FROM t GROUP BY v ORDER BY v").await;
+    assert_eq!(found, ["b|50", "c|100", "d|100"]);
+}
+
+#[tokio::test]
 async fn a_table_that_can_not_be_copied_into_is_written_by_statements() {
     let role = "writer_under_row_level_security";
     let database = Database::new(&format!(
