@@ -1,6 +1,7 @@
 //! What a server sends of a table: frames of the wire, `pgoutput` inside.
 
 use anyhow::{Result, bail, ensure};
+use std::ops::Range;
 use syncline_core::{Body, ChangeBatch};
 use syncline_fuzz::frame;
 use syncline_postgres::fuzzing::{BatchSize, COLUMNS, EVERYTHING, stream_in};
@@ -17,18 +18,21 @@ pub(super) enum Kind {
     Update,
 }
 
-/// All rows from 0 on, inserted or updated after what happened up to a commit.
-pub(super) fn frames(kind: Kind, rows: u32, after: u64) -> Vec<u8> {
+/// Rows that are inserted or updated in one round, which is an hour after the round before.
+pub(super) fn frames(kind: Kind, rows: Range<u32>, round: u64) -> Vec<u8> {
     let mut bytes = frame(&relation());
-    for (first, commit) in (0..rows).step_by(TRANSACTION as usize).zip(after + 1..) {
+    let committed_at = ((round + 1) * 3_600_000_000).to_be_bytes();
+    let firsts = rows.clone().step_by(TRANSACTION as usize);
+    for (first, number) in firsts.zip((round << 20) + 1..) {
         // Places in a log are bytes apart.
-        let commit = commit << 20;
-        bytes.extend(frame(&[&b"B"[..], &commit.to_be_bytes(), &[0; 8], &[0, 0, 0, 7]].concat()));
-        for id in first..rows.min(first + TRANSACTION) {
+        let commit = number << 20;
+        let begin = [&b"B"[..], &commit.to_be_bytes(), &committed_at, &[0, 0, 0, 7]];
+        bytes.extend(frame(&begin.concat()));
+        for id in first..rows.end.min(first + TRANSACTION) {
             bytes.extend(frame(&row(kind, id, commit)));
         }
         let ends = [commit, commit + 8].map(u64::to_be_bytes).concat();
-        bytes.extend(frame(&[&b"C\0"[..], &ends, &[0; 8]].concat()));
+        bytes.extend(frame(&[&b"C\0"[..], &ends, &committed_at].concat()));
     }
     bytes
 }

@@ -4,10 +4,25 @@
 //! reading of both clocks; words that may have been spoken either way round are concurrent, and no
 //! clock decides between them. A copied row was so when it was copied, and nobody knows since when.
 
+use super::compiled::CompiledMapping;
 use super::word::Word;
-use crate::mark::Span;
+use crate::mark::{Mark, Span};
+use syncline_core::SystemName;
 
-impl Word<'_, '_> {
+/// Who has said something since when, by a clock that may be off by so much.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Since<'r> {
+    system: &'r SystemName,
+    since: Mark,
+    uncertainty: i64,
+}
+
+impl<'r> Since<'r> {
+    /// By a record of a mapping.
+    pub(crate) fn of(mapping: &'r CompiledMapping, since: Mark) -> Self {
+        Self { system: &mapping.system, since, uncertainty: mapping.uncertainty }
+    }
+
     fn span(&self) -> Span {
         self.since.stamp.span(self.uncertainty)
     }
@@ -18,6 +33,17 @@ impl Word<'_, '_> {
             return self.since > other.since;
         }
         self.span().is_after(other.span())
+    }
+}
+
+impl Word<'_, '_> {
+    /// Whether this was surely said after the other.
+    pub(crate) fn is_after(&self, other: &Self) -> bool {
+        self.told().is_after(&other.told())
+    }
+
+    fn told(&self) -> Since<'_> {
+        Since { system: self.system, since: self.since, uncertainty: self.uncertainty }
     }
 }
 

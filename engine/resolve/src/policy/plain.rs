@@ -5,6 +5,7 @@
 //! Wherever these need more than words (a person's answer, what was last agreed on), there is no answer
 //! here, and who asked has to decide by [`super::decide`].
 
+use super::clock::Since;
 use super::compiled::{Compiled, CompiledMapping, CompiledUnit, Registry};
 use super::unit::{Agreed, by_words};
 use super::word::{UnitValue, Word, word_of};
@@ -176,6 +177,9 @@ impl Plan {
         if self.units[unit].takes_a_word && agree() {
             return spoken.pop().map(|word| Plain::of(word.value));
         }
+        if let Some(place) = told_by_clocks(rules, of, outline, spoken) {
+            return Some(Plain::of(spoken.swap_remove(place).value));
+        }
         let mut words: Vec<Word<'a, '_>> =
             spoken.drain(..).filter_map(|spoken| whole_word(rules, outline, spoken)).collect();
         words.sort_by_key(|word| (word.mapping_name, word.record));
@@ -207,6 +211,29 @@ impl Plan {
                 Some(here.clone().next().is_some() && all.all(has))
             }
         }
+    }
+}
+
+/// Which of two words that differ is the newer or the older, as the policy wants it; none where the clocks can't
+/// tell, or something else decides. Most keys of several sources come to this.
+fn told_by_clocks(
+    rules: &Compiled,
+    unit: &CompiledUnit,
+    outline: &Outline<'_>,
+    spoken: &[Spoken<'_>],
+) -> Option<usize> {
+    let [one, other] = spoken else { return None };
+    let since = |spoken: &Spoken<'_>| {
+        let origin = &outline.origins()[spoken.origin];
+        let mapping = rules.mapping(origin.mapping)?;
+        Some(Since::of(mapping, outline.mark(origin, spoken.since)))
+    };
+    let (one, other) = (since(one)?, since(other)?);
+    let last = if other.is_after(&one) { 1 } else { one.is_after(&other).then_some(0)? };
+    match &unit.policy {
+        Policy::Newest(_) => Some(last),
+        Policy::Oldest(_) => Some(1 - last),
+        _ => None,
     }
 }
 
