@@ -30,6 +30,6 @@ fn main() -> Result<()> {
     };
     let (_, ready) =
         stage::ALL.iter().find(|(known, _)| *known == name).context("no such stage")?;
-    let mut run = ready(rows)?;
-    (0..rounds).try_for_each(|round| run(round))
+    let run = ready(rows)?;
+    (0..rounds).try_for_each(run)
 }
