@@ -8,6 +8,7 @@
  *   DISK/files/INODE-BIRTH.lost   a byte for each page, 1 where a sync has failed: the system takes it for written,
  *                                 and it comes to the disk only once it is written anew
  *   DISK/tree/…                   the names, as links to the files
+ *   DISK/whole                    once all is there that was when the process began: before, it did nothing
  *
  * A process that begins where DISK is there already goes on with it: the power was not cut.
  *
@@ -154,11 +155,16 @@ __attribute__((constructor)) static void begin(void) {
     snprintf(disk, sizeof disk, "%s", at);
     snprintf(part, sizeof part, "%s/files", disk);
     mkdir(disk, 0700);
-    /* What is there when it begins was there for long, but for what a process left with the power on. */
-    int goes_on = mkdir(part, 0700) != 0;
+    mkdir(part, 0700);
     mkdir(of, 0700);
     if (!realpath(of, state)) fail("can't find", of);
-    if (!goes_on) keep_names(state, 1);
+    /* What is there when it begins was there for long, but for what a process left with the power on. */
+    snprintf(part, sizeof part, "%s/whole", disk);
+    int goes_on = access(part, F_OK) == 0;
+    if (!goes_on) {
+        keep_names(state, 1);
+        mkdir(part, 0700);
+    }
     is_lost = goes_on;
     const char *how = getenv("SYNCLINE_POWER_FAULTS");
     int file = how ? open(how, O_RDONLY | O_CLOEXEC) : -1;

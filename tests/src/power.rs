@@ -105,7 +105,11 @@ impl Power {
     /// When a file can't be read or written.
     pub fn cut(&self, unsynced: Unsynced, chance: &mut StdRng) -> Result<u64> {
         let kept = self.disk.join("tree");
-        if !kept.exists() {
+        if !self.disk.join("whole").exists() {
+            // Killed before it did anything.
+            if self.disk.exists() {
+                fs::remove_dir_all(&self.disk)?;
+            }
             return Ok(0);
         }
         let left = self.state.with_extension("left");
