@@ -10,7 +10,7 @@ use syncline_demo::{Broker, Cluster, Connect, Filled, Running, Watched};
 use tokio_postgres::Client;
 
 /// The contenders.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Contender {
     /// PostgreSQL's own subscription.
     Native,
@@ -41,15 +41,13 @@ pub(crate) enum Runner {
 
 /// What Debezium's and Kafka Connect's documents say of throughput. A topic's records have their schemas in them,
 /// as the sink needs: there is no registry here.
-const DEBEZIUM_SOURCE: [(&str, &str); 8] = [
+const DEBEZIUM_SOURCE: [(&str, &str); 6] = [
     ("snapshot.mode", "no_data"),
     ("max.batch.size", "20480"),
     ("max.queue.size", "81920"),
-    ("poll.interval.ms", "50"),
     ("producer.override.compression.type", "lz4"),
     ("producer.override.batch.size", "1048576"),
     ("producer.override.linger.ms", "5"),
-    ("decimal.handling.mode", "string"),
 ];
 const DEBEZIUM_SINK: [(&str, &str); 3] = [
     ("batch.size", "10000"),

@@ -97,11 +97,9 @@ impl Servers {
             "INSERT INTO target.public.people ({COLUMNS})\n\
              SELECT {COLUMNS} FROM source.public.people;\n"
         );
-        let system =
-            |name, cluster, database, slot| System { name, cluster, database, slot, is_tcp: false };
         let systems = [
-            system("source", &self.source, "source", Some(name.as_str())),
-            system("target", &self.target, name.as_str(), None),
+            System { slot: Some(&name), ..System::new("source", &self.source, "source") },
+            System::new("target", &self.target, &name),
         ];
         let began = Instant::now();
         let mut running =

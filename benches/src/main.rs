@@ -6,13 +6,13 @@
 //!   table people   └── slot, syncline run ──▶ database "syncline" ┘ server
 //! ```
 //! With `--control` the subscription takes part a second time, with `--kafka` ours, with its log at a Kafka
-//! broker on this machine.
+//! broker on this machine, with `--debezium` Debezium; with `--first-copy` the first copy is measured too.
 //!
 //! Catching up: all contenders are stopped in their tracks (SIGSTOP) while changes are written, and let go one
 //! after the other: each has the whole of it waiting in the write-ahead log, its connections open
 //! and nothing to start. The clock runs until the last change is visible at the target. Beside the writer: one
 //! is let go before the writer begins, which writes as fast as it can. At a pace: the writer keeps to a schedule,
-//! and what is measured is the delay. The first copy: against `pg_dump | psql`. Each time all targets must hold what the source says they must.
+//! and what is measured is the delay. Each time all targets must hold what the source says they must.
 
 mod contender;
 mod first_copy;

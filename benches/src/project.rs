@@ -55,7 +55,13 @@ pub fn start(
     program.run(project)
 }
 
-impl System<'_> {
+impl<'a> System<'a> {
+    /// By its unix socket, with a slot of the project's own.
+    #[must_use]
+    pub fn new(name: &'a str, cluster: &'a Cluster, database: &'a str) -> Self {
+        Self { name, cluster, database, slot: None, is_tcp: false }
+    }
+
     fn section(&self) -> String {
         let Self { name, cluster, database, slot, is_tcp } = self;
         let slot = slot.map_or_else(String::new, |slot| {

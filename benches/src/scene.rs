@@ -3,7 +3,7 @@
 
 use anyhow::{Result, ensure};
 use syncline_benches::person;
-use syncline_benches::workload::{self, COLUMNS, Shape, Workload};
+use syncline_benches::workload::{self, COLUMNS, EXPRESSIONS, FILTER, Shape, Workload};
 
 /// What happens to rows between the source and the target. A subscription has but one answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,10 +39,6 @@ const BASE: Scene = Scene {
 
 /// As many rows as there are.
 const WHOLE: u32 = u32::MAX;
-
-const EXPRESSIONS: &str = "id, external_id, upper(given_name), trim(family_name), lower(email),
-    department + 1, coalesce(score, 0) * 2, updated_at, given_name || ' ' || note";
-const FILTER: &str = "WHERE department <> 7";
 
 impl Scene {
     /// The first alone, or all of them.

@@ -22,6 +22,13 @@ pub const TABLES: &str = "
 pub const COLUMNS: &str =
     "id, external_id, given_name, family_name, email, department, score, updated_at, note";
 
+/// Six expressions over them, in their place.
+pub const EXPRESSIONS: &str = "id, external_id, upper(given_name), trim(family_name), lower(email),
+    department + 1, coalesce(score, 0) * 2, updated_at, given_name || ' ' || note";
+
+/// A filter that takes one in twenty away.
+pub const FILTER: &str = "WHERE department <> 7";
+
 /// How many tables there are, and how large their rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shape {

@@ -1,7 +1,7 @@
 //! No stage of the path takes more instructions a row than `instructions.toml` allows it.
 //!
 //! Instructions are counted by Valgrind, whatever else the machine does: each stage in a process of its own, once
-//! and three times over the same rows; what the two differ by is the stage alone.
+//! and three times over as many rows; what the two differ by is the stage alone.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic; its helpers are not marked as tests")]
 #![expect(clippy::disallowed_macros, reason = "what was counted is for people to read")]

@@ -70,6 +70,9 @@ pub struct Connect {
 }
 
 impl Connect {
+    /// What the heap of a worker needs for the little that tests have, in MiB.
+    pub const HEAP_MIB: u32 = 768;
+
     /// Starts a worker with the connector for PostgreSQL, which reads a database of a cluster of
     /// [`crate::Access::Loopback`] as the superuser. Further
     /// settings of the connector go before ours. Blocks until the worker has begun.

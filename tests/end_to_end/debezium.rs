@@ -42,8 +42,12 @@ async fn a_topic_of_debezium_gives_the_rows_of_our_own_reader() -> Result<()> {
         scene.write(&format!("everything/to_{to}.sql"), &statement)?;
     }
     source.batch_execute(&everything.inserts(1)).await?;
-    let watched =
-        Watched { database: "source", tables: "public.everything", prefix: "sis", heap_mib: 768 };
+    let watched = Watched {
+        database: "source",
+        tables: "public.everything",
+        prefix: "sis",
+        heap_mib: Connect::HEAP_MIB,
+    };
     let mut connect = Connect::start(&broker, &scene.cluster, watched, &[])?;
     until("the topic has a row", DEADLINE, async || {
         connect.check()?;
@@ -140,7 +144,8 @@ async fn topics_that_are_written_give_debeziums_sink_the_rows_of_the_source() ->
         .await?;
     let mut running = scene.start()?;
     scene.until_streaming(&mut running).await?;
-    let filled = Filled { database: "theirs", topics: "campus.public.people", heap_mib: 768 };
+    let filled =
+        Filled { database: "theirs", topics: "campus.public.people", heap_mib: Connect::HEAP_MIB };
     let mut connect = Connect::fill(&broker, &scene.cluster, filled, &[])?;
     let same = async |running: &mut Running, connect: &mut Connect| {
         let waited = until("theirs has the rows of the source", DEADLINE, async || {

@@ -147,7 +147,7 @@ fn rules() -> Result<EntityRules> {
     Ok(EntityRules { schema, units, existence: Existence::Any, mappings, uncertainty })
 }
 
-/// Four expressions and a filter that takes one in twenty away.
+/// Three expressions and a filter that takes one in twenty away.
 const MAPPING: &str = "
     INSERT INTO lms.public.everything (id, small, big, txt, exact, instant, who, doc)
     SELECT id, small, coalesce(big, 0) * 2, upper(txt) || ' ' || padded, CAST(exact + 1 AS numeric(20,4)), instant,

@@ -292,8 +292,8 @@ fn systems<'a>(
     database: &'a str,
 ) -> [System<'a>; 3] {
     [
-        System { name: one, cluster: source, database: "source", slot: None, is_tcp: false },
-        System { name: two, cluster: source, database: "source", slot: None, is_tcp: false },
-        System { name: "target", cluster: target, database, slot: None, is_tcp: false },
+        System::new(one, source, "source"),
+        System::new(two, source, "source"),
+        System::new("target", target, database),
     ]
 }

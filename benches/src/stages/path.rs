@@ -4,7 +4,7 @@ use crate::collect::Collector;
 use crate::measure::Stopwatch;
 use anyhow::{Context, Result, ensure};
 use std::sync::Arc;
-use syncline_benches::workload::{TABLES, Workload};
+use syncline_benches::workload::{COLUMNS, EXPRESSIONS, FILTER, TABLES, Workload};
 use syncline_core::codec::{decode_standalone, encode_standalone};
 use syncline_core::{
     Body, ChangeBatch, ChangeLog, Entry, LogId, Offset, Op, Progress, ReaderName, Sink, Source,
@@ -18,14 +18,6 @@ use syncline_postgres::{PostgresSink, PostgresSource, Settings};
 /// Appends in flight, as capture has them.
 const PENDING: usize = 16;
 const READ_BYTES: usize = 8 << 20;
-
-/// Six expressions and a filter that takes one in twenty away.
-const MAPPING: &str = "
-    INSERT INTO target.public.people
-        (id, external_id, given_name, family_name, email, department, score, updated_at, note)
-    SELECT id, external_id, upper(given_name), trim(family_name), lower(email), department + 1,
-        coalesce(score, 0) * 2, updated_at, given_name || ' ' || note
-    FROM source.public.people WHERE department <> 7";
 
 /// What the source gave, and where it and the target live.
 pub(crate) struct CapturedRows {
@@ -116,9 +108,13 @@ async fn plan(source: &Settings, target: &Settings) -> Result<Mapping> {
             catalog.tables.insert(table.schema.name().clone(), table);
         }
     }
-    let file = SqlFile { path: "people.sql".into(), text: MAPPING.into() };
+    let text = format!(
+        "INSERT INTO target.public.people ({COLUMNS})
+         SELECT {EXPRESSIONS} FROM source.public.people {FILTER}"
+    );
+    let file = SqlFile { path: "people.sql".into(), text: text.clone() };
     let checked = check(&[file], &catalog, &Options::default());
-    let said = checked.diagnostics.iter().map(|found| found.render(MAPPING)).collect::<String>();
+    let said = checked.diagnostics.iter().map(|found| found.render(&text)).collect::<String>();
     checked.mappings.into_iter().next().context(said)
 }
 

@@ -44,22 +44,8 @@ impl Stage {
         let statement = format!(
             "INSERT INTO target.public.people ({COLUMNS})\nSELECT {COLUMNS} FROM source.public.people;\n"
         );
-        let systems = [
-            System {
-                name: "source",
-                cluster: &source,
-                database: "source",
-                slot: None,
-                is_tcp: false,
-            },
-            System {
-                name: "target",
-                cluster: &target,
-                database: "target",
-                slot: None,
-                is_tcp: false,
-            },
-        ];
+        let systems =
+            [System::new("source", &source, "source"), System::new("target", &target, "target")];
         let running = start(&project, &systems, &[("people/people.sql", statement)], "")?;
         let mut stage = Self {
             running,

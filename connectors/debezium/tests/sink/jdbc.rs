@@ -150,7 +150,11 @@ impl Scene {
         let broker = Broker::start()?;
         let ways = Ways::begin(&cluster, &broker, how).await?;
         let theirs = cluster.connect("theirs").await?;
-        let filled = Filled { database: "theirs", topics: "jdbc.public.everything", heap_mib: 768 };
+        let filled = Filled {
+            database: "theirs",
+            topics: "jdbc.public.everything",
+            heap_mib: Connect::HEAP_MIB,
+        };
         let connect = Connect::fill(&broker, &cluster, filled, &[])?;
         Ok(Self { everything, cluster, _broker: broker, source, theirs, ways, connect })
     }

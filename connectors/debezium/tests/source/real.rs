@@ -123,8 +123,12 @@ async fn a_topic_of_debezium_gives_the_rows_of_our_own_reader() -> Result<()> {
     source.batch_execute(&everything.inserts(1)).await?;
 
     let broker = Broker::start()?;
-    let watched =
-        Watched { database: "source", tables: "public.everything", prefix: "sis", heap_mib: 768 };
+    let watched = Watched {
+        database: "source",
+        tables: "public.everything",
+        prefix: "sis",
+        heap_mib: Connect::HEAP_MIB,
+    };
     let mut connect = Connect::start(&broker, &cluster, watched, &[])?;
     until_written(&connect, "Starting streaming").await?;
     let table = TableName::table(&system(), "public", "everything");

@@ -222,6 +222,11 @@ fn told_by_clocks(
     outline: &Outline<'_>,
     spoken: &[Spoken<'_>],
 ) -> Option<usize> {
+    let is_newest = match &unit.policy {
+        Policy::Newest(_) => true,
+        Policy::Oldest(_) => false,
+        _ => return None,
+    };
     let [one, other] = spoken else { return None };
     let since = |spoken: &Spoken<'_>| {
         let origin = &outline.origins()[spoken.origin];
@@ -230,11 +235,7 @@ fn told_by_clocks(
     };
     let (one, other) = (since(one)?, since(other)?);
     let last = if other.is_after(&one) { 1 } else { one.is_after(&other).then_some(0)? };
-    match &unit.policy {
-        Policy::Newest(_) => Some(last),
-        Policy::Oldest(_) => Some(1 - last),
-        _ => None,
-    }
+    Some(if is_newest { last } else { 1 - last })
 }
 
 /// Where a list of sources decides, those that are not in it have no word.
