@@ -203,11 +203,14 @@ pub(crate) async fn wanted(scene: &Scene) -> Result<BTreeMap<String, String>> {
 
 /// Every change of a tick took effect once, and in order.
 pub(crate) async fn check_order(scene: &Scene) -> Result<()> {
-    let wrong =
-        "SELECT count(*) FROM (SELECT n, lag(n) OVER (PARTITION BY id ORDER BY seq) AS before
-                 FROM heard) AS t WHERE before >= n";
-    let wrong: i64 = scene.lms.query_one(wrong, &[]).await?.get(0);
-    ensure!(wrong == 0, "{wrong} changes took effect twice, or after a later one");
+    let wrong = "SELECT count(*), min(said) FROM (SELECT id, bool_or(before >= n) AS is_wrong,
+                 id || ': ' || string_agg(seq || ' ' || n, ', ' ORDER BY seq) AS said
+                 FROM (SELECT id, seq, n, lag(n) OVER (PARTITION BY id ORDER BY seq) AS before
+                 FROM heard) AS t GROUP BY id) AS t WHERE is_wrong";
+    let row = scene.lms.query_one(wrong, &[]).await?;
+    let (wrong, said): (i64, Option<String>) = (row.get(0), row.get(1));
+    let said = said.unwrap_or_default();
+    ensure!(wrong == 0, "changes of {wrong} rows took effect twice, or after a later one: {said}");
     Ok(())
 }
 

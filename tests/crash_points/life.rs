@@ -63,7 +63,8 @@ impl Life {
         }
     }
 
-    fn said(&self) -> String {
+    /// What it says of itself, and said last.
+    pub(crate) fn said(&self) -> String {
         let words = self.running.as_ref().map(Running::last_words).unwrap_or_default();
         format!("{}\n{words}", ask(&self.project, "/status").unwrap_or_default())
     }

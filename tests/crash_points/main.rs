@@ -64,17 +64,17 @@ async fn tell_all(broker: Option<String>, is_there: impl Fn(&str) -> bool) -> Re
     let stage = Rc::new(Stage::build(program, broker).await?);
     let mut names = points::all()?;
     names.retain(|name| is_there(name));
-    let whole = stage.tell("whole", &[], &names).await?;
+    let whole = Rc::new(stage.tell_whole(&names).await?);
     for (name, times) in &whole.reached {
         println!("{name}: reached {times} times without a crash");
     }
     let room = Arc::new(Semaphore::new(AT_A_TIME));
     let mut telling = JoinSet::new();
     for (number, trial) in trials(&names, &whole)?.into_iter().enumerate() {
-        let (stage, room) = (stage.clone(), room.clone());
+        let (stage, whole, room) = (stage.clone(), whole.clone(), room.clone());
         telling.spawn_local(async move {
             let _room = room.acquire_owned().await?;
-            trial.tell(&stage, &format!("s{number}")).await
+            trial.tell(&stage, &format!("s{number}"), &whole).await
         });
     }
     let (mut hit, mut changes) = (0, 0);
@@ -93,9 +93,9 @@ async fn tell_all(broker: Option<String>, is_there: impl Fn(&str) -> bool) -> Re
 
 impl Trial {
     /// Tells the story until it crashed as often as it has to.
-    async fn tell(&self, stage: &Stage, name: &str) -> Result<Told> {
+    async fn tell(&self, stage: &Stage, name: &str, whole: &Told) -> Result<Told> {
         for (number, way) in self.ways.iter().enumerate() {
-            let told = stage.tell(&format!("{name}_{number}"), way, &[]).await;
+            let told = stage.tell_with(&format!("{name}_{number}"), way, whole).await;
             let told = told.with_context(|| format!("with a crash at {}", text(way)))?;
             if told.crashes >= self.needed {
                 return Ok(told);

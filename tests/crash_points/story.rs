@@ -16,10 +16,14 @@ use std::path::Path;
 use std::time::Duration;
 use syncline_demo::{Cluster, ClusterOptions, Durability, Program, log_section};
 use syncline_tests::is_streaming;
+use tokio::time::{Instant, sleep};
 use tokio_postgres::Client;
 
 const SYSTEMS: [&str; 3] = ["sis", "hr", "lms"];
 const DEADLINE: Duration = Duration::from_secs(120);
+/// How long the lists may take to tell of the last changes, and between two looks at them.
+const LISTS_DEADLINE: Duration = Duration::from_secs(30);
+const LISTS_PAUSE: Duration = Duration::from_secs(1);
 
 /// Where a process ends: at this point, when it is reached for this time.
 #[derive(Debug, Clone)]
@@ -104,13 +108,28 @@ impl Stage {
         Ok(Self { cluster, program, broker })
     }
 
-    /// Tells the story once: one process ends at the first point, the next at the second, and so on. Counts
-    /// how often others are reached.
-    pub(crate) async fn tell(
+    /// Tells the story without a crash, and counts how often points are reached.
+    pub(crate) async fn tell_whole(&self, counted: &[String]) -> Result<Told> {
+        self.tell("whole", &[], counted, None).await
+    }
+
+    /// Tells the story once: one process ends at the first point, the next at the second, and so on. What is to
+    /// be left is what the whole story left.
+    pub(crate) async fn tell_with(
+        &self,
+        name: &str,
+        crashes: &[Point],
+        whole: &Told,
+    ) -> Result<Told> {
+        self.tell(name, crashes, &[], Some(whole)).await
+    }
+
+    async fn tell(
         &self,
         name: &str,
         crashes: &[Point],
         counted: &[String],
+        whole: Option<&Told>,
     ) -> Result<Told> {
         let scene = self.scene(name).await?;
         let counts = scene.folder.path().join("counts");
@@ -121,7 +140,7 @@ impl Stage {
         }
         let mut life = Life::new(program, &scene.project(), crashes);
         let changes = acts::play(&scene, &mut life).await?;
-        let left = settle(&scene, &mut life).await?;
+        let left = settle(&scene, &mut life, whole).await?;
         let crashes = life.end().await?;
         let reached = std::fs::read_to_string(&counts).map(|text| read_counts(&text));
         self.forget(name).await?;
@@ -181,7 +200,11 @@ fn read_counts(text: &str) -> BTreeMap<String, u64> {
 }
 
 /// Waits until the target holds what plain SQL over the sources says, and takes what is left down.
-async fn settle(scene: &Scene, life: &mut Life) -> Result<BTreeMap<String, String>> {
+async fn settle(
+    scene: &Scene,
+    life: &mut Life,
+    whole: Option<&Told>,
+) -> Result<BTreeMap<String, String>> {
     let wanted = acts::wanted(scene).await?;
     let mut left = BTreeMap::new();
     let waited = life.until("the target holds what it should", DEADLINE, async |project: &Path| {
@@ -195,11 +218,38 @@ async fn settle(scene: &Scene, life: &mut Life) -> Result<BTreeMap<String, Strin
         Ok(wanted.iter().all(|(table, text)| left.get(table) == Some(text)))
     });
     waited.await.with_context(|| differences(&wanted, &left))?;
-    acts::check_order(scene).await?;
-    let command = || scene.program.command(&scene.project());
-    left.insert("conflicts".to_owned(), acts::conflicts(command())?);
-    left.insert("set aside".to_owned(), acts::set_aside(command())?);
+    acts::check_order(scene).await.with_context(|| life.said())?;
+    left.extend(listed(scene, life, whole).await?);
     Ok(left)
+}
+
+/// The lists of conflicts and of what is set aside, once they are those of the whole story, or rest. The last
+/// changes may be settled there a moment after the target holds what it should: it need not show them.
+async fn listed(
+    scene: &Scene,
+    life: &mut Life,
+    whole: Option<&Told>,
+) -> Result<[(String, String); 2]> {
+    let command = || scene.program.command(&scene.project());
+    let list = || -> Result<[(String, String); 2]> {
+        let conflicts = acts::conflicts(command())?;
+        let set_aside = acts::set_aside(command())?;
+        Ok([("conflicts".to_owned(), conflicts), ("set aside".to_owned(), set_aside)])
+    };
+    let (began, mut before) = (Instant::now(), None);
+    loop {
+        let lists = list()?;
+        let rests = match whole {
+            Some(whole) => lists.iter().all(|(name, text)| whole.left.get(name) == Some(text)),
+            None => before.as_ref() == Some(&lists),
+        };
+        if rests || began.elapsed() > LISTS_DEADLINE {
+            return Ok(lists);
+        }
+        before = Some(lists);
+        sleep(LISTS_PAUSE).await;
+        life.look()?;
+    }
 }
 
 fn differences(wanted: &BTreeMap<String, String>, left: &BTreeMap<String, String>) -> String {

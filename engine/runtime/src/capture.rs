@@ -8,6 +8,7 @@
 use crate::ahead;
 use crate::backfill::Request;
 use crate::clock::Clock;
+use crate::handover::Handovers;
 use crate::marks::Marks;
 use crate::status::{CaptureCounters, LoopState, StateCell};
 use crate::supervise::Attempt;
@@ -87,10 +88,12 @@ impl Capture {
         let (hand_over, captured) = mpsc::channel(self.settings.capture_queue);
         let (release, released) = watch::channel(resume.position);
         let stopping = Arc::new(AtomicBool::new(false));
+        let handovers = Arc::new(Handovers::default());
         let outlet = QueueOutlet {
             system: self.system.clone(),
             registry: self.registry.clone(),
             marks: self.marks.clone(),
+            handovers: handovers.clone(),
             queue: hand_over,
             released,
             stopping: stopping.clone(),
@@ -100,6 +103,7 @@ impl Capture {
             capture: self,
             captured,
             pending: FuturesOrdered::new(),
+            handovers,
             release,
             stopping,
             counters,
@@ -147,11 +151,20 @@ fn panicked(error: tokio::task::JoinError) -> Error {
     Error::new(Kind::Internal, "a thread of the capture panicked").caused_by(error)
 }
 
+/// All first copies of a system are in the log, and noted.
+fn tell_streaming(system: &SystemName, registry: &Registry, marks: &Marks) {
+    if let Some(mark) = marks.capture(system) {
+        mark.copied();
+    }
+    registry.capture(system).report(Report::Streaming);
+}
+
 /// What the source calls.
 struct QueueOutlet {
     system: SystemName,
     registry: Arc<Registry>,
     marks: Arc<Marks>,
+    handovers: Arc<Handovers>,
     queue: mpsc::Sender<Captured>,
     released: watch::Receiver<Option<Position>>,
     stopping: Arc<AtomicBool>,
@@ -159,6 +172,7 @@ struct QueueOutlet {
 
 impl Outlet for QueueOutlet {
     fn emit(&self, captured: Captured) -> std::result::Result<(), Stopped> {
+        self.handovers.begin();
         self.queue.blocking_send(captured).map_err(|_closed| Stopped)
     }
 
@@ -171,10 +185,13 @@ impl Outlet for QueueOutlet {
     }
 
     fn report(&self, report: Report) {
-        if let (Report::Streaming, Some(mark)) = (&report, self.marks.capture(&self.system)) {
-            mark.copied();
+        match report {
+            Report::Streaming if self.handovers.stream() => {
+                tell_streaming(&self.system, &self.registry, &self.marks);
+            }
+            Report::Streaming => {}
+            report => self.registry.capture(&self.system).report(report),
         }
-        self.registry.capture(&self.system).report(report);
     }
 }
 
@@ -191,6 +208,7 @@ struct Appending<'a> {
     capture: &'a Capture,
     captured: mpsc::Receiver<Captured>,
     pending: FuturesOrdered<BoxFuture<'static, Result<Settled>>>,
+    handovers: Arc<Handovers>,
     release: watch::Sender<Option<Position>>,
     stopping: Arc<AtomicBool>,
     counters: &'a CaptureCounters,
@@ -304,6 +322,10 @@ impl Appending<'_> {
             if let Some(request) = self.request.take() {
                 self.capture.backfills.taken(&self.capture.system, &request)?;
             }
+        }
+        if self.handovers.settle() {
+            let Capture { system, registry, marks, .. } = self.capture;
+            tell_streaming(system, registry, marks);
         }
         let now = self.capture.clock.now();
         for (committed_at, rows) in settled.commits {

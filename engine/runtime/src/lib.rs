@@ -20,6 +20,7 @@ mod capture;
 mod chunk;
 mod clock;
 mod collect;
+mod handover;
 mod histogram;
 mod isolate;
 mod marks;

@@ -3,7 +3,8 @@
 
 mod sis;
 
-use crate::support::{Notes, Rename, Script, Target, system};
+use crate::notes::Notes;
+use crate::support::{Rename, Script, Target, system};
 use crate::{claims, pipeline, quick, sink_plan};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;

@@ -8,16 +8,18 @@ mod collect;
 mod gates;
 mod law;
 mod linked;
+mod notes;
 mod parked;
 mod readers;
 mod support;
 mod two_way;
 
+use notes::Notes;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use support::{Change, Notes, Rename, Script, Target, people, system, transaction, until};
+use support::{Change, Rename, Script, Target, people, system, transaction, until};
 use syncline_core::{Entry, Op, ReaderName, TableName, TableSchema, Transform};
 use syncline_log::MemoryLog;
 use syncline_runtime::{

@@ -1,6 +1,7 @@
 //! Nothing of a source is missing at a target: who is waited for by trimming, and what is copied again.
 
-use crate::support::{Target, people, system, until};
+use crate::notes::Notes;
+use crate::support::{Script, Target, people, system, until};
 use crate::{D, I, Running, U, claims, quick, rename, sink_plan, start_on, start_plan};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -237,5 +238,20 @@ async fn a_target_ahead_of_the_log_stays_stopped_however_long_the_log_grows() {
     lms.held.lock().unwrap().progress.remove(&reader);
     let running = running.followed_by(straight(&[("lms", &lms)]), trimming()).await;
     until("all", || lms.names() == ["Ana", "Bo", "Cy", "Di"]).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_streams_once_its_copy_is_noted() {
+    let (lms, notes) = (Target::default(), Arc::new(Notes::default()));
+    notes.are_held_up.store(true, Ordering::Relaxed);
+    let plan = straight(&[("lms", &lms)]);
+    let running = start_on(Arc::default(), notes.clone(), plan, quick(), Script::default());
+    let streams = || running.registry.status(0).captures["sis"].streaming;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let streamed_before = streams();
+    notes.are_held_up.store(false, Ordering::Relaxed);
+    assert!(!streamed_before, "what it copied may be copied again");
+    until("it streams", streams).await;
     running.stop().await;
 }

@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use syncline_core::{
-    Body, Boundary, Captured, ChangeBatch, Checkpoints, Column, ColumnMask, Entry, Error, Kind, Op,
-    Outlet, ParkKey, ParkMark, Parked, Position, Presence, Progress, ReaderName, RejectedRow,
-    Report, Result, Resume, Sink, Source, SystemName, TableName, TableSchema, TargetChange,
-    Transaction, TransactionRun, Transform, Transformed, Written, key_text,
+    Body, Boundary, Captured, ChangeBatch, Column, ColumnMask, Entry, Error, Kind, Op, Outlet,
+    ParkKey, ParkMark, Parked, Position, Presence, Progress, ReaderName, RejectedRow, Report,
+    Result, Resume, Sink, Source, SystemName, TableName, TableSchema, TargetChange, Transaction,
+    TransactionRun, Transform, Transformed, Written, key_text,
 };
 
 /// `id` and `name`, keyed by `id`.
@@ -82,6 +82,7 @@ pub(crate) fn transaction(
 /// each of the given counts of entries, as if its connection broke.
 ///
 /// Asked to copy again, it emits everything up to that position once more: as good as a snapshot.
+#[derive(Default)]
 pub(crate) struct Script {
     /// How often it was asked to copy again what it had emitted.
     pub(crate) copies: Arc<AtomicUsize>,
@@ -464,31 +465,6 @@ fn topic_table(reader: &ReaderName) -> &str {
     match reader.as_str().rsplit_once('/') {
         Some((_, topic)) if topic.starts_with("changes.") => "sis.public.people",
         _ => "person",
-    }
-}
-
-/// Notes in memory.
-#[derive(Default)]
-pub(crate) struct Notes {
-    held: Mutex<HashMap<String, Vec<u8>>>,
-    /// How many times rows that are set aside can't be noted.
-    pub(crate) refuses: AtomicUsize,
-}
-
-impl Checkpoints for Notes {
-    fn load(&self, name: &str) -> Result<Option<Vec<u8>>> {
-        Ok(self.held.lock().unwrap().get(name).cloned())
-    }
-
-    fn save(&self, name: &str, note: &[u8]) -> Result<()> {
-        let one_less = |left: usize| left.checked_sub(1);
-        let is_refused =
-            || self.refuses.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok();
-        if name.starts_with("parked/") && is_refused() {
-            return Err(Error::new(Kind::Unavailable, "notes can't be kept"));
-        }
-        self.held.lock().unwrap().insert(name.into(), note.to_vec());
-        Ok(())
     }
 }
 
