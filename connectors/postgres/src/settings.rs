@@ -26,6 +26,10 @@ pub struct Settings {
     pub slot: String,
     /// Name of the publication.
     pub publication: String,
+    /// When a commit of the sink returns, in the words of PostgreSQL's setting of this name; `None` for what the
+    /// role's sessions do otherwise. With `off` a commit waits for no disk: what a crash of the server takes back is
+    /// written again from the log.
+    pub synchronous_commit: Option<&'static str>,
     /// How long to try to connect.
     pub connect_timeout: Duration,
     /// Longest time a statement of the sink may take; `None` for no limit.
@@ -79,6 +83,7 @@ impl Settings {
             tls: Tls::Disable,
             slot: "syncline".into(),
             publication: "syncline".into(),
+            synchronous_commit: None,
             connect_timeout: Duration::from_secs(10),
             statement_timeout: None,
             snapshot_connections: 2,

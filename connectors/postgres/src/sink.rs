@@ -28,7 +28,7 @@ use crate::settings::Settings;
 use async_trait::async_trait;
 use fail::fail_point;
 use lanes::Limits;
-use progress::Move;
+use progress::{Durability, Move};
 use session::{CommitError, Session, field};
 use steps::steps;
 use syncline_core::{
@@ -109,10 +109,17 @@ impl Sink for PostgresSink {
         progress::create(&mut session, &self.settings).await?;
         fail_point!("sink.prepared");
         let mark = self.mark(&mut session, reader).await;
+        let mut durability =
+            Durability::set(&mut session, self.settings.synchronous_commit).await?;
         let progress = progress::read(&mut session, reader).await?;
+        if let Some(progress) = &progress {
+            let synced = durability.sync(&mut session, reader).await;
+            synced.map_err(|error| commit_failed(error, reader, Some(progress.next)))?;
+        }
         let Settings { batch_rows_max: rows, batch_bytes_max: bytes, .. } = self.settings;
         let mut open =
-            Open::new(session, reader, &self.settings.user, Limits { rows, bytes }).await?;
+            Open::new(session, durability, reader, &self.settings.user, Limits { rows, bytes })
+                .await?;
         open.mark = mark;
         open.next = progress.as_ref().map(|progress| progress.next);
         self.open = Some(open);
@@ -166,10 +173,20 @@ impl Sink for PostgresSink {
         let moved = Move::new(&open.reader, progress, open.next);
         let committed = moved.commit(&mut open.session).await;
         committed.map_err(|error| commit_failed(error, &open.reader, open.next))?;
+        open.durability.committed();
         open.next = Some(progress.next);
         open.in_transaction = false;
         open.in_doubt = false;
         Ok(())
+    }
+
+    async fn sync(&mut self) -> Result<()> {
+        let open = self.opened()?;
+        if open.in_transaction {
+            return Err(Error::new(Kind::Internal, "a sink is synced within a transaction"));
+        }
+        let synced = open.durability.sync(&mut open.session, &open.reader).await;
+        synced.map_err(|error| commit_failed(error, &open.reader, open.next))
     }
 
     async fn rollback(&mut self) -> Result<()> {

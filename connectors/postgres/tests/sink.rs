@@ -8,6 +8,8 @@ mod cluster;
 mod conformance;
 #[path = "sink/constraints.rs"]
 mod constraints;
+#[path = "sink/durability.rs"]
+mod durability;
 #[path = "sink/lanes.rs"]
 mod lanes;
 #[path = "sink/parked.rs"]

@@ -76,7 +76,8 @@ impl std::ops::AddAssign for Written {
 #[async_trait]
 pub trait Sink: Send {
     /// Connects, takes the place of this reader (an older one is fenced), makes what it needs, and
-    /// returns how far the reader is; `None` when it never committed. Drops any open transaction.
+    /// returns how far the reader is; `None` when it never committed. No crash of the target takes that back.
+    /// Drops any open transaction.
     async fn open(&mut self, reader: &ReaderName) -> Result<Option<Progress>>;
 
     /// Writes changes to several tables, in whatever order their constraints ask for that gives
@@ -104,12 +105,21 @@ pub trait Sink: Send {
     }
 
     /// Commits the open transaction, begun here if need be, with the reader's progress. In the same
-    /// log it never goes back; in another one it begins anew.
+    /// log it never goes back; in another one it begins anew. All that was committed is visible; until
+    /// [`Sink::sync`] a crash of the target may take back the last of it, always with its progress.
     ///
     /// # Errors
     /// `Fenced` when another has taken the reader's place. After `Unavailable` with
     /// [`crate::Outcome::Unknown`] the caller reopens and asks for the progress.
     async fn commit(&mut self, progress: &Progress) -> Result<()>;
+
+    /// Returns once no crash of the target takes back what was committed. Called with no transaction open.
+    ///
+    /// # Errors
+    /// Any error of [`Sink::commit`]: what was committed is then as before.
+    async fn sync(&mut self) -> Result<()> {
+        Ok(())
+    }
 
     /// Gives up the open transaction.
     async fn rollback(&mut self) -> Result<()>;

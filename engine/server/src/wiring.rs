@@ -216,6 +216,10 @@ fn plan_sinks(project: &Project, mappings: &[Mapping], is_ours: &IsOurs) -> Outc
             System::Postgres(_) => {
                 let (name, mut settings) = (system.clone(), project.postgres(system)?);
                 settings.takes_over = is_ours.clone();
+                // What comes back to us, or goes on from there, is only read once it is on that disk.
+                let is_read = systems(mappings, |mapping| &mapping.reads).contains(system);
+                let usual = (!is_read).then_some("off");
+                settings.synchronous_commit = settings.synchronous_commit.or(usual);
                 Arc::new(move || Box::new(PostgresSink::new(name.clone(), settings.clone())))
             }
             System::Discard => Arc::new(|| Box::new(DiscardSink::new())),

@@ -8,6 +8,7 @@
 
 use super::lanes::{Limits, Writer};
 use super::order::{Node, parents_first};
+use super::progress::Durability;
 use super::session::{Session, field};
 use super::sqlstate;
 use super::steps::{Step, TableRows, same};
@@ -24,6 +25,7 @@ use syncline_core::{
 #[derive(Debug)]
 pub(super) struct Open {
     pub(super) session: Session,
+    pub(super) durability: Durability,
     pub(super) reader: ReaderName,
     role: String,
     limits: Limits,
@@ -59,6 +61,7 @@ impl Open {
     /// When the catalog can't be asked.
     pub(super) async fn new(
         mut session: Session,
+        durability: Durability,
         reader: &ReaderName,
         role: &str,
         limits: Limits,
@@ -68,6 +71,7 @@ impl Open {
         let deferred = answer.first().map_or(Ok(false), |row| field(row, 0))?;
         Ok(Self {
             session,
+            durability,
             reader: reader.clone(),
             role: role.to_owned(),
             limits,

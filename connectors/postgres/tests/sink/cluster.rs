@@ -16,6 +16,7 @@ static DATABASES: AtomicU32 = AtomicU32::new(0);
 /// A server that ends with the last test that uses it.
 pub(crate) struct Cluster {
     directory: tempfile::TempDir,
+    options: String,
 }
 
 /// The role that servers run as: they refuse to run as root.
@@ -53,12 +54,13 @@ impl Cluster {
         if let Some(cluster) = running.upgrade() {
             return cluster;
         }
-        let cluster = Arc::new(Self::start());
+        let cluster = Arc::new(Self::start(""));
         *running = Arc::downgrade(&cluster);
         cluster
     }
 
-    fn start() -> Self {
+    /// One of its own, with options for the server.
+    pub(crate) fn start(more: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path();
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700)).unwrap();
@@ -67,12 +69,23 @@ impl Cluster {
         }
         run("initdb", &["-D", "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "-N"], path);
         let options = format!(
-            "-c listen_addresses='' -c unix_socket_directories='{}' -c fsync=off \
-             -c wal_level=logical -c max_connections=100 -c max_replication_slots=200 -c deadlock_timeout=100ms",
+            "-c listen_addresses='' -c unix_socket_directories='{}' -c fsync=off -c wal_level=logical \
+             -c max_connections=100 -c max_replication_slots=200 -c deadlock_timeout=100ms {more}",
             path.display()
         );
-        run("pg_ctl", &["-D", "data", "-w", "-l", "log", "-o", &options, "start"], path);
-        Self { directory }
+        let cluster = Self { directory, options };
+        cluster.resume();
+        cluster
+    }
+
+    /// Ends the server as a crash does: what it has not written yet is lost.
+    pub(crate) fn crash(&self) {
+        run("pg_ctl", &["-D", "data", "-m", "immediate", "stop"], self.directory.path());
+    }
+
+    pub(crate) fn resume(&self) {
+        let arguments = ["-D", "data", "-w", "-l", "log", "-o", &self.options, "start"];
+        run("pg_ctl", &arguments, self.directory.path());
     }
 
     fn host(&self) -> String {
@@ -82,7 +95,7 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        run("pg_ctl", &["-D", "data", "-m", "immediate", "stop"], self.directory.path());
+        self.crash();
     }
 }
 
@@ -96,7 +109,11 @@ pub(crate) struct Database {
 impl Database {
     /// A new database in which these statements were run.
     pub(crate) async fn new(statements: &str) -> Self {
-        let cluster = Cluster::running();
+        Self::on(Cluster::running(), statements).await
+    }
+
+    /// The same on this server.
+    pub(crate) async fn on(cluster: Arc<Cluster>, statements: &str) -> Self {
         let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::SeqCst));
         let admin = connect(&cluster, "postgres", "postgres").await;
         admin.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
@@ -108,6 +125,12 @@ impl Database {
 
     pub(crate) fn settings(&self) -> Settings {
         Settings::new(&self.cluster.host(), 5432, &self.name, "postgres")
+    }
+
+    /// Connects anew, after the server was away.
+    pub(crate) async fn again(self) -> Self {
+        let client = connect(&self.cluster, &self.name, "postgres").await;
+        Self { client, ..self }
     }
 
     pub(crate) async fn connect(&self, role: &str) -> Client {

@@ -255,3 +255,22 @@ async fn a_source_streams_once_its_copy_is_noted() {
     until("it streams", streams).await;
     running.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_hears_of_nothing_that_a_crash_of_the_target_could_take_back() {
+    let lms = Target::default();
+    let running = start_plan(straight(&[("lms", &lms)]), trimming(), vec![]);
+    let lane = ReaderName::apply(&system("lms"), &changes());
+    let told = async || running.log.progress(&lane, &changes()).await.unwrap();
+    for number in 0..200 {
+        running.commit(&[(I, number, Some("Ana")), (D, number, None)]);
+        // Order: what is synced only grows.
+        let told = told().await.unwrap_or_default();
+        let synced = lms.held.lock().unwrap().synced.get(&lane).copied().unwrap_or_default();
+        assert!(told <= synced, "the log was told {told}, the target is sure of {synced}");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    until_trimmed(&running, &changes()).await;
+    assert!(told().await > Some(Offset(0)));
+    running.stop().await;
+}

@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use syncline_core::{
-    Body, Boundary, Captured, ChangeBatch, Column, ColumnMask, Entry, Error, Kind, Op, Outlet,
-    ParkKey, ParkMark, Parked, Position, Presence, Progress, ReaderName, RejectedRow, Report,
-    Result, Resume, Sink, Source, SystemName, TableName, TableSchema, TargetChange, Transaction,
-    TransactionRun, Transform, Transformed, Written, key_text,
+    Body, Boundary, Captured, ChangeBatch, Column, ColumnMask, Entry, Error, Kind, Offset, Op,
+    Outlet, ParkKey, ParkMark, Parked, Position, Presence, Progress, ReaderName, RejectedRow,
+    Report, Result, Resume, Sink, Source, SystemName, TableName, TableSchema, TargetChange,
+    Transaction, TransactionRun, Transform, Transformed, Written, key_text,
 };
 
 /// `id` and `name`, keyed by `id`.
@@ -207,6 +207,8 @@ pub(crate) struct Held {
     pub(crate) records: BTreeMap<String, [Option<String>; 2]>,
     pub(crate) parked: HashMap<ParkKey, Parked>,
     pub(crate) progress: HashMap<ReaderName, Progress>,
+    /// The progress that no crash takes back.
+    pub(crate) synced: HashMap<ReaderName, Offset>,
     pub(crate) commits: usize,
     /// The row counts at each commit.
     pub(crate) seen: Vec<usize>,
@@ -395,6 +397,7 @@ impl Sink for MemorySink {
         }
         self.open.clear();
         self.reader = Some(reader.clone());
+        self.sync().await?;
         Ok(self.target.held.lock().unwrap().progress.get(reader).cloned())
     }
 
@@ -451,6 +454,15 @@ impl Sink for MemorySink {
         next.commits += 1;
         next.seen.push(next.rows.len());
         *held = next;
+        Ok(())
+    }
+
+    async fn sync(&mut self) -> Result<()> {
+        let reader = self.reader.clone().unwrap();
+        let mut held = self.target.held.lock().unwrap();
+        if let Some(next) = held.progress.get(&reader).map(|it| it.next) {
+            held.synced.insert(reader, next);
+        }
         Ok(())
     }
 

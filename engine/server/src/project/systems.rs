@@ -94,6 +94,7 @@ pub(crate) struct Postgres {
     tls: postgres::Tls,
     slot: String,
     publication: String,
+    synchronous_commit: Option<CommitWord>,
     limits: Limits,
 }
 
@@ -107,6 +108,7 @@ impl Postgres {
         let tls = read_tls(section);
         let slot = section.or("slot", format!("syncline_{name}"));
         let publication = section.or("publication", format!("syncline_{name}"));
+        let synchronous_commit = section.optional("synchronous_commit");
         let limits = Limits::from_section(section.section("limits").as_ref());
         Some(Self {
             host: host?,
@@ -117,6 +119,7 @@ impl Postgres {
             tls,
             slot,
             publication,
+            synchronous_commit,
             limits,
         })
     }
@@ -141,6 +144,7 @@ impl Postgres {
         settings.tls = self.tls_in(from);
         settings.slot.clone_from(&self.slot);
         settings.publication.clone_from(&self.publication);
+        settings.synchronous_commit = self.synchronous_commit.as_ref().map(|it| it.0);
         self.limits.apply(&mut settings);
         Ok(settings)
     }
@@ -177,6 +181,16 @@ struct TlsWord(&'static str);
 impl Value for TlsWord {
     fn read(value: &DeValue<'_>, _: &Place) -> Result<Self, Wrong> {
         one_of(value, &["disable", "require", "verify-full"]).map(Self)
+    }
+}
+
+/// The word after `synchronous_commit =`.
+#[derive(Debug)]
+struct CommitWord(&'static str);
+
+impl Value for CommitWord {
+    fn read(value: &DeValue<'_>, _: &Place) -> Result<Self, Wrong> {
+        one_of(value, &["off", "local", "remote_write", "on", "remote_apply"]).map(Self)
     }
 }
 

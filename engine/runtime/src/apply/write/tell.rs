@@ -1,6 +1,7 @@
 //! What a lane tells of itself: to whoever watches, to those that wait for it, to the log.
 
 use super::Writing;
+use fail::fail_point;
 use std::sync::atomic::Ordering;
 use syncline_core::{Kind, Result};
 use tokio::time::Instant;
@@ -57,7 +58,11 @@ impl Writing<'_> {
 
     /// Tells the log how far the target is. A log without room does not hear of it now; the next
     /// time will do.
+    ///
+    /// Order: the target keeps it for good before the log may forget it.
     pub(super) async fn say_progress(&mut self) -> Result<()> {
+        self.sink.sync().await?;
+        fail_point!("apply.synced");
         let told = self.lane.log.commit(&self.lane.reader, &self.lane.topic, self.committed).await;
         match told {
             Err(error) if error.kind() == Kind::Unavailable => {
