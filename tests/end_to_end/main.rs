@@ -12,6 +12,7 @@ mod disk;
 mod expressions;
 mod gates;
 mod kafka;
+mod mending;
 mod parked;
 mod resources;
 mod school;

@@ -12,7 +12,7 @@ use super::row::{LAYOUT, MARK_BYTES, decode_mark};
 use crate::Mark;
 
 /// Most marks that an origin may have here.
-const MARKS_MAX: usize = 120;
+pub(super) const MARKS_MAX: usize = 120;
 
 /// Before or after the change that was heard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

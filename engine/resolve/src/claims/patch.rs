@@ -3,7 +3,7 @@
 //! What comes of it is to the byte what [`super::Claims::merge`] and [`super::encode`] make of it; the
 //! tests here say so. The parts of a row that a change leaves alone are copied.
 
-use super::outline::{Outline, OutlineField, OutlineOrigin, OutlineRun, Part};
+use super::outline::{MARKS_MAX, Outline, OutlineField, OutlineOrigin, OutlineRun, Part};
 use super::row::{LAYOUT, MARK_BYTES, decode_mark, encode_mark, push};
 use crate::Mark;
 
@@ -156,15 +156,16 @@ impl<'a> Outline<'a> {
     }
 
     fn write_origin(&self, origin: &OutlineOrigin<'a>, mark: Mark, bytes: &mut Vec<u8>) {
-        let used = self.used_marks(origin);
-        let index = |mark: u8| (used & ((1 << mark) - 1)).count_ones() as usize;
+        let named = self.named_marks(origin);
+        let (numbers, count) = numbers(&named[..=origin.mark_count()]);
+        let index = |mark: u8| usize::from(numbers[usize::from(mark)]);
         let maybe = |mark: usize| if mark == 0 { 0 } else { index(mark as u8 - 1) + 1 };
         push(bytes, origin.mapping.into());
         push(bytes, origin.record.len());
         bytes.extend_from_slice(origin.record);
-        push(bytes, used.count_ones() as usize);
-        for (place, known) in origin.marks.chunks_exact(MARK_BYTES).enumerate() {
-            if used >> place & 1 == 1 {
+        push(bytes, count.into());
+        for (known, is_named) in origin.marks.chunks_exact(MARK_BYTES).zip(named) {
+            if is_named {
                 bytes.extend_from_slice(known);
             }
         }
@@ -187,18 +188,35 @@ impl<'a> Outline<'a> {
         }
     }
 
-    /// Which marks the row still names, one bit a mark.
-    fn used_marks(&self, origin: &OutlineOrigin<'a>) -> u128 {
-        let maybe = |mark: usize| if mark == 0 { 0 } else { 1_u128 << (mark - 1) };
-        let mut used = maybe(origin.seen) | maybe(origin.gone);
+    /// Whether the row still names each mark, and the one behind them that is heard now.
+    fn named_marks(&self, origin: &OutlineOrigin<'a>) -> [bool; MARKS_MAX + 1] {
+        let mut named = [false; MARKS_MAX + 1];
+        let mut maybe = |mark: usize| {
+            if mark > 0 {
+                named[mark - 1] = true;
+            }
+        };
+        maybe(origin.seen);
+        maybe(origin.gone);
         for field in origin.after.of(&self.fields) {
-            used |= maybe(field.floor.into());
+            maybe(field.floor.into());
             for run in field.runs.of(&self.runs) {
-                used |= 1 << run.first | 1 << run.last;
+                maybe(usize::from(run.first) + 1);
+                maybe(usize::from(run.last) + 1);
             }
         }
-        used
+        named
     }
+}
+
+/// The number of each mark among those that are named, and how many these are.
+fn numbers(named: &[bool]) -> ([u8; MARKS_MAX + 1], u8) {
+    let (mut numbers, mut count) = ([0; MARKS_MAX + 1], 0);
+    for (number, is_named) in numbers.iter_mut().zip(named) {
+        *number = count;
+        count += u8::from(*is_named);
+    }
+    (numbers, count)
 }
 
 impl<'a> OutlineOrigin<'a> {

@@ -163,8 +163,11 @@ impl Plan {
         (outline, side): (&Outline<'a>, Side),
         Spokens(spoken): &mut Spokens<'a>,
     ) -> Option<Plain<'a>> {
-        spoken.clear();
         let of = &rules.units[unit];
+        if let Some(agreed) = self.decide_one(rules, unit, outline, side) {
+            return Some(agreed);
+        }
+        spoken.clear();
         for (place, origin) in outline.origins().iter().enumerate() {
             let counted = self.counted(origin.mapping).filter(|_| origin.is_here(side));
             let Some(counted) = counted else { continue };
@@ -177,8 +180,11 @@ impl Plan {
         if self.units[unit].takes_a_word && agree() {
             return spoken.pop().map(|word| Plain::of(word.value));
         }
-        if let Some(place) = told_by_clocks(rules, of, outline, spoken) {
-            return Some(Plain::of(spoken.swap_remove(place).value));
+        if let [one, other] = spoken.as_slice() {
+            let marks = [(one.origin, one.since), (other.origin, other.since)];
+            if let Some(place) = told_by_clocks(rules, of, outline, marks) {
+                return Some(Plain::of(spoken.swap_remove(place).value));
+            }
         }
         let mut words: Vec<Word<'a, '_>> =
             spoken.drain(..).filter_map(|spoken| whole_word(rules, outline, spoken)).collect();
@@ -187,6 +193,42 @@ impl Plan {
             Agreed::Said(value) => Plain::of(value),
             Agreed::Computed(value) => Plain::Computed(value),
         })
+    }
+
+    /// The same of a unit of one field, where it is said by two at the most and the words, or their clocks, tell;
+    /// none where they don't. Most units come to this, and nothing is put down for it.
+    fn decide_one<'a>(
+        &self,
+        rules: &Compiled,
+        unit: usize,
+        outline: &Outline<'a>,
+        side: Side,
+    ) -> Option<Plain<'a>> {
+        let PlanUnit { columns, takes_a_word: true } = &self.units[unit] else { return None };
+        let (unit, column) = (&rules.units[unit], columns.start);
+        let &[id] = unit.fields.as_slice() else { return None };
+        let (mut words, mut count) = ([(None, (0, 0)); 2], 0);
+        for (place, origin) in outline.origins().iter().enumerate() {
+            let counted = self.counted(origin.mapping).filter(|_| origin.is_here(side));
+            let Some(hint) = counted.and_then(|counted| counted[column]) else { continue };
+            let Some((value, since)) = outline.said(origin, side, (id, hint)) else { continue };
+            if value.is_some() || unit.null_is_value {
+                *words.get_mut(count)? = (value, (place, since));
+                count += 1;
+            }
+        }
+        let [(one, since), (other, other_since)] = words;
+        let value = match count {
+            0 => None,
+            2 if one != other => {
+                match told_by_clocks(rules, unit, outline, [since, other_since])? {
+                    0 => one,
+                    _ => other,
+                }
+            }
+            _ => one,
+        };
+        Some(value.map_or(Plain::Nothing, Plain::One))
     }
 
     /// Whether the entity exists; none where that takes more than who has it.
@@ -215,23 +257,22 @@ impl Plan {
 }
 
 /// Which of two words that differ is the newer or the older, as the policy wants it; none where the clocks can't
-/// tell, or something else decides. Most keys of several sources come to this.
+/// tell, or something else decides. Each goes by its origin and its mark. Most keys of several sources come to this.
 fn told_by_clocks(
     rules: &Compiled,
     unit: &CompiledUnit,
     outline: &Outline<'_>,
-    spoken: &[Spoken<'_>],
+    [one, other]: [(usize, usize); 2],
 ) -> Option<usize> {
     let is_newest = match &unit.policy {
         Policy::Newest(_) => true,
         Policy::Oldest(_) => false,
         _ => return None,
     };
-    let [one, other] = spoken else { return None };
-    let since = |spoken: &Spoken<'_>| {
-        let origin = &outline.origins()[spoken.origin];
+    let since = |(origin, mark): (usize, usize)| {
+        let origin = &outline.origins()[origin];
         let mapping = rules.mapping(origin.mapping)?;
-        Some(Since::of(mapping, outline.mark(origin, spoken.since)))
+        Some(Since::of(mapping, outline.mark(origin, mark)))
     };
     let (one, other) = (since(one)?, since(other)?);
     let last = if other.is_after(&one) { 1 } else { one.is_after(&other).then_some(0)? };

@@ -1,0 +1,98 @@
+//! `syncline verify --repair` where more than one row of one mapping is at stake: many rows that would go, and a table that
+//! several mappings write.
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use std::time::Duration;
+use syncline_demo::Running;
+use syncline_tests::{Scene, until};
+
+const SOON: Duration = Duration::from_secs(60);
+const TABLE: &str = "(id integer PRIMARY KEY, name text)";
+
+/// A project that runs, with so many rows at its target.
+async fn running(scene: &Scene, more: &str, rows: i64) -> Result<Running> {
+    let limits = "\n[systems.source.limits]\nheartbeat = \"200ms\"\n";
+    scene.write("syncline.toml", &format!("{}{limits}{more}", scene.settings()))?;
+    let mut running = scene.start()?;
+    scene.until_streaming(&mut running).await?;
+    let target = scene.target().await?;
+    until("all are there", SOON, async || {
+        running.check()?;
+        Ok(target.query_one("SELECT count(*) FROM things", &[]).await?.get::<_, i64>(0) == rows)
+    })
+    .await?;
+    Ok(running)
+}
+
+/// How many rows are missing, extra and different, what was done about it, and how it ended.
+fn verified(scene: &Scene, arguments: &[&str]) -> Result<([u64; 3], Value, i32)> {
+    let outcome = scene.syncline(&[&["verify", "--json"], arguments].concat())?;
+    let report: Value =
+        serde_json::from_str(&outcome.stdout).with_context(|| format!("{outcome:?}"))?;
+    let table = &report["tables"][0];
+    let found = ["missing", "extra", "different"].map(|kind| table[kind].as_u64().unwrap_or(99));
+    Ok((found, table["repair"].clone(), outcome.code))
+}
+
+#[tokio::test]
+async fn many_extra_rows_go_only_where_that_is_said_once_more() -> Result<()> {
+    let scene = Scene::new().await?;
+    scene.in_both(&format!("CREATE TABLE things {TABLE}")).await?;
+    let fill = "INSERT INTO things SELECT i, 'n' || i FROM generate_series(1, 100) AS i";
+    scene.source().await?.batch_execute(fill).await?;
+    scene.map("things", "id, name")?;
+    let gates = "\n[gates]\ndeletes_percent = 20\nrows_min = 50\n";
+    let _running = running(&scene, gates, 100).await?;
+    let target = scene.target().await?;
+    let strangers = "INSERT INTO things SELECT i, 'x' FROM generate_series(1001, 1060) AS i";
+    target.batch_execute(&format!("{strangers}; DELETE FROM things WHERE id = 5")).await?;
+
+    // What is missing is mended all the same.
+    let (found, repair, code) = verified(&scene, &["--repair", "--delete-extra"])?;
+    ensure!(found == [0, 60, 0] && code == 1, "{found:?}, {repair}");
+    ensure!(repair["deleted"] == 0 && repair["missing"] == 1, "{repair}");
+    ensure!(repair["left"].to_string().contains("60 of 159 rows would be deleted"), "{repair}");
+    let (found, repair, code) = verified(&scene, &["--repair", "--delete-extra", "--yes"])?;
+    ensure!(found == [0; 3] && code == 0 && repair["deleted"] == 60, "{found:?}, {repair}");
+    ensure!(verified(&scene, &[])?.0 == [0; 3], "it is mended");
+    Ok(())
+}
+
+#[tokio::test]
+async fn rows_of_every_mapping_that_writes_a_table_are_mended() -> Result<()> {
+    let scene = Scene::new().await?;
+    let source = scene.source().await?;
+    source
+        .batch_execute(&format!("CREATE TABLE things {TABLE}; CREATE TABLE others {TABLE}"))
+        .await?;
+    source
+        .batch_execute(
+            "INSERT INTO things SELECT i, 'n' || i FROM generate_series(1, 500) AS i;
+             INSERT INTO others SELECT i, 'o' || i FROM generate_series(501, 900) AS i",
+        )
+        .await?;
+    let target = scene.target().await?;
+    target.batch_execute(&format!("CREATE TABLE things {TABLE}")).await?;
+    for table in ["things", "others"] {
+        let statement = format!(
+            "INSERT INTO target.public.things (id, name)\nSELECT id, name FROM source.public.{table};\n"
+        );
+        scene.write(&format!("{table}/to_target.sql"), &statement)?;
+    }
+    let _running = running(&scene, "", 900).await?;
+    ensure!(verified(&scene, &[])?.0 == [0; 3], "nothing is damaged");
+    target
+        .batch_execute(
+            "DELETE FROM things WHERE id IN (7, 507);
+             UPDATE things SET name = name || '.' WHERE id IN (8, 508)",
+        )
+        .await?;
+    let (found, _, code) = verified(&scene, &[])?;
+    ensure!(found == [2, 0, 2] && code == 1, "{found:?}");
+    let (found, repair, code) = verified(&scene, &["--repair"])?;
+    ensure!(found == [0; 3] && code == 0, "{found:?}, {repair}");
+    let copied = repair["copied"].as_array().context("it says what was copied")?;
+    ensure!(copied.len() == 2, "{repair}");
+    Ok(())
+}
