@@ -74,13 +74,14 @@ async fn tell_all(broker: Option<String>, is_there: impl Fn(&str) -> bool) -> Re
         let (stage, whole, room) = (stage.clone(), whole.clone(), room.clone());
         telling.spawn_local(async move {
             let _room = room.acquire_owned().await?;
-            trial.tell(&stage, &format!("s{number}"), &whole).await
+            let told = trial.tell(&stage, &format!("s{number}"), &whole).await?;
+            ensure!(told.left == whole.left, "{trial}: {}", told.difference(&whole));
+            Ok::<_, anyhow::Error>(told)
         });
     }
     let (mut hit, mut changes) = (0, 0);
     while let Some(told) = telling.join_next().await {
         let told = told??;
-        ensure!(told.left == whole.left, "{}", told.difference(&whole));
         hit += told.crashes;
         changes += told.changes;
     }
@@ -102,6 +103,13 @@ impl Trial {
             }
         }
         bail!("{} was never reached", self.ways.first().map(|way| text(way)).unwrap_or_default())
+    }
+}
+
+impl std::fmt::Display for Trial {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let ways: Vec<String> = self.ways.iter().map(|way| text(way)).collect();
+        write!(f, "with a crash at {}", ways.join(", or at "))
     }
 }
 

@@ -9,8 +9,7 @@
 //!
 //! One loop an entity, since a topic has one writer. Order of effects: golden rows durable → conflicts
 //! noted → rows set aside noted → claims committed, and with them how far each topic was heard → rows taken back
-//! noted → the log told. A crash between repeats golden rows, which is harmless, or conflicts, which are known by then;
-//! or it leaves a row set aside that was taken back, which its next change mends.
+//! noted → the log told. A crash between repeats golden rows, which is harmless, or conflicts, which are known by then.
 //!
 //! Where workers share a project, a process that was thought dead may go on for a while. Claims can be committed
 //! by the last one alone that took them over. It takes the topic over next, by an entry that the other does not know
@@ -20,6 +19,7 @@ use crate::apply::{Mapped, Prepared, Preparing, Reach, Step};
 use crate::clock::Clock;
 use crate::collect::Collecting;
 use crate::marks::Marks;
+use crate::notes::HeardTo;
 use crate::parking::Parking;
 use crate::settle::{MappedBatch, Settled, retry_source, settle_source};
 use crate::status::{LoopState, StateCell};
@@ -102,7 +102,7 @@ impl Attempt for Resolve {
                 resolving.collecting.pass(input, tail.boundary);
             }
             resolving.next.push(from);
-            resolving.parking.push(self.parked(input)?);
+            resolving.parking.push(self.parked(input, from)?);
             let (prepared, receiver) = mpsc::channel(1);
             let preparing = Preparing {
                 log: self.log.clone(),
@@ -130,9 +130,10 @@ impl Resolve {
         Ok(from)
     }
 
-    /// The rows of a topic that were set aside.
-    fn parked(&self, input: &Input) -> Result<Parking> {
-        let rows = notes::load(self.checkpoints.as_ref(), &input.reader)?;
+    /// The rows of a topic that are set aside, where so far was heard.
+    fn parked(&self, input: &Input, next: Offset) -> Result<Parking> {
+        let heard = HeardTo { log: self.log.id(), next };
+        let rows = notes::settle(self.checkpoints.as_ref(), &input.reader, heard)?;
         Ok(Parking::new(rows, self.settings.parked_max))
     }
 
@@ -397,7 +398,7 @@ impl Resolving<'_> {
             fail_point!("resolve.abandoned");
         }
         self.resolve.with_claims(|claims| claims.rollback()).await?;
-        self.parking[input] = self.resolve.parked(&self.resolve.inputs[input])?;
+        self.parking[input] = self.resolve.parked(&self.resolve.inputs[input], self.next[input])?;
         self.abandoned[input] = true;
         Ok(())
     }
@@ -408,8 +409,10 @@ impl Resolving<'_> {
         let checkpoints = self.resolve.checkpoints.as_ref();
         let is_changed = self.parking[input].is_changed();
         if is_changed {
-            // Order: rows that are set aside are noted before they count as heard, those taken back after it.
-            notes::add(checkpoints, reader, &self.parking[input])?;
+            // Order: rows that are set aside are noted before they count as heard, those taken back after it. Where
+            // nothing more is heard, the claims will not tell one from the other: then they are tried again.
+            let until = (next > self.next[input]).then_some(HeardTo { log, next });
+            notes::add(checkpoints, reader, &self.parking[input], until)?;
             fail_point!("resolve.set_aside");
         }
         self.resolve.with_claims(move |claims| claims.commit(log, &heard, next)).await?;

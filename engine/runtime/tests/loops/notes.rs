@@ -11,6 +11,8 @@ pub(crate) struct Notes {
     held: Mutex<HashMap<String, Vec<u8>>>,
     /// How many times rows that are set aside can't be noted.
     pub(crate) refuses: AtomicUsize,
+    /// How many times they are before that.
+    pub(crate) takes_first: AtomicUsize,
     /// Whether the notes of sources wait.
     pub(crate) are_held_up: AtomicBool,
 }
@@ -22,9 +24,10 @@ impl Checkpoints for Notes {
 
     fn save(&self, name: &str, note: &[u8]) -> Result<()> {
         let one_less = |left: usize| left.checked_sub(1);
-        let is_refused =
-            || self.refuses.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok();
-        if name.starts_with("parked/") && is_refused() {
+        let counts = |left: &AtomicUsize| {
+            left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok()
+        };
+        if name.starts_with("parked/") && !counts(&self.takes_first) && counts(&self.refuses) {
             return Err(Error::new(Kind::Unavailable, "notes can't be kept"));
         }
         while name.starts_with("capture/") && self.are_held_up.load(Ordering::Relaxed) {

@@ -1,11 +1,11 @@
 //! What parked rows cost, and what a person does to them.
 
-use crate::support::{Change, Target, rows, until};
+use crate::support::{Change, Target, rows, system, until};
 use crate::{D, I, Running, U, quick, start, start_with};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use syncline_core::{Body, Boundary, ChangeBatch, Entry, Position};
-use syncline_runtime::{LoopState, Settings};
+use syncline_core::{Body, Boundary, ChangeBatch, Entry, Position, ReaderName, Topic};
+use syncline_runtime::{LoopState, Settings, parked_before_entity};
 
 impl Running {
     /// One transaction of one entry.
@@ -148,5 +148,25 @@ async fn a_row_that_a_person_drops_is_not_tried_again() {
     lms.refused.lock().unwrap().clear();
     running.commit(&[(I, 3, Some("Cy"))]);
     until("the next", || lms.names() == ["Bo", "Cy"]).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_was_taken_back_is_set_aside_no_more_though_that_could_not_be_noted() {
+    let lms = Target::default();
+    let running = start(&[("lms", lms.clone())], true, vec![]);
+    let reader = ReaderName::resolve("person", &Topic::changes(&system("sis")));
+    let set_aside = || parked_before_entity(running.notes.as_ref(), &reader).unwrap().len();
+    running.commit(&[(I, 1, Some("bad")), (I, 2, Some("bad"))]);
+    until("two rows are set aside", || set_aside() == 2).await;
+    // What is known before the claims are committed is noted, and not what is known after it.
+    running.notes.takes_first.store(1, Ordering::Relaxed);
+    running.notes.refuses.store(1, Ordering::Relaxed);
+    running.commit(&[(U, 1, Some("Ana"))]);
+    until("it is there", || lms.names() == ["Ana"]).await;
+    until("the other alone is set aside", || set_aside() == 1).await;
+    assert_eq!(running.notes.refuses.load(Ordering::Relaxed), 0);
+    running.commit(&[(U, 2, Some("Bo"))]);
+    until("none is", || set_aside() == 0).await;
     running.stop().await;
 }
