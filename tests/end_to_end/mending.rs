@@ -1,6 +1,7 @@
 //! `syncline verify --repair` where more than one row of one mapping is at stake: many rows that would go, and a table that
 //! several mappings write.
 
+use crate::verify::{settings, verified};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::time::Duration;
@@ -8,12 +9,10 @@ use syncline_demo::Running;
 use syncline_tests::{Scene, until};
 
 const SOON: Duration = Duration::from_secs(60);
-const TABLE: &str = "(id integer PRIMARY KEY, name text)";
 
 /// A project that runs, with so many rows at its target.
 async fn running(scene: &Scene, more: &str, rows: i64) -> Result<Running> {
-    let limits = "\n[systems.source.limits]\nheartbeat = \"200ms\"\n";
-    scene.write("syncline.toml", &format!("{}{limits}{more}", scene.settings()))?;
+    scene.write("syncline.toml", &(settings(scene, &["source"]) + more))?;
     let mut running = scene.start()?;
     scene.until_streaming(&mut running).await?;
     let target = scene.target().await?;
@@ -26,19 +25,17 @@ async fn running(scene: &Scene, more: &str, rows: i64) -> Result<Running> {
 }
 
 /// How many rows are missing, extra and different, what was done about it, and how it ended.
-fn verified(scene: &Scene, arguments: &[&str]) -> Result<([u64; 3], Value, i32)> {
-    let outcome = scene.syncline(&[&["verify", "--json"], arguments].concat())?;
-    let report: Value =
-        serde_json::from_str(&outcome.stdout).with_context(|| format!("{outcome:?}"))?;
+fn found(scene: &Scene, arguments: &[&str]) -> Result<([u64; 3], Value, i32)> {
+    let (outcome, report) = verified(scene, arguments)?;
     let table = &report["tables"][0];
-    let found = ["missing", "extra", "different"].map(|kind| table[kind].as_u64().unwrap_or(99));
-    Ok((found, table["repair"].clone(), outcome.code))
+    let rows = ["missing", "extra", "different"].map(|kind| table[kind].as_u64().unwrap_or(99));
+    Ok((rows, table["repair"].clone(), outcome.code))
 }
 
 #[tokio::test]
 async fn many_extra_rows_go_only_where_that_is_said_once_more() -> Result<()> {
     let scene = Scene::new().await?;
-    scene.in_both(&format!("CREATE TABLE things {TABLE}")).await?;
+    scene.in_both("CREATE TABLE things (id integer PRIMARY KEY, name text)").await?;
     let fill = "INSERT INTO things SELECT i, 'n' || i FROM generate_series(1, 100) AS i";
     scene.source().await?.batch_execute(fill).await?;
     scene.map("things", "id, name")?;
@@ -49,13 +46,13 @@ async fn many_extra_rows_go_only_where_that_is_said_once_more() -> Result<()> {
     target.batch_execute(&format!("{strangers}; DELETE FROM things WHERE id = 5")).await?;
 
     // What is missing is mended all the same.
-    let (found, repair, code) = verified(&scene, &["--repair", "--delete-extra"])?;
-    ensure!(found == [0, 60, 0] && code == 1, "{found:?}, {repair}");
+    let (rows, repair, code) = found(&scene, &["--repair", "--delete-extra"])?;
+    ensure!(rows == [0, 60, 0] && code == 1, "{rows:?}, {repair}");
     ensure!(repair["deleted"] == 0 && repair["missing"] == 1, "{repair}");
     ensure!(repair["left"].to_string().contains("60 of 159 rows would be deleted"), "{repair}");
-    let (found, repair, code) = verified(&scene, &["--repair", "--delete-extra", "--yes"])?;
-    ensure!(found == [0; 3] && code == 0 && repair["deleted"] == 60, "{found:?}, {repair}");
-    ensure!(verified(&scene, &[])?.0 == [0; 3], "it is mended");
+    let (rows, repair, code) = found(&scene, &["--repair", "--delete-extra", "--yes"])?;
+    ensure!(rows == [0; 3] && code == 0 && repair["deleted"] == 60, "{rows:?}, {repair}");
+    ensure!(found(&scene, &[])?.0 == [0; 3], "it is mended");
     Ok(())
 }
 
@@ -88,7 +85,7 @@ async fn what_each_of_several_mappings_writes_of_a_row_is_mended() -> Result<()>
         Ok(target.query_one(all, &[]).await?.get::<_, i64>(0) == 500)
     })
     .await?;
-    ensure!(verified(&scene, &[])?.0 == [0; 3], "nothing is damaged");
+    ensure!(found(&scene, &[])?.0 == [0; 3], "nothing is damaged");
     target
         .batch_execute(
             "DELETE FROM things WHERE id = 7;
@@ -96,10 +93,10 @@ async fn what_each_of_several_mappings_writes_of_a_row_is_mended() -> Result<()>
              UPDATE things SET mail = mail || '.' WHERE id = 9",
         )
         .await?;
-    let (found, _, code) = verified(&scene, &[])?;
-    ensure!(found == [1, 0, 2] && code == 1, "{found:?}");
-    let (found, repair, code) = verified(&scene, &["--repair"])?;
-    ensure!(found == [0; 3] && code == 0, "{found:?}, {repair}");
+    let (rows, _, code) = found(&scene, &[])?;
+    ensure!(rows == [1, 0, 2] && code == 1, "{rows:?}");
+    let (rows, repair, code) = found(&scene, &["--repair"])?;
+    ensure!(rows == [0; 3] && code == 0, "{rows:?}, {repair}");
     let copied = repair["copied"].as_array().context("it says what was copied")?;
     ensure!(copied.len() == 2, "{repair}");
     Ok(())

@@ -34,7 +34,7 @@ fn rows(from: u32, until: u32) -> String {
 }
 
 /// Sources that say soon how far they are, though nothing happens.
-fn settings(scene: &Scene, systems: &[&str]) -> String {
+pub(crate) fn settings(scene: &Scene, systems: &[&str]) -> String {
     let limits = |name: &&str| format!("\n[systems.{name}.limits]\nheartbeat = \"200ms\"\n");
     scene.settings() + &systems.iter().map(limits).collect::<String>()
 }
@@ -59,7 +59,7 @@ async fn straight() -> Result<(Scene, Running)> {
     Ok((scene, running))
 }
 
-fn verified(scene: &Scene, arguments: &[&str]) -> Result<(Outcome, Value)> {
+pub(crate) fn verified(scene: &Scene, arguments: &[&str]) -> Result<(Outcome, Value)> {
     let outcome = scene.syncline(&[&["verify", "--json"], arguments].concat())?;
     let report = serde_json::from_str(&outcome.stdout);
     let report = report.with_context(|| format!("{outcome:?}"))?;

@@ -9,6 +9,7 @@
 //! transaction with it, and the lock that lets only one process write for a reader.
 
 mod copy_rows;
+mod durability;
 mod lanes;
 mod order;
 mod parked;
@@ -26,9 +27,10 @@ use crate::connect::connect;
 use crate::mark;
 use crate::settings::Settings;
 use async_trait::async_trait;
+use durability::Durability;
 use fail::fail_point;
 use lanes::Limits;
-use progress::{Durability, Move};
+use progress::Move;
 use session::{CommitError, Session, field};
 use steps::steps;
 use syncline_core::{

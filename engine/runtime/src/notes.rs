@@ -53,7 +53,7 @@ pub(crate) fn load(checkpoints: &dyn Checkpoints, reader: &ReaderName) -> Result
     read(checkpoints, reader)?.into_iter().map(parked).collect()
 }
 
-/// The rows that a reader has set aside where so much was heard. Leaves them alone in the note.
+/// The rows that a reader has set aside where so much was heard. Takes all others out of the note.
 ///
 /// # Errors
 /// Those of [`load`], and when the note can't be written.

@@ -6,9 +6,9 @@
 //! unique value is handed over within a table of the last kind, the same is tried once more with all
 //! deletes first.
 
+use super::durability::Durability;
 use super::lanes::{Limits, Writer};
 use super::order::{Node, parents_first};
-use super::progress::Durability;
 use super::session::{Session, field};
 use super::sqlstate;
 use super::steps::{Step, TableRows, same};
