@@ -1,13 +1,13 @@
 //! One process after the other: the first may be made to end at a point, the next goes on.
 
-use crate::story::Point;
+use crate::story::{DEADLINE, Point};
 use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::Signal;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use syncline_demo::{Program, Running};
-use syncline_tests::{ask, check_health};
+use syncline_tests::{ask, check_health, is_streaming};
 use tokio::time::{Instant, sleep};
 
 const PAUSE: Duration = Duration::from_millis(20);
@@ -72,7 +72,9 @@ impl Life {
     /// Stops in an orderly way.
     pub(crate) async fn end(mut self) -> Result<u32> {
         loop {
-            self.look()?;
+            // One that has just begun does not listen for signals yet, and would end by this one.
+            let is_up = async |project: &Path| is_streaming(project);
+            self.until("it can be stopped in an orderly way", DEADLINE, is_up).await?;
             let running = self.running.take().context("started above")?;
             let words = running.last_words();
             let status = tokio::task::spawn_blocking(move || running.terminate()).await??;
