@@ -16,9 +16,10 @@ const TRANSACTION: u32 = 1000;
 pub(super) enum Kind {
     Insert,
     Update,
+    Delete,
 }
 
-/// Rows that are inserted or updated in one round, which is an hour after the round before.
+/// Rows that are changed in one round, which is an hour after the round before.
 pub(super) fn frames(kind: Kind, rows: Range<u32>, round: u64) -> Vec<u8> {
     let mut bytes = frame(&relation());
     let committed_at = ((round + 1) * 3_600_000_000).to_be_bytes();
@@ -65,10 +66,19 @@ fn relation() -> Vec<u8> {
 }
 
 fn row(kind: Kind, id: u32, commit: u64) -> Vec<u8> {
-    let letter = if kind == Kind::Insert { b"I" } else { b"U" };
-    let mut message = [&letter[..], &EVERYTHING.to_be_bytes(), b"N"].concat();
+    let letters = match kind {
+        Kind::Insert => [b'I', b'N'],
+        Kind::Update => [b'U', b'N'],
+        // By its key alone.
+        Kind::Delete => [b'D', b'K'],
+    };
+    let mut message = [&letters[..1], &EVERYTHING.to_be_bytes(), &letters[1..]].concat();
     message.extend(count());
     for (name, ..) in COLUMNS {
+        if kind == Kind::Delete && name != "id" {
+            message.push(b'n');
+            continue;
+        }
         let text = value(name, id, commit);
         message.push(b't');
         message.extend(u32::try_from(text.len()).unwrap_or(u32::MAX).to_be_bytes());

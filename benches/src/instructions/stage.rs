@@ -23,7 +23,7 @@ type Ready = fn(u32) -> Result<Run>;
 pub(super) const ROUNDS_MAX: u64 = 3;
 
 /// All stages by name.
-pub(super) const ALL: [(&str, Ready); 9] = [
+pub(super) const ALL: [(&str, Ready); 10] = [
     ("decode inserts", |rows| decode(Kind::Insert, rows)),
     ("decode updates", |rows| decode(Kind::Update, rows)),
     ("encode for the log", encode),
@@ -33,6 +33,7 @@ pub(super) const ALL: [(&str, Ready); 9] = [
     ("write as text and binary", written),
     ("hear of new keys", |rows| hear(rows, false)),
     ("hear of known keys", |rows| hear(rows, true)),
+    ("hear of keys that are gone", hear_gone),
 ];
 
 fn decode(kind: Kind, rows: u32) -> Result<Run> {
@@ -80,35 +81,61 @@ fn written(rows: u32) -> Result<Run> {
 
 /// What two systems say in turn, each later than all before: of the same keys, which are known, or of others.
 fn hear(rows: u32, are_known: bool) -> Result<Run> {
-    let directory = tempfile::tempdir()?;
-    let store = RowStore::open(Arc::new(RealDisk), directory.path(), StoreSettings::default())?;
-    let mut entity = Entity::open(Box::new(store), rules()?, 1)?;
-    let topic = Topic::changes(&SystemName::new(SYSTEMS[0]));
     // The first two make keys known.
     let rounds = (0..ROUNDS_MAX + 2).map(|round| {
         let first = if are_known { 0 } else { u32::try_from(round)? * rows };
         batches(&frames(Kind::Update, first..first + rows, round))
     });
     let rounds = rounds.collect::<Result<Vec<_>>>()?;
-    let mut say = move |round: u64| -> Result<()> {
-        let round_of = usize::try_from(round)?;
-        for batch in &rounds[round_of] {
+    let mut claims = Claims::open()?;
+    claims.hear(0, &rounds[0])?;
+    claims.hear(1, &rounds[1])?;
+    Ok(Box::new(move |number| claims.hear(number + 2, &rounds[usize::try_from(number + 2)?])))
+}
+
+/// Of two systems the one that spoke last has keys no more.
+fn hear_gone(rows: u32) -> Result<Run> {
+    let mut claims = Claims::open()?;
+    let all = 0..rows * u32::try_from(ROUNDS_MAX)?;
+    for round in [0, 1] {
+        claims.hear(round, &batches(&frames(Kind::Update, all.clone(), round))?)?;
+    }
+    let gone = all
+        .step_by(rows as usize)
+        .zip(0..)
+        .map(|(first, round)| batches(&frames(Kind::Delete, first..first + rows, 2 * round + 3)));
+    let gone = gone.collect::<Result<Vec<_>>>()?;
+    Ok(Box::new(move |number| claims.hear(2 * number + 3, &gone[usize::try_from(number)?])))
+}
+
+/// An entity of two systems.
+struct Claims {
+    entity: Entity,
+    _folder: tempfile::TempDir,
+}
+
+impl Claims {
+    fn open() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let store = RowStore::open(Arc::new(RealDisk), folder.path(), StoreSettings::default())?;
+        Ok(Self { entity: Entity::open(Box::new(store), rules()?, 1)?, _folder: folder })
+    }
+
+    /// What one of them says, by turns.
+    fn hear(&mut self, round: u64, said: &[ChangeBatch]) -> Result<()> {
+        let topic = Topic::changes(&SystemName::new(SYSTEMS[0]));
+        let system = SYSTEMS[usize::try_from(round % 2)?];
+        for batch in said {
             let all: Vec<u32> = (0..).take(batch.len()).collect();
             let records = RecordKeys::of(batch, batch, &all);
             let rows = as_entity(batch)?;
-            let heard = entity.hear_rows(SYSTEMS[round_of % 2], &rows, &records, false)?;
+            let heard = self.entity.hear_rows(system, &rows, &records, false)?;
             ensure!(heard.conflicts.is_empty(), "a person is asked");
             ensure!(heard.golden.is_some_and(|told| told.len() == rows.len()), "not all is told");
-            entity.commit(LogId(1), &topic, Offset(round + 1))?;
+            self.entity.commit(LogId(1), &topic, Offset(round + 1))?;
         }
         Ok(())
-    };
-    say(0)?;
-    say(1)?;
-    Ok(Box::new(move |number| {
-        let _kept_until_the_end = &directory;
-        say(number + 2)
-    }))
+    }
 }
 
 const SYSTEMS: [&str; 2] = ["sis", "hr"];

@@ -3,7 +3,7 @@
 //! What comes of it is to the byte what [`super::Claims::merge`] and [`super::encode`] make of it; the
 //! tests here say so. The parts of a row that a change leaves alone are copied.
 
-use super::outline::{MARKS_MAX, Outline, OutlineField, OutlineOrigin, OutlineRun, Part};
+use super::outline::{MARKS_MAX, Outline, OutlineField, OutlineOrigin, OutlineRun, Part, Side};
 use super::row::{LAYOUT, MARK_BYTES, decode_mark, encode_mark, push};
 use crate::Mark;
 
@@ -78,9 +78,27 @@ impl<'a> Outline<'a> {
         true
     }
 
-    /// Whether the record that was heard had nothing to say before.
-    pub(crate) fn is_new(&self) -> bool {
-        self.heard.is_some_and(|(place, _)| !self.origins[place].was_here)
+    /// Hears that a record is gone. False where it was not there, or this was not said after all that is
+    /// known of it.
+    pub(crate) fn hear_gone(&mut self, speaker: Speaker<'a>) -> bool {
+        let of = (speaker.mapping, speaker.record);
+        let found = self.origins.binary_search_by(|it| (it.mapping, it.record).cmp(&of));
+        let Ok(place) = found else { return false };
+        let origin = &mut self.origins[place];
+        if !origin.goes_on(speaker.mark) {
+            return false;
+        }
+        // All that it said it said before.
+        (origin.after, origin.seen) = (Part::default(), 0);
+        origin.gone = origin.mark_count() + 1;
+        self.heard = Some((place, speaker.mark));
+        true
+    }
+
+    /// Whether the record that was heard came or went.
+    pub(crate) fn comes_or_goes(&self) -> bool {
+        let is_other = |origin: &OutlineOrigin<'_>| origin.was_here != origin.is_here(Side::After);
+        self.heard.is_some_and(|(place, _)| is_other(&self.origins[place]))
     }
 
     /// Puts the fields after the change behind all others.
@@ -241,5 +259,103 @@ impl<'a> OutlineOrigin<'a> {
         let last = self.marks.chunks_exact(MARK_BYTES).next_back().and_then(decode_mark);
         let is_later = last.is_some_and(|last| last.position < mark.position);
         is_later && self.was && self.seen > 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Claims, LIFE, Observation, Said, Touched, decode, encode};
+    use super::*;
+    use crate::Stamp;
+    use proptest::collection::vec;
+    use proptest::option;
+    use proptest::prelude::*;
+    use syncline_core::Position;
+
+    /// Which of two mappings, which of two records, how much later (before the last, where it is 0), what: none
+    /// where it is gone.
+    type Change = (u16, u8, u64, Option<Vec<(u16, Option<u8>)>>);
+
+    fn change() -> impl Strategy<Value = Change> {
+        let values = vec((0_u16..5, option::of(0_u8..3)), 0..5);
+        (1_u16..3, b'0'..b'2', 0_u64..6, option::weighted(0.7, values))
+    }
+
+    fn mark(at: u64) -> Mark {
+        Mark {
+            position: Position { epoch: 1, commit: at, ordinal: 0 },
+            stamp: Stamp { micros: 1000 + at as i64, copied: at.is_multiple_of(7) },
+        }
+    }
+
+    fn bytes_of(claims: &Claims<'_>) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        encode(claims, &mut bytes);
+        bytes
+    }
+
+    proptest! {
+        /// A change that is heard by a row as it lies leaves the bytes that merging it leaves, and touches the
+        /// same; where one source tells in its order, all but what comes again is heard so.
+        #[test]
+        fn a_row_as_it_lies_hears_what_claims_hear(
+            changes in vec(change(), 1..40), older_max in 0_u8..3,
+        ) {
+            const VALUES: [&[u8]; 3] = [b"", b"b", b"some more"];
+            let (mut row, mut now) = (Vec::new(), 1);
+            let records = [*b"0", *b"1"];
+            for (mapping, record, later, said) in &changes {
+                now += later;
+                let at = mark(if *later == 0 { now / 2 } else { now });
+                let record = &records[usize::from(record - b'0')][..];
+                let values = said.as_ref().map(|said| {
+                    let mut values: Vec<_> = said
+                        .iter()
+                        .map(|(id, value)| (*id, value.map(|it| VALUES[usize::from(it)]), older_max))
+                        .collect();
+                    values.sort_by_key(|it| it.0);
+                    values.dedup_by_key(|it| it.0);
+                    values
+                });
+
+                let mut claims = decode(&row).unwrap_or_default();
+                let mut touched = Touched::default();
+                let said = values.clone().map_or(Said::Gone, Said::Here);
+                let told = Observation { mapping: *mapping, record, mark: at, said, echo: false };
+                claims.merge(&told, &mut touched);
+                let merged = bytes_of(&claims);
+
+                let speaker = Speaker { mapping: *mapping, record, mark: at };
+                let mut outline = Outline::default();
+                prop_assert!(row.is_empty() || outline.read(&row), "no echo, no decision");
+                let mut fields = Vec::new();
+                let is_heard = match &values {
+                    Some(values) => outline.hear(speaker, values.iter().copied(), &mut fields),
+                    None => outline.hear_gone(speaker),
+                };
+                let before = decode(&row).unwrap_or_default();
+                let mut origins = before.origins.iter();
+                let before = origins.find(|it| (it.mapping, it.record) == (*mapping, record));
+                let was_here = before.is_some_and(|it| it.is_here() && it.was);
+                if *later > 0 && (was_here || (before.is_none() && values.is_some())) {
+                    prop_assert!(is_heard, "it goes on");
+                }
+                if is_heard {
+                    let mut patched = Vec::new();
+                    outline.write(&mut patched);
+                    prop_assert_eq!(&patched, &merged);
+                    prop_assert_eq!(outline.comes_or_goes(), touched.existence);
+                    prop_assert_eq!(fields, touched.fields);
+                }
+                if row.is_empty() && let Some(values) = values {
+                    let mut new = Vec::new();
+                    let values = values.iter().map(|(id, value, _)| (*id, *value));
+                    encode_new(speaker, values, &mut new);
+                    prop_assert_eq!(&new, &merged);
+                }
+                prop_assert!(claims.origins.iter().all(|it| it.field(LIFE).is_none()));
+                row = merged;
+            }
+        }
     }
 }

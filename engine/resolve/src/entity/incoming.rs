@@ -68,11 +68,9 @@ impl<'b> Incoming<'b> {
 
     /// What a row says.
     pub(crate) fn observation(&self, row: usize) -> Observation<'_> {
-        let said = match self.batch.op(row) {
-            Op::Delete => Said::Gone,
-            Op::Insert | Op::Update | Op::Snapshot | Op::Before => {
-                Said::Here(self.kept(row).collect())
-            }
+        let said = match self.is_gone(row) {
+            true => Said::Gone,
+            false => Said::Here(self.kept(row).collect()),
         };
         Observation {
             mapping: self.mapping,
@@ -100,10 +98,14 @@ impl<'b> Incoming<'b> {
         self.mapping
     }
 
-    /// Whether a row says that its record is there, known by the key that it had, and not by our hand.
+    /// Whether a row says that its record is there or gone, known by the key that it had, and not by our hand.
     pub(crate) fn is_plain(&self, row: usize) -> bool {
-        let is_here = matches!(self.batch.op(row), Op::Insert | Op::Update | Op::Snapshot);
-        is_here && !self.echoes[row] && self.records.former(row).is_none()
+        self.batch.op(row) != Op::Before && !self.echoes[row] && self.records.former(row).is_none()
+    }
+
+    /// Whether a row says that its record is gone.
+    pub(crate) fn is_gone(&self, row: usize) -> bool {
+        self.batch.op(row) == Op::Delete
     }
 
     /// Who says a row, and when.

@@ -3,7 +3,8 @@
 //! ```text
 //!  key       claims so far      row of claims          golden row
 //!  new       none               written from columns   the row of the batch as it is
-//!  known     read as they lie   patched                units that were touched are compared
+//!  known     read as they lie   patched                units that were touched are compared; where the record
+//!                                                      came or went, all of them
 //! ```
 //! What is not so simple is left to [`Entity::weigh`], before anything was done.
 
@@ -29,12 +30,11 @@ pub(super) struct PlainKeys<'m> {
 }
 
 impl<'m> PlainKeys<'m> {
-    /// Whether the key that was heard exists, and what is told of it; none where more than words has
-    /// to be known.
+    /// What is told of the key that was heard; none where more than words has to be known.
     fn verdict(&mut self, plan: &Plan, rules: &Compiled, is_copied: bool) -> Option<Verdict> {
-        let is_new = self.outline.is_new();
+        let is_other = self.outline.comes_or_goes();
         self.is_touched.clear();
-        self.is_touched.resize(rules.units.len(), is_new);
+        self.is_touched.resize(rules.units.len(), is_other);
         for field in self.touched.drain(..) {
             if let Some(unit) = plan.unit_of(field) {
                 self.is_touched[unit] = true;
@@ -46,8 +46,15 @@ impl<'m> PlainKeys<'m> {
         }
         let existed = plan.exists(rules, &self.outline, Side::Before)?;
         let exists = plan.exists(rules, &self.outline, Side::After)?;
+        self.values.clear();
+        self.values.resize(rules.units.len(), None);
         if !exists {
-            return (!existed).then_some(silent);
+            if !existed {
+                return Some(silent);
+            }
+            // It is told as it was, and only where nothing was asked.
+            self.fill(plan, rules, Side::Before)?;
+            return Some(Verdict { op: Some(Op::Delete), is_compared: true });
         }
         let differs = self.compare(plan, rules, existed)?;
         let op = match (existed, is_copied) {
@@ -57,7 +64,7 @@ impl<'m> PlainKeys<'m> {
             (true, false) => None,
         };
         if op.is_some() {
-            self.fill(plan, rules)?;
+            self.fill(plan, rules, Side::After)?;
         }
         Some(Verdict { op, is_compared: true })
     }
@@ -65,27 +72,22 @@ impl<'m> PlainKeys<'m> {
     /// Decides the units that were touched; says whether one of them comes to something else.
     fn compare(&mut self, plan: &Plan, rules: &Compiled, existed: bool) -> Option<bool> {
         let mut differs = false;
-        self.values.clear();
-        for unit in 0..rules.units.len() {
-            if !self.is_touched[unit] {
-                self.values.push(None);
-                continue;
-            }
+        for unit in (0..rules.units.len()).filter(|&unit| self.is_touched[unit]) {
             let after =
                 plan.decide(rules, unit, (&self.outline, Side::After), &mut self.spokens)?;
             if existed {
                 let side = (&self.outline, Side::Before);
                 differs |= plan.decide(rules, unit, side, &mut self.spokens)? != after;
             }
-            self.values.push(Some(after));
+            self.values[unit] = Some(after);
         }
         Some(differs)
     }
 
     /// Decides the other units.
-    fn fill(&mut self, plan: &Plan, rules: &Compiled) -> Option<()> {
+    fn fill(&mut self, plan: &Plan, rules: &Compiled, side: Side) -> Option<()> {
         for (unit, value) in self.values.iter_mut().enumerate().filter(|(_, it)| it.is_none()) {
-            let side = (&self.outline, Side::After);
+            let side = (&self.outline, side);
             *value = Some(plan.decide(rules, unit, side, &mut self.spokens)?);
         }
         Some(())
@@ -94,7 +96,7 @@ impl<'m> PlainKeys<'m> {
 
 struct Verdict {
     op: Option<Op>,
-    /// Whether something was touched of an entity that exists.
+    /// Whether something was touched of an entity that exists or did.
     is_compared: bool,
 }
 
@@ -162,7 +164,9 @@ impl Entity {
             return Ok(false);
         }
         match of.before {
-            None if plain.is_given => self.hear_new(merging, of, row).map(|()| true),
+            None if plain.is_given && !merging.incoming.is_gone(row) => {
+                self.hear_new(merging, of, row).map(|()| true)
+            }
             _ => self.hear_known(merging, plain, of, row),
         }
     }
@@ -205,8 +209,13 @@ impl Entity {
             }
         };
         plain.touched.clear();
-        let (speaker, values) = (incoming.speaker(row), incoming.kept(row));
-        if !is_read || !plain.outline.hear(speaker, values, &mut plain.touched) {
+        let (speaker, outline) = (incoming.speaker(row), &mut plain.outline);
+        let is_heard = is_read
+            && match incoming.is_gone(row) {
+                true => outline.hear_gone(speaker),
+                false => outline.hear(speaker, incoming.kept(row), &mut plain.touched),
+            };
+        if !is_heard {
             return Ok(false);
         }
         let verdict = plain.verdict(&self.plan, &self.rules, incoming.is_copied(row));
