@@ -4,7 +4,7 @@ use super::changes::Changes;
 use super::feedback::Feedback;
 use super::idle::Idle;
 use super::message::{Envelope, Message, Within, envelope, parse};
-use super::pace::Pace;
+use super::pace::{Gathering, Pace};
 use super::spill::Spill;
 use crate::begin::Wanted;
 use crate::note::Note;
@@ -39,6 +39,10 @@ pub(crate) fn run(
     let settings = capture.settings;
     connection.start_stream(&settings.slot, Lsn(from.commit), &settings.publication)?;
     fail_point!("handoff.streaming");
+    let gathering = match connection.gather_at_server()? {
+        true => Gathering::AtServer,
+        false => Gathering::OnTheWay,
+    };
     let now = Instant::now();
     let stream = Stream {
         capture,
@@ -46,7 +50,7 @@ pub(crate) fn run(
         changes: Changes::new(capture, wanted, note, from),
         spill,
         feedback: Feedback::new(from),
-        pace: Pace::new(now),
+        pace: Pace::new(gathering, now),
         idle: Idle::new(from.commit, now),
         activity,
         epoch: from.epoch,

@@ -95,6 +95,15 @@ impl Connection {
         Ok(())
     }
 
+    /// Has rows that we don't read yet wait at the server, where that is cheaper for both; false where it is not
+    /// done.
+    ///
+    /// # Errors
+    /// `Unavailable` when the connection broke.
+    pub(crate) fn gather_at_server(&self) -> Result<bool> {
+        self.socket.gather_at_peer().map_err(|error| self.broken(&error))
+    }
+
     /// Sends what was put into `output`.
     ///
     /// # Errors

@@ -14,6 +14,9 @@ use syncline_core::{Error, Kind, Result};
 /// What a TLS server answers to an SSL request when it is willing.
 const WILLING: u8 = b'S';
 
+/// Room for what was received and not read. Linux takes twice as much, for what it keeps beside each message.
+const RECEIVE_BYTES: usize = 32 << 10;
+
 /// A connected socket.
 #[derive(Debug)]
 pub(crate) enum Socket {
@@ -60,6 +63,21 @@ impl Socket {
             Self::Tcp(stream) => stream.set_write_timeout(timeout),
             Self::Tls(stream) => stream.set_write_timeout(timeout),
         }
+    }
+
+    /// Lets little wait on our side of a TCP connection within one machine; false, and nothing is done, of any other.
+    ///
+    /// There is no network that would have small messages leave together: each goes through all of TCP by
+    /// itself. What our side has no room for waits at the other side, and leaves in large segments. Over a
+    /// network so little room would hold it up.
+    pub(crate) fn gather_at_peer(&self) -> io::Result<bool> {
+        let Self::Tcp(stream) = self else { return Ok(false) };
+        let (peer, own) = (stream.peer_addr()?.ip(), stream.local_addr()?.ip());
+        let is_here = peer.is_loopback() || peer == own;
+        if is_here {
+            SockRef::from(stream).set_recv_buffer_size(RECEIVE_BYTES)?;
+        }
+        Ok(is_here)
     }
 }
 
