@@ -1,4 +1,4 @@
-//! What is varied, one thing at a time: tables, rows, transactions, the way to the servers, and what happens to
+//! What is varied, one thing at a time, but for the way to the servers: tables, rows, transactions, the way to the servers, and what happens to
 //! rows on the way.
 
 use anyhow::{Result, ensure};
@@ -57,6 +57,8 @@ impl Scene {
             Self { is_tcp: true, ..other("by TCP") },
             Self { path: Path::Mapping, ..other("a mapping") },
             Self { path: Path::Entity, ..other("two sources") },
+            Self { path: Path::Mapping, is_tcp: true, ..other("a mapping, TCP") },
+            Self { path: Path::Entity, is_tcp: true, ..other("two sources, TCP") },
         ]
     }
 

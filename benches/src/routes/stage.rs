@@ -217,6 +217,8 @@ impl Stage {
     async fn wait_for(&mut self, route: usize, mark: i64) -> Result<()> {
         let started = Instant::now();
         let route = &mut self.routes[route];
+        // The plan is made once, perhaps of a table that is empty still: it must not go through all of it later.
+        route.target.batch_execute("SET enable_seqscan = off").await?;
         let visible = route.target.prepare(route.visible).await?;
         while route.target.query_opt(&visible, &[&mark]).await?.is_none() {
             route.running.check()?;
@@ -225,7 +227,7 @@ impl Stage {
             }
             tokio::time::sleep(POLL).await;
         }
-        Ok(())
+        Ok(route.target.batch_execute("RESET enable_seqscan").await?)
     }
 
     /// Every target holds what it must.
