@@ -50,8 +50,9 @@ pub(crate) struct OutlineOrigin<'a> {
     pub(super) until: usize,
     pub(super) before: Part,
     pub(super) after: Part,
-    /// Whether it was there before the change that was heard.
+    /// Whether it was there, or gone, before the change that was heard.
     pub(super) was_here: bool,
+    pub(super) was_gone: bool,
 }
 
 /// A part of a list.
@@ -64,6 +65,10 @@ pub(super) struct Part {
 impl Part {
     pub(super) fn of<T>(self, list: &[T]) -> &[T] {
         list.get(self.from as usize..self.until as usize).unwrap_or_default()
+    }
+
+    pub(super) fn is_empty(self) -> bool {
+        self.from == self.until
     }
 
     /// From a place to the end of a list.
@@ -178,6 +183,7 @@ impl<'a> Outline<'a> {
             before: fields,
             after: fields,
             was_here: seen > 0,
+            was_gone: was == 1 && seen == 0,
         })
     }
 
@@ -209,8 +215,8 @@ impl OutlineOrigin<'_> {
     }
 
     /// Whether its system had the record and has it no more.
-    pub(crate) fn is_gone(&self) -> bool {
-        self.was && self.seen == 0
+    pub(crate) fn is_gone(&self, side: Side) -> bool {
+        if side == Side::After { self.was && self.seen == 0 } else { self.was_gone }
     }
 
     pub(super) fn mark_count(&self) -> usize {

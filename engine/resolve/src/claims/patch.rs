@@ -50,8 +50,8 @@ fn push_value(value: Option<&[u8]>, bytes: &mut Vec<u8>) {
 
 impl<'a> Outline<'a> {
     /// Hears that a record is there with these values, sorted by field, each with how many runs are kept
-    /// before the one that holds. Adds the fields in which it says something else. False where it does
-    /// not simply go on: where this was not said after all that is known of the record, or it is not there.
+    /// before the one that holds. Adds the fields in which it says something else. False where this was not
+    /// said after all that is known of the record, or more is known of it than what it says.
     pub(crate) fn hear(
         &mut self,
         speaker: Speaker<'a>,
@@ -61,8 +61,13 @@ impl<'a> Outline<'a> {
         let of = (speaker.mapping, speaker.record);
         let found = self.origins.binary_search_by(|it| (it.mapping, it.record).cmp(&of));
         let place = match found {
-            Ok(place) if self.origins[place].goes_on(speaker.mark) => place,
-            Ok(_) => return false,
+            Ok(place) => {
+                let origin = &self.origins[place];
+                if !(origin.is_before(speaker.mark) && origin.is_plain()) {
+                    return false;
+                }
+                place
+            }
             Err(place) => {
                 let from = place.checked_sub(1).map_or(self.begin, |last| self.origins[last].until);
                 self.origins.insert(place, OutlineOrigin::new(speaker, from));
@@ -85,7 +90,7 @@ impl<'a> Outline<'a> {
         let found = self.origins.binary_search_by(|it| (it.mapping, it.record).cmp(&of));
         let Ok(place) = found else { return false };
         let origin = &mut self.origins[place];
-        if !origin.goes_on(speaker.mark) {
+        if !(origin.is_before(speaker.mark) && origin.was && origin.was_here) {
             return false;
         }
         // All that it said it said before.
@@ -251,14 +256,19 @@ impl<'a> OutlineOrigin<'a> {
             before: Part::default(),
             after: Part::default(),
             was_here: false,
+            was_gone: false,
         }
     }
 
-    /// Whether the record is there, and this was said after all that is known of it. Marks are sorted.
-    fn goes_on(&self, mark: Mark) -> bool {
+    /// Whether this was said after all that is known of the record. Marks are sorted.
+    fn is_before(&self, mark: Mark) -> bool {
         let last = self.marks.chunks_exact(MARK_BYTES).next_back().and_then(decode_mark);
-        let is_later = last.is_some_and(|last| last.position < mark.position);
-        is_later && self.was && self.seen > 0
+        last.is_some_and(|last| last.position < mark.position)
+    }
+
+    /// Whether the record is there, or was and went with all that it said.
+    fn is_plain(&self) -> bool {
+        self.was && (self.seen > 0 || self.before.is_empty())
     }
 }
 
@@ -336,10 +346,12 @@ mod tests {
                 let before = decode(&row).unwrap_or_default();
                 let mut origins = before.origins.iter();
                 let before = origins.find(|it| (it.mapping, it.record) == (*mapping, record));
-                let was_here = before.is_some_and(|it| it.is_here() && it.was);
-                if *later > 0 && (was_here || (before.is_none() && values.is_some())) {
-                    prop_assert!(is_heard, "it goes on");
-                }
+                let goes_on = match (before, &values) {
+                    (None, Some(_)) => true,
+                    (Some(it), Some(_)) => it.was && (it.is_here() || it.fields.is_empty()),
+                    (it, None) => it.is_some_and(|it| it.was && it.is_here()),
+                };
+                prop_assert!(is_heard || !goes_on || *later == 0, "it goes on");
                 if is_heard {
                     let mut patched = Vec::new();
                     outline.write(&mut patched);

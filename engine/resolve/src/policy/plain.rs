@@ -244,7 +244,9 @@ impl Plan {
             rules.mapping(origin.mapping).is_some_and(|mapping| mapping.system == *system)
         };
         match &rules.rules.existence {
-            Existence::Ask if outline.origins().iter().filter(known).any(|it| it.is_gone()) => None,
+            Existence::Ask if outline.origins().iter().filter(known).any(|it| it.is_gone(side)) => {
+                None
+            }
             Existence::Any | Existence::Ask => Some(here.next().is_some()),
             Existence::Owner(owner) => Some(here.any(|origin| is_of(owner, origin))),
             Existence::All => {
