@@ -6,7 +6,7 @@ use nix::unistd::Pid;
 use std::path::Path;
 use std::time::Duration;
 use syncline_demo::{Access, Cluster, ClusterOptions, Program, Running};
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Statement};
 
 /// A system of a project: a database on one of our servers.
 #[derive(Debug)]
@@ -96,6 +96,16 @@ pub async fn database(cluster: &Cluster, name: &str, tables: &[&str]) -> Result<
     }
     client.batch_execute("SET extra_float_digits = 1").await?;
     Ok(client)
+}
+
+/// Prepares what is asked again and again. Its plan is made once, perhaps of a table that is empty still: from now on
+/// the session goes by an index wherever it can, so that nobody goes through all of a table that has grown.
+///
+/// # Errors
+/// When the server refuses.
+pub async fn prepare_to_poll(client: &Client, question: &str) -> Result<Statement> {
+    client.batch_execute("SET enable_seqscan = off").await?;
+    Ok(client.prepare(question).await?)
 }
 
 /// How servers are set up. Commits are as durable as PostgreSQL makes them.

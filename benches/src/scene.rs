@@ -1,5 +1,5 @@
-//! What is varied, one thing at a time, but for the way to the servers: tables, rows, transactions, the way to the servers, and what happens to
-//! rows on the way.
+//! What is varied: tables, rows, transactions, the way to the servers, and what happens to rows on the way. One
+//! thing at a time, save that what happens to rows is varied by both ways to the servers.
 
 use anyhow::{Result, ensure};
 use syncline_benches::person;

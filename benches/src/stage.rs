@@ -7,7 +7,7 @@ use nix::unistd::Pid;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 use syncline_benches::person::{self, MARK_STAFF, STAFF, insert_staff};
-use syncline_benches::project::{database, pause, processor_time, resume, tuned};
+use syncline_benches::project::{database, pause, prepare_to_poll, processor_time, resume, tuned};
 use syncline_benches::workload::{Workload, insert};
 use syncline_demo::{Broker, Cluster, forget_peak_memory, peak_memory};
 use tempfile::TempDir;
@@ -258,12 +258,10 @@ impl Stage {
             Path::Entity if !contender.copies() => (person::VISIBLE, -mark),
             _ => ("SELECT FROM marks WHERE id = $1", mark),
         };
-        // The plan is made once, perhaps of a table that is empty still: it must not go through all of it later.
-        self.target(contender).batch_execute("SET enable_seqscan = off").await?;
-        let visible = self.target(contender).prepare(visible).await?;
+        let visible = prepare_to_poll(self.target(contender), visible).await?;
         loop {
             if self.target(contender).query_opt(&visible, &[&mark]).await?.is_some() {
-                return Ok(self.target(contender).batch_execute("RESET enable_seqscan").await?);
+                return Ok(());
             }
             self.running.values_mut().try_for_each(Runner::check)?;
             if started.elapsed() > DEADLINE {

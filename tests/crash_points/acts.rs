@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
-use syncline_tests::{ask, is_streaming};
+use syncline_tests::ask;
 use tokio::time::sleep;
 
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -137,8 +137,7 @@ const BACKFILL_AT: usize = 12;
 
 /// Plays all acts, with whatever process there is; returns how many rows they changed.
 pub(crate) async fn play(scene: &Scene, life: &mut Life) -> Result<u64> {
-    let streams = async |project: &Path| is_streaming(project);
-    life.until("changes stream", DEADLINE, streams).await?;
+    life.until_streaming().await?;
     let mut rows = 0;
     for (number, (at, statements)) in ACTS.iter().enumerate() {
         let database = match at {

@@ -1,6 +1,6 @@
 //! One process after the other: the first may be made to end at a point, the next goes on.
 
-use crate::story::{DEADLINE, Point};
+use crate::story::Point;
 use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::Signal;
 use std::os::unix::process::ExitStatusExt;
@@ -11,6 +11,7 @@ use syncline_tests::{ask, check_health, is_streaming};
 use tokio::time::{Instant, sleep};
 
 const PAUSE: Duration = Duration::from_millis(20);
+const STREAMING_DEADLINE: Duration = Duration::from_secs(60);
 
 /// The lives of one project.
 pub(crate) struct Life {
@@ -63,6 +64,11 @@ impl Life {
         }
     }
 
+    pub(crate) async fn until_streaming(&mut self) -> Result<()> {
+        let streams = async |project: &Path| is_streaming(project);
+        self.until("changes stream", STREAMING_DEADLINE, streams).await
+    }
+
     /// What it says of itself, and said last.
     pub(crate) fn said(&self) -> String {
         let words = self.running.as_ref().map(Running::last_words).unwrap_or_default();
@@ -73,8 +79,7 @@ impl Life {
     pub(crate) async fn end(mut self) -> Result<u32> {
         loop {
             // One that has just begun does not listen for signals yet, and would end by this one.
-            let is_up = async |project: &Path| is_streaming(project);
-            self.until("it can be stopped in an orderly way", DEADLINE, is_up).await?;
+            self.until_streaming().await?;
             let running = self.running.take().context("started above")?;
             let words = running.last_words();
             let status = tokio::task::spawn_blocking(move || running.terminate()).await??;

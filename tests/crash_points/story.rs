@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep};
 use tokio_postgres::Client;
 
 const SYSTEMS: [&str; 3] = ["sis", "hr", "lms"];
-pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_secs(120);
 /// How long the lists may take to tell of the last changes, and between two looks at them.
 const LISTS_DEADLINE: Duration = Duration::from_secs(30);
 const LISTS_PAUSE: Duration = Duration::from_secs(1);

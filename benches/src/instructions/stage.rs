@@ -93,7 +93,7 @@ fn hear(rows: u32, are_known: bool) -> Result<Run> {
     Ok(Box::new(move |number| claims.hear(number + 2, &rounds[usize::try_from(number + 2)?])))
 }
 
-/// Of two systems the one that spoke last has keys no more.
+/// Of two systems the one that spoke last has keys no more; its are the odd rounds.
 fn hear_gone(rows: u32) -> Result<Run> {
     let mut claims = Claims::open()?;
     let all = 0..rows * u32::try_from(ROUNDS_MAX)?;

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use syncline_benches::person::{self, AGREED, MARK_STAFF, STAFF, insert_staff};
 use syncline_benches::project::{
-    System, database, pause, process, processor_time, resume, start, tuned,
+    System, database, pause, prepare_to_poll, process, processor_time, resume, start, tuned,
 };
 use syncline_benches::workload::{COLUMNS, TABLES, insert};
 use syncline_demo::{Cluster, Running};
@@ -217,9 +217,7 @@ impl Stage {
     async fn wait_for(&mut self, route: usize, mark: i64) -> Result<()> {
         let started = Instant::now();
         let route = &mut self.routes[route];
-        // The plan is made once, perhaps of a table that is empty still: it must not go through all of it later.
-        route.target.batch_execute("SET enable_seqscan = off").await?;
-        let visible = route.target.prepare(route.visible).await?;
+        let visible = prepare_to_poll(&route.target, route.visible).await?;
         while route.target.query_opt(&visible, &[&mark]).await?.is_none() {
             route.running.check()?;
             if started.elapsed() > DEADLINE {
@@ -227,7 +225,7 @@ impl Stage {
             }
             tokio::time::sleep(POLL).await;
         }
-        Ok(route.target.batch_execute("RESET enable_seqscan").await?)
+        Ok(())
     }
 
     /// Every target holds what it must.

@@ -180,3 +180,21 @@ fn unreachable_server(place: &str, error: &io::Error) -> Error {
     Error::new(Kind::Unavailable, format!("can't connect to PostgreSQL at {place}"))
         .detail(error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn only_tcp_within_one_machine_lets_rows_gather_at_the_server() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let socket = Socket::Tcp(stream.try_clone().unwrap());
+        assert!(socket.gather_at_peer().unwrap());
+        let room = SockRef::from(&stream).recv_buffer_size().unwrap();
+        assert!((RECEIVE_BYTES..=2 * RECEIVE_BYTES).contains(&room), "{room}");
+        let (one, _other) = UnixStream::pair().unwrap();
+        assert!(!Socket::Unix(one).gather_at_peer().unwrap());
+    }
+}

@@ -50,9 +50,8 @@ pub(crate) struct OutlineOrigin<'a> {
     pub(super) until: usize,
     pub(super) before: Part,
     pub(super) after: Part,
-    /// Whether it was there, or gone, before the change that was heard.
+    /// Whether it was there before the change that was heard.
     pub(super) was_here: bool,
-    pub(super) was_gone: bool,
 }
 
 /// A part of a list.
@@ -183,7 +182,6 @@ impl<'a> Outline<'a> {
             before: fields,
             after: fields,
             was_here: seen > 0,
-            was_gone: was == 1 && seen == 0,
         })
     }
 
@@ -214,9 +212,10 @@ impl OutlineOrigin<'_> {
         if side == Side::After { self.seen > 0 } else { self.was_here }
     }
 
-    /// Whether its system had the record and has it no more.
+    /// Whether its system had the record and has it no more. One without a mark was not known before.
     pub(crate) fn is_gone(&self, side: Side) -> bool {
-        if side == Side::After { self.was && self.seen == 0 } else { self.was_gone }
+        let is_known = side == Side::After || !self.marks.is_empty();
+        self.was && is_known && !self.is_here(side)
     }
 
     pub(super) fn mark_count(&self) -> usize {

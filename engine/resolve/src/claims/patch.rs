@@ -58,12 +58,12 @@ impl<'a> Outline<'a> {
         values: impl Iterator<Item = (u16, Option<&'a [u8]>, u8)>,
         touched: &mut Vec<u16>,
     ) -> bool {
-        let of = (speaker.mapping, speaker.record);
-        let found = self.origins.binary_search_by(|it| (it.mapping, it.record).cmp(&of));
-        let place = match found {
+        let place = match self.place(speaker) {
             Ok(place) => {
                 let origin = &self.origins[place];
-                if !(origin.is_before(speaker.mark) && origin.is_plain()) {
+                // One that went took with it what it said.
+                let is_plain = origin.was_here || origin.before.is_empty();
+                if !(is_plain && origin.goes_on(speaker.mark)) {
                     return false;
                 }
                 place
@@ -86,11 +86,9 @@ impl<'a> Outline<'a> {
     /// Hears that a record is gone. False where it was not there, or this was not said after all that is
     /// known of it.
     pub(crate) fn hear_gone(&mut self, speaker: Speaker<'a>) -> bool {
-        let of = (speaker.mapping, speaker.record);
-        let found = self.origins.binary_search_by(|it| (it.mapping, it.record).cmp(&of));
-        let Ok(place) = found else { return false };
+        let Ok(place) = self.place(speaker) else { return false };
         let origin = &mut self.origins[place];
-        if !(origin.is_before(speaker.mark) && origin.was && origin.was_here) {
+        if !(origin.was_here && origin.goes_on(speaker.mark)) {
             return false;
         }
         // All that it said it said before.
@@ -98,6 +96,11 @@ impl<'a> Outline<'a> {
         origin.gone = origin.mark_count() + 1;
         self.heard = Some((place, speaker.mark));
         true
+    }
+
+    fn place(&self, speaker: Speaker<'_>) -> Result<usize, usize> {
+        let of = (speaker.mapping, speaker.record);
+        self.origins.binary_search_by(|it| (it.mapping, it.record).cmp(&of))
     }
 
     /// Whether the record that was heard came or went.
@@ -256,19 +259,13 @@ impl<'a> OutlineOrigin<'a> {
             before: Part::default(),
             after: Part::default(),
             was_here: false,
-            was_gone: false,
         }
     }
 
-    /// Whether this was said after all that is known of the record. Marks are sorted.
-    fn is_before(&self, mark: Mark) -> bool {
+    /// Whether the record was ever there, and this was said after all that is known of it. Marks are sorted.
+    fn goes_on(&self, mark: Mark) -> bool {
         let last = self.marks.chunks_exact(MARK_BYTES).next_back().and_then(decode_mark);
-        last.is_some_and(|last| last.position < mark.position)
-    }
-
-    /// Whether the record is there, or was and went with all that it said.
-    fn is_plain(&self) -> bool {
-        self.was && (self.seen > 0 || self.before.is_empty())
+        self.was && last.is_some_and(|last| last.position < mark.position)
     }
 }
 

@@ -6,7 +6,7 @@
 //!  known     read as they lie   patched                units that were touched are compared; where the record
 //!                                                      came or went, all of them
 //! ```
-//! What is not so simple is left to [`Entity::weigh`], before anything was done.
+//! What is not so simple is left to [`Entity::take_in`], before anything was done.
 
 use super::golden::Given;
 use super::incoming::Incoming;
